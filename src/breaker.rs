@@ -1,0 +1,769 @@
+//! PURE. The circuit breaker: states, permits, admit, record, reset, holds.
+//!
+//! A function of what is remembered and of `now`: no daemon, no timer. A state changes only when somebody asks or
+//! reports. Every change of state starts a new *generation*; a permit of an older one changes nothing any more, which is
+//! what makes late results harmless (the idea is gobreaker's).
+//!
+//! The clock is the wall clock, and it may step. So every span has two ends, and outside of it, on either side, it is
+//! over: a clock that was set back never keeps a breaker open beyond its cool-down.
+
+mod history;
+pub mod pack;
+mod permit;
+#[cfg(test)]
+mod tests;
+pub mod window;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::history::{Change, History, Phase, shorten, stored_len};
+pub use self::permit::Permit;
+use self::permit::Spent;
+use self::window::{Count, FailureTimes, Mark, Recent, Slices, reaches};
+use crate::outcome::{End, Outcome, Run};
+use crate::settings::{Settings, Window};
+use crate::time::{Timestamp, format_duration, millis};
+
+/// The most bytes that a reason given by a person may have, as it is stored (escaped as JSON).
+pub const LONGEST_REASON: usize = 120;
+/// The most bytes of a login name that are kept.
+pub const LONGEST_WHO: usize = 32;
+
+/// One named circuit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Made at random with the breaker: a permit of a removed one never counts in a new one of the same name.
+    #[serde(with = "permit::hex")]
+    id: u64,
+    generation: u64,
+    /// The number of the next permit that is numbered.
+    serial: u64,
+    #[serde(default, skip_serializing_if = "Spent::is_empty")]
+    spent: Spent,
+    state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold: Option<Hold>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    consecutive_failures: u32,
+    #[serde(default, skip_serializing_if = "Recent::is_empty")]
+    recent: Recent,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slices: Option<Slices>,
+    #[serde(default, skip_serializing_if = "FailureTimes::is_empty")]
+    failures: FailureTimes,
+    #[serde(default)]
+    totals: Totals,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<Last>,
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    history: History,
+    /// The settings last used; `None` where no run was ever asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settings: Option<Settings>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The three states, each with exactly its own data. Times other than `since` are relative to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Runs pass.
+    Closed {
+        /// When it closed; `None` if it never was anything else.
+        since: Option<Timestamp>,
+    },
+    /// Runs are refused until `since` + `cooldown`.
+    Open {
+        /// When it opened.
+        since: Timestamp,
+        /// How long it stays open, jitter included.
+        #[serde(rename = "cooldown_ms", with = "as_millis")]
+        cooldown: Duration,
+        /// How often it was reopened in a row.
+        reopened: u32,
+    },
+    /// Probes pass, the rest is refused.
+    HalfOpen {
+        /// When the first probe was let through.
+        since: Timestamp,
+        /// How often it was reopened in a row, before.
+        reopened: u32,
+        /// How many probes have succeeded.
+        successes: u32,
+        /// How many probes have failed.
+        failures: u32,
+        /// The probes that are under way.
+        #[serde(with = "permit::packed_probes")]
+        probes: Vec<Probe>,
+    },
+}
+
+/// A run that was let through to test recovery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The number of its permit.
+    pub serial: u64,
+    /// The process that runs it, for people to see; `None` if no process of ours does (`cb allow`).
+    pub pid: Option<u32>,
+    /// When it began.
+    pub since: Timestamp,
+    /// How long it keeps its place.
+    pub lease: Duration,
+}
+
+impl Probe {
+    /// Whether its place may be given to another.
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        self.since.age(now).is_none_or(|age| age >= self.lease)
+    }
+}
+
+/// What a person has ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Held open, or switched off.
+    pub kind: HoldKind,
+    /// Who ordered it.
+    pub by: String,
+    /// Why, if that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// For how long; `None` is until it is ended by hand.
+    #[serde(rename = "for_ms", default, skip_serializing_if = "Option::is_none", with = "as_millis::optional")]
+    pub span: Option<Duration>,
+}
+
+/// The two kinds of hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldKind {
+    /// `cb trip`: every run is refused.
+    Trip,
+    /// `cb disable`: every run passes and nothing changes state.
+    Disable,
+}
+
+impl Hold {
+    /// When it ends by itself.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.span.map(|span| self.since.after(span))
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.span.is_some_and(|span| self.since.age(now).is_none_or(|age| age >= span))
+    }
+}
+
+/// What was counted since the breaker was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Runs let through.
+    pub admitted: u64,
+    /// Results that counted as success.
+    pub successes: u64,
+    /// Results that counted as failure.
+    pub failures: u64,
+    /// Results that counted as nothing.
+    pub ignored: u64,
+    /// Results that came after the state had moved on.
+    pub late: u64,
+    /// Runs not let through.
+    pub refused: u64,
+    /// How often it opened, reopenings included.
+    pub opened: u64,
+    /// Probes that ended without a report, or were given up after their lease.
+    pub abandoned: u64,
+}
+
+/// Adds one, up to the largest number that every JSON reader can hold.
+fn bump(count: &mut u64) {
+    *count = (*count + 1).min((1 << 53) - 1);
+}
+
+/// The last result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What it counted as.
+    pub outcome: Outcome,
+    /// How the child ended, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+    /// How long it took, if that is known.
+    #[serde(rename = "took_ms", default, skip_serializing_if = "Option::is_none", with = "as_millis::optional")]
+    pub took: Option<Duration>,
+}
+
+/// Who asks for admission, and by which rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The caller's settings.
+    pub settings: &'a Settings,
+    /// How long the place lasts, should it be a probe's.
+    pub lease: Duration,
+    /// The process that will hold the place; `None` for `cb allow`, whose permit is numbered.
+    pub pid: Option<u32>,
+}
+
+/// The answer to [`Breaker::admit`].
+#[derive(Debug)]
+pub enum Admission {
+    /// Go ahead.
+    Admitted(Permit),
+    /// Leave it alone.
+    Refused(Refusal),
+}
+
+/// Why a run is not let through, and when the next one may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub cause: Cause,
+    /// When it is worth another try, if that is known.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Why a run is not let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The cool-down is not over.
+    Open,
+    /// A probe is under way, or as many as may be.
+    Probing,
+    /// Somebody holds it open.
+    Held,
+}
+
+/// What a run that asked now would be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It would pass.
+    Pass,
+    /// It would pass, as a probe.
+    Probe,
+    /// It would be refused.
+    Refuse(Refusal),
+}
+
+/// What became of a result.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It counted; perhaps it changed the state.
+    Counted(Option<Change>),
+    /// It was admitted before the last change of state, or was recorded before: it changes nothing.
+    Late,
+    /// It belongs to a breaker of this name that was removed: it is not even counted.
+    Foreign,
+}
+
+impl Breaker {
+    /// A breaker that nobody has used: closed. `id` is random.
+    pub fn new(id: u64) -> Self {
+        Self {
+            id,
+            generation: 1,
+            serial: 0,
+            spent: Spent::default(),
+            state: State::Closed { since: None },
+            hold: None,
+            consecutive_failures: 0,
+            recent: Recent::default(),
+            slices: None,
+            failures: FailureTimes::default(),
+            totals: Totals::default(),
+            last: None,
+            history: History::default(),
+            settings: None,
+        }
+    }
+
+    // What it is.
+
+    /// The state, as of the last change.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The generation: it grows with every change of state.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The failures in a row.
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures
+    }
+
+    /// All counters.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// The last result.
+    pub fn last(&self) -> Option<&Last> {
+        self.last.as_ref()
+    }
+
+    /// The changes that are remembered.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The last 1,000 results.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
+    /// The settings last used; `None` where no run was ever asked for.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// The hold that is in force.
+    pub fn hold(&self, now: Timestamp) -> Option<&Hold> {
+        self.hold.as_ref().filter(|hold| !hold.is_over(now))
+    }
+
+    fn held_by(&self, kind: HoldKind, now: Timestamp) -> bool {
+        self.hold(now).is_some_and(|hold| hold.kind == kind)
+    }
+
+    /// The probes that are under way.
+    pub fn probes(&self) -> &[Probe] {
+        if let State::HalfOpen { probes, .. } = &self.state { probes } else { &[] }
+    }
+
+    /// What a rate would be taken of: the results in the window of these settings.
+    pub fn window(&self, settings: &Settings, now: Timestamp) -> Count {
+        match settings.trip.window {
+            Window::Calls(calls) => self.recent.count(calls),
+            Window::Time(length) => {
+                let slices = self.slices.as_ref().filter(|slices| slices.length() == length);
+                slices.map(|slices| slices.count(now)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// How many failures lie in the budget of these settings; 0 without one.
+    pub fn budget_used(&self, settings: &Settings, now: Timestamp) -> usize {
+        settings.trip.budget.map_or(0, |budget| self.failures.count(budget.within, now))
+    }
+
+    /// When the cool-down is over, or the hold; `None` where there is no such time.
+    pub fn retry_at(&self, now: Timestamp) -> Option<Timestamp> {
+        match (self.hold(now), &self.state) {
+            (Some(Hold { kind: HoldKind::Disable, .. }), _) => None,
+            (Some(hold), _) => hold.until(),
+            (None, State::Open { since, cooldown, .. }) => Some(since.after(*cooldown)),
+            (None, _) => None,
+        }
+    }
+
+    /// Why it is in this state, if there was a change that says so.
+    pub fn reason(&self, now: Timestamp) -> Option<&str> {
+        if let Some(hold) = self.hold(now) {
+            return hold.reason.as_deref();
+        }
+        let phase = if matches!(self.state, State::Closed { .. }) { Phase::Closed } else { Phase::Open };
+        self.history.newest_first().find(|change| change.to == phase).map(|change| change.reason.as_str())
+    }
+
+    /// What a run that asked now would be told.
+    pub fn answer(&self, settings: &Settings, now: Timestamp) -> Answer {
+        let refuse = |cause, retry_at| Answer::Refuse(Refusal { cause, retry_at });
+        match self.hold(now) {
+            Some(Hold { kind: HoldKind::Disable, .. }) => return Answer::Pass,
+            Some(hold) => return refuse(Cause::Held, hold.until()),
+            None => {}
+        }
+        match &self.state {
+            State::Closed { .. } => Answer::Pass,
+            State::Open { since, cooldown, .. } => match since.age(now) {
+                Some(age) if age < *cooldown => refuse(Cause::Open, Some(since.after(*cooldown))),
+                // The cool-down is over, or the clock has stepped out of it.
+                _ => Answer::Probe,
+            },
+            State::HalfOpen { probes, .. } => {
+                let full = probes.len() >= usize::from(settings.probes);
+                let next = probes.iter().map(|probe| probe.since.after(probe.lease)).min();
+                if full && !probes.iter().any(|probe| probe.is_overdue(now)) {
+                    refuse(Cause::Probing, next)
+                } else {
+                    Answer::Probe
+                }
+            }
+        }
+    }
+
+    // What a run does.
+
+    /// Asks for admission, and counts the answer.
+    pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
+        self.settle(now);
+        self.settings = Some(ask.settings.clone());
+        match self.answer(ask.settings, now) {
+            Answer::Refuse(refusal) => {
+                bump(&mut self.totals.refused);
+                Admission::Refused(refusal)
+            }
+            Answer::Pass => {
+                bump(&mut self.totals.admitted);
+                let serial = if ask.pid.is_none() { Some(self.next_serial()) } else { None };
+                Admission::Admitted(Permit::new(self.id, self.generation, serial, false))
+            }
+            Answer::Probe => {
+                bump(&mut self.totals.admitted);
+                Admission::Admitted(self.admit_probe(ask, now))
+            }
+        }
+    }
+
+    fn admit_probe(&mut self, ask: &Ask<'_>, now: Timestamp) -> Permit {
+        if let State::Open { reopened, .. } = self.state {
+            self.generation = self.generation.wrapping_add(1);
+            self.state = State::HalfOpen { since: now, reopened, successes: 0, failures: 0, probes: Vec::new() };
+        }
+        let serial = self.next_serial();
+        if let State::HalfOpen { probes, .. } = &mut self.state {
+            while probes.len() >= usize::from(ask.settings.probes) {
+                let overdue = probes.iter().position(|probe| probe.is_overdue(now));
+                let Some(overdue) = overdue else { break };
+                probes.remove(overdue);
+                bump(&mut self.totals.abandoned);
+            }
+            probes.push(Probe { serial, pid: ask.pid, since: now, lease: ask.lease });
+        }
+        Permit::new(self.id, self.generation, Some(serial), true)
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        let serial = self.serial;
+        self.serial = self.serial.wrapping_add(1);
+        self.spent.forget(serial);
+        serial
+    }
+
+    /// Counts a run whose refusal was overruled (`--dry-run`), and gives it a permit that is already late.
+    pub fn overrule(&mut self) -> Permit {
+        bump(&mut self.totals.admitted);
+        Permit::new(self.id, 0, None, false)
+    }
+
+    /// Frees the place of a probe that died without reporting. It counts as neither success nor failure.
+    pub fn abandon(&mut self, serial: u64) {
+        if let State::HalfOpen { probes, .. } = &mut self.state {
+            let before = probes.len();
+            probes.retain(|probe| probe.serial != serial);
+            if probes.len() < before {
+                bump(&mut self.totals.abandoned);
+            }
+        }
+    }
+
+    /// Reports a run that was admitted.
+    pub fn record(&mut self, permit: Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
+        self.settle(now);
+        if permit.breaker() != self.id {
+            return Recorded::Foreign;
+        }
+        let probe = permit.is_probe();
+        if !self.redeem(permit) {
+            bump(&mut self.totals.late);
+            return Recorded::Late;
+        }
+        let mark = self.count(run, settings, now);
+        Recorded::Counted(mark.and_then(|mark| match self.state {
+            _ if self.held_by(HoldKind::Disable, now) => None,
+            State::Closed { .. } => self.judge(run, mark, settings, now),
+            State::HalfOpen { .. } if probe => self.judge_probe(run, mark, settings, now),
+            State::HalfOpen { .. } | State::Open { .. } => None,
+        }))
+    }
+
+    /// Reports what was seen elsewhere, without a permit.
+    ///
+    /// A success closes from any state but a hold. A failure is judged as any when closed, reopens when half-open, and
+    /// changes nothing but totals when open.
+    pub fn observe(&mut self, run: &Run, settings: &Settings, now: Timestamp) -> Option<Change> {
+        self.settle(now);
+        let disabled = self.held_by(HoldKind::Disable, now);
+        if !disabled
+            && matches!(self.state, State::Open { .. })
+            && (run.outcome != Outcome::Success || self.hold.is_some())
+        {
+            self.note(run, now);
+            return None;
+        }
+        let mark = self.count(run, settings, now)?;
+        match (&self.state, run.outcome) {
+            _ if disabled => None,
+            (State::Closed { .. }, _) => self.judge(run, mark, settings, now),
+            (_, Outcome::Success) => Some(self.close("success reported".to_owned(), now)),
+            (&State::HalfOpen { reopened, .. }, _) => {
+                let reason = format!("failure reported{}", ended(run));
+                Some(self.open(reason, reopened.saturating_add(1), settings, now))
+            }
+            (State::Open { .. }, _) => None,
+        }
+    }
+
+    /// Whether the permit is good; it is no more, afterwards. Frees the probe's place.
+    fn redeem(&mut self, permit: Permit) -> bool {
+        if permit.generation() != self.generation {
+            return false;
+        }
+        let fresh = permit.serial().is_none_or(|serial| self.spent.spend(serial, self.serial));
+        match &mut self.state {
+            State::HalfOpen { probes, .. } if permit.is_probe() => {
+                let before = probes.len();
+                probes.retain(|probe| Some(probe.serial) != permit.serial());
+                // Without a place of its own it was given up: the lease was over and another took it.
+                fresh && probes.len() < before
+            }
+            _ => fresh,
+        }
+    }
+
+    /// Adds a result to the totals and remembers it as the last one.
+    fn note(&mut self, run: &Run, now: Timestamp) {
+        bump(match run.outcome {
+            Outcome::Success => &mut self.totals.successes,
+            Outcome::Failure => &mut self.totals.failures,
+            Outcome::Ignored => &mut self.totals.ignored,
+        });
+        self.last = Some(Last { at: now, outcome: run.outcome, end: run.end, took: run.took });
+    }
+
+    /// Adds a result to everything that counts results; `None` if it is neutral.
+    fn count(&mut self, run: &Run, settings: &Settings, now: Timestamp) -> Option<Mark> {
+        self.note(run, now);
+        let failed = match run.outcome {
+            Outcome::Success => false,
+            Outcome::Failure => true,
+            Outcome::Ignored => return None,
+        };
+        let slow = settings.slow_after.is_some_and(|limit| run.took.is_some_and(|took| took >= limit));
+        let mark = Mark { failed, slow };
+        self.consecutive_failures = if failed { self.consecutive_failures.saturating_add(1) } else { 0 };
+        if failed {
+            self.failures.push(now);
+        }
+        self.recent.push(mark);
+        if let Window::Time(length) = settings.trip.window
+            && self.slices.as_ref().is_none_or(|slices| slices.length() != length)
+        {
+            self.slices = Some(Slices::new(length));
+        }
+        if let Some(slices) = &mut self.slices {
+            slices.push(mark, now);
+        }
+        Some(mark)
+    }
+
+    /// Opens a closed breaker if the result was bad and a rule holds.
+    fn judge(&mut self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
+        let reason = self.tripped(run, mark, settings, now)?;
+        Some(self.open(reason, 0, settings, now))
+    }
+
+    /// The rule that holds, in words.
+    fn tripped(&self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<String> {
+        let trip = &settings.trip;
+        let ended = ended(run);
+        let window = self.window(settings, now);
+        let rate = |part: u32, percent: Option<u8>| {
+            percent.is_some_and(|percent| window.calls >= trip.enough() && reaches(part, window.calls, percent))
+        };
+        let share = |part: u32| {
+            format!("{}% ({part} of {} calls)", u64::from(part) * 100 / u64::from(window.calls.max(1)), window.calls)
+        };
+        if mark.failed && run.trips {
+            return Some(format!("a trip code{ended}"));
+        }
+        if mark.failed && trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
+            let plural = if self.consecutive_failures == 1 { "failure" } else { "failures" };
+            return Some(format!("{} {plural} in a row{ended}", self.consecutive_failures));
+        }
+        if mark.failed && rate(window.failures, trip.failure_rate) {
+            return Some(format!("failure rate {}{ended}", share(window.failures)));
+        }
+        if mark.failed
+            && let Some(budget) = trip.budget
+            && self.failures.count(budget.within, now) >= budget.failures.into()
+        {
+            return Some(format!("{} failures within {}{ended}", budget.failures, format_duration(budget.within)));
+        }
+        if (mark.failed || mark.slow) && rate(window.slow, trip.slow_rate) {
+            return Some(format!("slow rate {}", share(window.slow)));
+        }
+        None
+    }
+
+    /// Counts a probe's result, and closes or reopens if that decides.
+    fn judge_probe(&mut self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
+        let State::HalfOpen { reopened, successes, failures, .. } = &mut self.state else { return None };
+        let reopened = reopened.saturating_add(1);
+        if mark.failed || mark.slow {
+            *failures = failures.saturating_add(1);
+            if *failures < settings.probe_failures && !(mark.failed && run.trips) {
+                return None;
+            }
+            let slow = || run.took.map_or(String::new(), |took| format!(": took {}", format_duration(took)));
+            let reason =
+                if mark.failed { format!("probe failed{}", ended(run)) } else { format!("probe was slow{}", slow()) };
+            return Some(self.open(reason, reopened, settings, now));
+        }
+        *successes = successes.saturating_add(1);
+        if *successes < settings.probe_successes {
+            return None;
+        }
+        let reason =
+            if *successes == 1 { "probe succeeded".to_owned() } else { format!("{successes} probes succeeded") };
+        Some(self.close(reason, now))
+    }
+
+    fn open(&mut self, reason: String, reopened: u32, settings: &Settings, now: Timestamp) -> Change {
+        let from = self.phase(now);
+        self.generation = self.generation.wrapping_add(1);
+        let cooldown = settings.cooldown_after(reopened);
+        let jitter = u128::from(millis(cooldown)) * u128::from(settings.jitter) * u128::from(self.dice()) / (100 << 32);
+        let cooldown = cooldown + Duration::from_millis(u64::try_from(jitter).unwrap_or(0));
+        self.state = State::Open { since: now, cooldown, reopened };
+        bump(&mut self.totals.opened);
+        self.changed(from, reason, None, now)
+    }
+
+    /// A number from 0 to 2^32, the same for one generation of one breaker, unlike that of any other.
+    fn dice(&self) -> u64 {
+        // The finalizer of SplitMix64; the identity of the breaker is random already.
+        let mut bits = self.id ^ self.generation.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ bits >> 31) >> 32
+    }
+
+    /// Closes, everything counted so far cleared; totals and history stay.
+    fn close(&mut self, reason: String, now: Timestamp) -> Change {
+        let from = self.phase(now);
+        self.clear(now);
+        self.changed(from, reason, None, now)
+    }
+
+    fn clear(&mut self, now: Timestamp) {
+        self.generation = self.generation.wrapping_add(1);
+        self.state = State::Closed { since: Some(now) };
+        self.consecutive_failures = 0;
+        self.recent = Recent::default();
+        self.slices = None;
+        self.failures = FailureTimes::default();
+    }
+
+    /// Takes away a hold that is over. What it held is what remains: after a trip, open with a probe due.
+    fn settle(&mut self, now: Timestamp) {
+        self.hold.take_if(|hold| hold.is_over(now));
+    }
+
+    fn phase(&self, now: Timestamp) -> Phase {
+        match self.state {
+            _ if self.held_by(HoldKind::Disable, now) => Phase::Disabled,
+            State::Closed { .. } => Phase::Closed,
+            State::Open { .. } => Phase::Open,
+            State::HalfOpen { .. } => Phase::HalfOpen,
+        }
+    }
+
+    /// Remembers a change, and says it.
+    fn changed(&mut self, from: Phase, reason: String, by: Option<String>, now: Timestamp) -> Change {
+        let change = Change { at: now, from, to: self.phase(now), reason, by, count: 1 };
+        self.history.push(change.clone());
+        change
+    }
+
+    /// Takes less room as text: gives up the oldest of the history. `false` if it is as small as it gets.
+    pub fn shrink(&mut self) -> bool {
+        self.history.shrink()
+    }
+
+    // What a person does.
+
+    /// Closes, clears what trips and ends any hold.
+    pub fn reset(&mut self, by: String, now: Timestamp) -> Change {
+        self.settle(now);
+        let from = self.phase(now);
+        self.hold = None;
+        self.clear(now);
+        self.changed(from, "reset".to_owned(), Some(by), now)
+    }
+
+    /// Holds it open, for a span or until [`Breaker::reset`].
+    ///
+    /// `None` if nothing changed: a trip without end is not shortened by one that ends.
+    pub fn trip(
+        &mut self,
+        span: Option<Duration>,
+        reason: Option<String>,
+        by: String,
+        now: Timestamp,
+    ) -> Option<Change> {
+        self.settle(now);
+        let endless = self.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::Trip && hold.span.is_none());
+        if endless && span.is_some() {
+            return None;
+        }
+        let from = self.phase(now);
+        if !matches!(self.state, State::Open { .. }) {
+            bump(&mut self.totals.opened);
+        }
+        self.generation = self.generation.wrapping_add(1);
+        self.state = State::Open { since: now, cooldown: span.unwrap_or_default(), reopened: 0 };
+        let told = reason.clone().unwrap_or_else(|| "tripped".to_owned());
+        self.hold = Some(Hold { kind: HoldKind::Trip, by: by.clone(), reason, since: now, span });
+        Some(self.changed(from, told, Some(by), now))
+    }
+}
+
+/// How the run ended, as the tail of a reason.
+fn ended(run: &Run) -> String {
+    run.end.map_or(String::new(), |end| format!(": {end}"))
+}
+
+/// Durations in the state are whole milliseconds.
+mod as_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::time::{LONGEST, millis};
+
+    pub(super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        millis(*span).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(|millis| Duration::from_millis(millis).min(2 * LONGEST))
+    }
+
+    pub(super) mod optional {
+        use super::{Deserialize, Deserializer, Duration, LONGEST, Serialize, Serializer, millis};
+
+        #[expect(clippy::ref_option, reason = "serde asks for this signature")]
+        pub(crate) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+            span.map(millis).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+            let millis = Option::<u64>::deserialize(deserializer)?;
+            Ok(millis.map(|millis| Duration::from_millis(millis).min(LONGEST)))
+        }
+    }
+}

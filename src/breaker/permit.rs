@@ -1,0 +1,209 @@
+//! PURE. Permits: what an admitted run holds until it reports.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::pack;
+
+/// The right to report one result. It carries no time: the breaker's random identity, the generation and a number.
+#[must_use = "a permit that is never recorded leaves a probe's place taken until its lease is over"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit {
+    breaker: u64,
+    generation: u64,
+    serial: Option<u64>,
+    probe: bool,
+}
+
+impl Permit {
+    pub(super) fn new(breaker: u64, generation: u64, serial: Option<u64>, probe: bool) -> Self {
+        Self { breaker, generation, serial, probe }
+    }
+
+    pub(super) fn breaker(&self) -> u64 {
+        self.breaker
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The number of a probe, or of a permit that a script holds.
+    pub fn serial(&self) -> Option<u64> {
+        self.serial
+    }
+
+    /// Whether the run tests recovery.
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+}
+
+/// As a word for scripts: `IDENTITY-GENERATION-SERIAL`, with a `p` at the end for a probe.
+impl fmt::Display for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let probe = if self.probe { "p" } else { "" };
+        write!(f, "{:016x}-{}-{}{probe}", self.breaker, self.generation, self.serial.unwrap_or(0))
+    }
+}
+
+impl FromStr for Permit {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let (body, probe) = word.strip_suffix('p').map_or((word, false), |body| (body, true));
+        let number = |part: &str, radix| {
+            let plain = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if plain { u64::from_str_radix(part, radix).ok() } else { None }
+        };
+        let mut parts = body.split('-');
+        let mut next = |radix| parts.next().and_then(|part| number(part, radix));
+        match (next(16), next(10), next(10), parts.next()) {
+            (Some(breaker), Some(generation), Some(serial), None) => {
+                Ok(Self { breaker, generation, serial: Some(serial), probe })
+            }
+            _ => Err(format!("'{}' is not a permit; give the word that cb allow printed", word.escape_debug())),
+        }
+    }
+}
+
+/// One bit for each of the last 256 numbered permits: whether it was recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spent([u64; 4]);
+
+impl Spent {
+    const KEPT: u64 = 256;
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    fn place(serial: u64) -> (usize, u64) {
+        let bit = serial % Self::KEPT;
+        // At most 3.
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    /// Makes room for a new permit, in place of the one 256 before it.
+    pub(super) fn forget(&mut self, serial: u64) {
+        let (word, bit) = Self::place(serial);
+        self.0[word] &= !bit;
+    }
+
+    /// Whether the permit is good for a record, and no more afterwards: not recorded, not too old, not of the future.
+    pub(super) fn spend(&mut self, serial: u64, next: u64) -> bool {
+        let (word, bit) = Self::place(serial);
+        let known = serial < next && next - serial <= Self::KEPT;
+        let fresh = known && self.0[word] & bit == 0;
+        if fresh {
+            self.0[word] |= bit;
+        }
+        fresh
+    }
+}
+
+impl Serialize for Spent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bits = self.0.iter().flat_map(|word| (0..64).map(move |bit| u8::from(word >> bit & 1 == 1)));
+        pack::digits(bits, 1).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Spent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bits =
+            pack::undigits(&String::deserialize(deserializer)?, 1).ok_or_else(|| D::Error::custom("spent permits"))?;
+        let mut spent = Self::default();
+        for (index, _) in bits.iter().enumerate().filter(|(index, bit)| **bit == 1 && *index < 256) {
+            spent.0[index / 64] |= 1 << (index % 64);
+        }
+        Ok(spent)
+    }
+}
+
+/// The identity of a breaker is written as 16 hexadecimal digits: JSON numbers are not safe for it.
+pub(super) mod hex {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+    pub(crate) fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{id:016x}"))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
+    }
+}
+
+/// Probes as text: the first one's start, then numbers relative to it.
+pub(super) mod packed_probes {
+    use std::time::Duration;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::super::Probe;
+    use super::pack;
+    use crate::settings::MOST_PROBES;
+    use crate::time::{Timestamp, millis};
+
+    pub(crate) fn serialize<S: Serializer>(probes: &[Probe], serializer: S) -> Result<S::Ok, S::Error> {
+        let base = probes.iter().map(|probe| probe.since).min();
+        let numbers = probes.iter().flat_map(|probe| {
+            let since = probe.since.as_millis() - base.map_or(0, Timestamp::as_millis);
+            // A process number is never 0, so 0 can stand for none.
+            [probe.serial, probe.pid.unwrap_or(0).into(), since, millis(probe.lease)]
+        });
+        (base, pack::numbers(numbers)).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Probe>, D::Error> {
+        let (base, text) = <(Option<Timestamp>, String)>::deserialize(deserializer)?;
+        let bad = || D::Error::custom("probes");
+        let numbers =
+            pack::unnumbers(&text).filter(|numbers| numbers.len() <= 4 * usize::from(MOST_PROBES)).ok_or_else(bad)?;
+        let probe = |probe: &[u64]| {
+            let &[serial, pid, since, lease] = probe else { return Err(bad()) };
+            Ok(Probe {
+                serial,
+                pid: u32::try_from(pid).ok().filter(|&pid| pid != 0),
+                since: base.ok_or_else(bad)?.after(Duration::from_millis(since)),
+                lease: Duration::from_millis(lease),
+            })
+        };
+        numbers.chunks(4).map(probe).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_is_a_word() {
+        for word in ["00000000000000ff-3-7", "00000000000000ff-3-7p"] {
+            assert_eq!(word.parse::<Permit>().map(|permit| permit.to_string()), Ok(word.to_owned()));
+        }
+        for word in ["", "p", "1-2", "1-2-3-4", "x-2-3", "1-+2-3", "1-2-", "unguarded", "99999999999999999-1-1"] {
+            assert!(word.parse::<Permit>().is_err(), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn a_permit_is_good_once_and_not_for_ever() {
+        let mut spent = Spent::default();
+        assert!(spent.spend(3, 10));
+        assert!(!spent.spend(3, 10), "a second time");
+        assert!(!spent.spend(10, 10), "not yet issued");
+        assert!(spent.spend(4, 260));
+        assert!(!spent.spend(4, 300), "older than 256");
+        let text = serde_json::to_string(&spent).expect("plain data");
+        assert_eq!(serde_json::from_str::<Spent>(&text).expect("our own text"), spent);
+        spent.forget(259);
+        assert!(spent.spend(259, 260));
+    }
+}

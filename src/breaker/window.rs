@@ -1,0 +1,347 @@
+//! PURE. What is remembered of past results: the last ones as a ring, those of a time span in slices, failures by their time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::pack;
+use crate::settings::{MOST_BUDGET, MOST_CALLS};
+use crate::time::{Timestamp, millis};
+
+/// One result, as far as rates care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// It failed.
+    pub failed: bool,
+    /// It took as long as `slow-after` or longer.
+    pub slow: bool,
+}
+
+/// How many results a window holds, and how many of them were bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All results.
+    pub calls: u32,
+    /// Those that failed.
+    pub failures: u32,
+    /// Those that were slow, failed or not.
+    pub slow: u32,
+}
+
+impl Count {
+    /// Saturates far above what anybody can run within one window, so that a slice stays short as text.
+    const MOST: u32 = (1 << 30) - 1;
+
+    fn add(&mut self, mark: Mark) {
+        let plus = |count: &mut u32, yes: bool| *count = (*count + u32::from(yes)).min(Self::MOST);
+        plus(&mut self.calls, true);
+        plus(&mut self.failures, mark.failed);
+        plus(&mut self.slow, mark.slow);
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            failures: self.failures.saturating_add(other.failures),
+            slow: self.slow.saturating_add(other.slow),
+        }
+    }
+}
+
+/// Whether `part` of `whole` is `percent` per cent or more, exactly.
+pub fn reaches(part: u32, whole: u32, percent: u8) -> bool {
+    u64::from(part) * 100 >= u64::from(percent) * u64::from(whole)
+}
+
+/// The last 1,000 results, oldest first: enough for a count window of any size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recent(VecDeque<Mark>);
+
+impl Recent {
+    /// Adds the newest result; beyond 1,000 the oldest falls out.
+    pub fn push(&mut self, mark: Mark) {
+        if self.0.len() == usize::from(MOST_CALLS) {
+            self.0.pop_front();
+        }
+        self.0.push_back(mark);
+    }
+
+    /// What the last `calls` results were.
+    pub fn count(&self, calls: u16) -> Count {
+        let mut count = Count::default();
+        self.last(calls.into()).for_each(|mark| count.add(mark));
+        count
+    }
+
+    /// The last so many results, oldest first.
+    pub fn last(&self, most: usize) -> impl Iterator<Item = Mark> + '_ {
+        self.0.iter().skip(self.0.len().saturating_sub(most)).copied()
+    }
+
+    /// Whether there is no result.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Recent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let digits = self.0.iter().map(|mark| u8::from(mark.failed) | u8::from(mark.slow) << 1);
+        (self.0.len(), pack::digits(digits, 2)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Recent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (length, text) = <(usize, String)>::deserialize(deserializer)?;
+        let digits = pack::undigits(&text, 2).filter(|_| length <= usize::from(MOST_CALLS));
+        let mut digits = digits.ok_or_else(|| D::Error::custom("recent results"))?;
+        digits.resize(length, 0);
+        let mark = |digit: u8| Mark { failed: digit & 1 == 1, slow: digit & 2 == 2 };
+        Ok(Self(digits.into_iter().map(mark).collect()))
+    }
+}
+
+/// The results of the last `length`, in at most ten slices of time.
+///
+/// A slice begins with the first result that falls into it and leaves when that result is `length` old. So no result
+/// outlives the window, and none leaves more than a tenth of it early, however long the gap between two runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slices {
+    length: Duration,
+    slices: Vec<(Timestamp, Count)>,
+}
+
+impl Slices {
+    const MOST: usize = 10;
+
+    /// An empty window of this length.
+    pub fn new(length: Duration) -> Self {
+        Self { length, slices: Vec::new() }
+    }
+
+    /// How long it reaches back.
+    pub fn length(&self) -> Duration {
+        self.length
+    }
+
+    /// Adds a result of `now`, and drops what has left the window or lies in the future.
+    pub fn push(&mut self, mark: Mark, now: Timestamp) {
+        let length = self.length;
+        self.slices.retain(|slice| within(slice.0, length, now));
+        let width = Duration::from_millis(millis(length).div_ceil(10));
+        match self.slices.last_mut() {
+            Some((start, count)) if within(*start, width, now) => count.add(mark),
+            _ => {
+                let mut count = Count::default();
+                count.add(mark);
+                self.slices.push((now, count));
+            }
+        }
+    }
+
+    /// What the results of the last `length` before `now` were.
+    pub fn count(&self, now: Timestamp) -> Count {
+        let live = self.slices.iter().filter(|slice| within(slice.0, self.length, now));
+        live.fold(Count::default(), |sum, slice| sum.plus(slice.1))
+    }
+}
+
+/// Whether `time` is less than `span` ago. What is exactly so long ago is out, and so is what is yet to come.
+fn within(time: Timestamp, span: Duration, now: Timestamp) -> bool {
+    time.age(now).is_some_and(|age| age < span)
+}
+
+/// The newest time, and the gaps between the times, newest first: one absolute time, the rest relative to it.
+fn gaps<'a>(newest_first: impl Iterator<Item = &'a Timestamp> + Clone) -> impl Iterator<Item = u64> {
+    let older = newest_first.clone().skip(1);
+    newest_first.zip(older).map(|(newer, older)| newer.as_millis().saturating_sub(older.as_millis()))
+}
+
+impl Serialize for Slices {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let newest = self.slices.last().map(|slice| slice.0);
+        let starts = self.slices.iter().rev().map(|slice| &slice.0);
+        let gaps = std::iter::once(0).chain(gaps(starts));
+        let counts = self.slices.iter().rev().map(|slice| slice.1);
+        let numbers = gaps
+            .zip(counts)
+            .flat_map(|(gap, count)| [gap, count.calls.into(), count.failures.into(), count.slow.into()]);
+        (millis(self.length), newest, pack::numbers(numbers)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Slices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (length, newest, text) = <(u64, Option<Timestamp>, String)>::deserialize(deserializer)?;
+        let bad = || D::Error::custom("time window");
+        let numbers = pack::unnumbers(&text).filter(|numbers| numbers.len() <= 4 * Self::MOST).ok_or_else(bad)?;
+        let mut slices = Vec::new();
+        let mut start = newest.map_or(0, Timestamp::as_millis);
+        for slice in numbers.chunks(4) {
+            let &[gap, calls, failures, slow] = slice else { return Err(bad()) };
+            start = start.saturating_sub(gap);
+            let small = |number: u64| u32::try_from(number).ok().filter(|&count| count <= Count::MOST).ok_or_else(bad);
+            let count = Count { calls: small(calls)?, failures: small(failures)?, slow: small(slow)? };
+            slices.push((Timestamp::from_millis(start), count));
+        }
+        slices.reverse();
+        Ok(Self { length: Duration::from_millis(length), slices })
+    }
+}
+
+/// The times of the last 100 failures, oldest first: enough for a budget of any size.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailureTimes(VecDeque<Timestamp>);
+
+impl FailureTimes {
+    /// A longer gap is written as this one, 397 days, so that a hundred gaps have a bounded length as text.
+    const LONGEST_GAP: u64 = (1 << 35) - 1;
+
+    /// Adds a failure of `now`, and drops those that lie in the future.
+    pub fn push(&mut self, now: Timestamp) {
+        self.0.retain(|&time| time <= now);
+        if self.0.len() == usize::from(MOST_BUDGET) {
+            self.0.pop_front();
+        }
+        self.0.push_back(now);
+    }
+
+    /// How many failures are less than `span` ago.
+    pub fn count(&self, span: Duration, now: Timestamp) -> usize {
+        self.0.iter().filter(|&&time| within(time, span, now)).count()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for FailureTimes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let gaps = gaps(self.0.iter().rev()).map(|gap| gap.min(Self::LONGEST_GAP));
+        (self.0.back(), pack::numbers(gaps)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FailureTimes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (newest, text) = <(Option<Timestamp>, String)>::deserialize(deserializer)?;
+        let gaps = pack::unnumbers(&text).filter(|gaps| gaps.len() < usize::from(MOST_BUDGET));
+        let gaps = gaps.ok_or_else(|| D::Error::custom("failure times"))?;
+        let mut times = VecDeque::new();
+        if let Some(newest) = newest {
+            times.push_front(newest);
+            let mut millis = newest.as_millis();
+            for gap in gaps {
+                millis = millis.saturating_sub(gap);
+                times.push_front(Timestamp::from_millis(millis));
+            }
+        }
+        Ok(Self(times))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: Mark = Mark { failed: false, slow: false };
+    const BAD: Mark = Mark { failed: true, slow: false };
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + millis)
+    }
+
+    #[test]
+    fn rates_are_exact() {
+        assert!(reaches(1, 2, 50));
+        assert!(!reaches(499_999, 1_000_000, 50));
+        assert!(reaches(u32::MAX, u32::MAX, 100));
+        assert!(!reaches(33, 100, 34));
+    }
+
+    #[test]
+    fn the_ring_forgets_the_oldest() {
+        let mut recent = Recent::default();
+        recent.push(BAD);
+        for _ in 0..999 {
+            recent.push(GOOD);
+        }
+        assert_eq!(recent.count(1_000), Count { calls: 1_000, failures: 1, slow: 0 });
+        recent.push(GOOD);
+        assert_eq!(recent.count(1_000), Count { calls: 1_000, failures: 0, slow: 0 });
+        recent.push(BAD);
+        assert_eq!(recent.count(1), Count { calls: 1, failures: 1, slow: 0 });
+    }
+
+    #[test]
+    fn a_result_leaves_at_most_a_tenth_early_and_never_late() {
+        let mut slices = Slices::new(Duration::from_secs(10));
+        slices.push(BAD, at(0));
+        slices.push(BAD, at(999));
+        slices.push(BAD, at(1_000));
+        assert_eq!(slices.count(at(9_999)).failures, 3);
+        assert_eq!(slices.count(at(10_000)).failures, 1, "both of the first slice are out");
+        assert_eq!(slices.count(at(11_000)).failures, 0);
+        slices.push(GOOD, at(86_400_000));
+        assert_eq!(slices.count(at(86_400_000)), Count { calls: 1, failures: 0, slow: 0 }, "after a long gap");
+    }
+
+    #[test]
+    fn a_window_never_has_more_than_ten_slices() {
+        for length in [1, 5, 19, 99, 100, 60_000] {
+            let mut slices = Slices::new(Duration::from_millis(length));
+            for now in 0..3_000 {
+                slices.push(GOOD, at(now));
+                assert!(slices.slices.len() <= 10, "{length} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn results_of_the_future_are_dropped() {
+        let mut slices = Slices::new(Duration::from_secs(10));
+        let mut times = FailureTimes::default();
+        slices.push(BAD, at(5_000));
+        times.push(at(5_000));
+        assert_eq!((slices.count(at(0)).calls, times.count(Duration::from_secs(10), at(0))), (0, 0));
+        slices.push(BAD, at(0));
+        times.push(at(0));
+        assert_eq!((slices.count(at(6_000)).calls, times.count(Duration::from_secs(10), at(6_000))), (1, 1));
+    }
+
+    #[test]
+    fn a_budget_is_exact_to_the_millisecond() {
+        let mut times = FailureTimes::default();
+        times.push(at(0));
+        times.push(at(10));
+        assert_eq!(times.count(Duration::from_secs(1), at(999)), 2);
+        assert_eq!(times.count(Duration::from_secs(1), at(1_000)), 1);
+        for now in 0..200 {
+            times.push(at(2_000 + now));
+        }
+        assert_eq!(times.count(Duration::from_secs(1), at(2_199)), 100);
+    }
+
+    #[test]
+    fn all_of_it_comes_back_from_text() {
+        let mut recent = Recent::default();
+        let mut slices = Slices::new(Duration::from_secs(10));
+        let mut times = FailureTimes::default();
+        for (index, now) in [0_u64, 3, 2_000, 2_001, 7_500, 9_000].into_iter().enumerate() {
+            let mark = Mark { failed: index % 2 == 0, slow: index % 3 == 0 };
+            recent.push(mark);
+            slices.push(mark, at(now));
+            times.push(at(now));
+        }
+        let text = serde_json::to_string(&(&recent, &slices, &times)).expect("plain data");
+        assert_eq!(
+            serde_json::from_str::<(Recent, Slices, FailureTimes)>(&text).expect("our own text"),
+            (recent, slices, times)
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! The child: start it, pass signals on, end it when its time is over, learn how it ended.
+
+pub mod unix;
+
+use std::ffi::{CStr, CString, OsString};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
+
+use self::unix::{Arrived, Inherited, Program, Status};
+use crate::clock;
+use crate::exit::Exit;
+use crate::outcome::End;
+use crate::settings::Limits;
+
+/// A child that runs.
+pub struct Child {
+    pid: libc::pid_t,
+    own_group: bool,
+    started: Instant,
+}
+
+/// How a run ended, seen from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// How the child ended.
+    pub end: End,
+    /// How `cb` ends for it.
+    pub exit: Exit,
+    /// The user had sent INT, QUIT, TERM or HUP to `cb` before.
+    pub stopped: bool,
+    /// How long the child ran.
+    pub took: Duration,
+}
+
+/// A child that could not be started, and why.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// How `cb` ends for it.
+    pub exit: Exit,
+    /// The sentence for the user, without the word that was given.
+    pub message: String,
+}
+
+/// A limit on a child's time: how long, and what ends it.
+#[derive(Clone, Copy)]
+pub struct Limit<'a> {
+    /// How long it may run; `None` is for ever.
+    pub time: Option<Duration>,
+    /// What ends it.
+    pub limits: &'a Limits,
+}
+
+impl Child {
+    /// Starts a command. `variables` are the `CB_...` that it finds in its environment; `CB_PROBE` is taken out of it
+    /// where it is not among them.
+    ///
+    /// # Errors
+    /// Why it was not started, as a shell would say it.
+    pub fn start(
+        command: &[OsString],
+        variables: Vec<CString>,
+        limit: Limit<'_>,
+        inherited: Inherited,
+    ) -> Result<Self, NotStarted> {
+        const UNSET: &[&CStr] = &[c"CB_PROBE"];
+        // Arguments come from an exec and cannot hold a NUL byte.
+        let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.clone().into_vec()).ok()).collect();
+        let own_group = limit.time.is_some() && !limit.limits.foreground && !unix::in_foreground();
+        let program = Program { argv, set: variables, unset: UNSET, own_group };
+        let started = clock::instant();
+        match unix::spawn(&program, inherited) {
+            Ok(pid) => Ok(Self { pid, own_group, started }),
+            Err((error, executed)) => Err(NotStarted::because(&error, executed)),
+        }
+    }
+
+    /// Waits until it has ended, passes on the signals that `cb` gets, and keeps the limit.
+    pub fn wait(self, limit: Limit<'_>) -> Ended {
+        let mut stopped = false;
+        let mut clock = Countdown::new(self.started, limit);
+        let status = loop {
+            match unix::next_signal(clock.left()) {
+                Some(arrived) if arrived.signal != libc::SIGCHLD => stopped |= self.pass_on(arrived),
+                Some(_) => {}
+                None => clock.ring(|signal| unix::send(self.pid, self.own_group, signal)),
+            }
+            match unix::try_wait(self.pid, false) {
+                Ok(Some(status)) => break Some(status),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => break None,
+                // Not ended, or asked at a bad moment: a wait that fails is repeated.
+                Ok(None) | Err(_) => {}
+            }
+        };
+        let (end, exit) = clock.verdict(status);
+        Ended { end, exit, stopped, took: clock::instant().saturating_duration_since(self.started) }
+    }
+
+    /// Passes a signal on to the child, unless it has it already. Says whether it is one by which a user stops things.
+    fn pass_on(&self, arrived: Arrived) -> bool {
+        let Arrived { signal, by_kernel, by_us } = arrived;
+        if by_us || unix::is_ignored(signal) {
+            return false;
+        }
+        // What a terminal sends goes to its whole foreground group; a hang-up to the leader of the session alone.
+        let hangs_up = matches!(signal, libc::SIGHUP | libc::SIGCONT);
+        let typed = hangs_up || matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGWINCH);
+        let has_it = by_kernel && typed && !self.own_group && !(hangs_up && unix::leads_session());
+        if !has_it {
+            unix::send(self.pid, self.own_group, signal);
+        }
+        if signal == libc::SIGTSTP {
+            unix::stop_self();
+        }
+        matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP)
+    }
+}
+
+/// The time limit of one child, as GNU `timeout` keeps it: the signal, then CONT so that a stopped child notices, and
+/// after `kill-after` SIGKILL.
+struct Countdown<'a> {
+    next: Option<Instant>,
+    limits: &'a Limits,
+    timed_out: bool,
+    killed: bool,
+}
+
+impl<'a> Countdown<'a> {
+    fn new(started: Instant, limit: Limit<'a>) -> Self {
+        let next = limit.time.and_then(|time| started.checked_add(time));
+        Self { next, limits: limit.limits, timed_out: false, killed: false }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.next.map(|next| next.saturating_duration_since(clock::instant()))
+    }
+
+    /// Does what is due, if anything is.
+    fn ring(&mut self, send: impl Fn(libc::c_int)) {
+        if self.next.is_none_or(|next| next > clock::instant()) {
+            return;
+        }
+        if self.timed_out {
+            self.killed = true;
+            self.next = None;
+            send(libc::SIGKILL);
+        } else {
+            self.timed_out = true;
+            self.next = self.limits.kill_after.and_then(|after| clock::instant().checked_add(after));
+            send(self.limits.signal);
+            if self.limits.signal != libc::SIGKILL && self.limits.signal != libc::SIGCONT {
+                send(libc::SIGCONT);
+            }
+        }
+    }
+
+    /// What the run counts as, and how `cb` ends for it. No status means that somebody else has reaped the child.
+    fn verdict(&self, status: Option<Status>) -> (End, Exit) {
+        let (end, exit) = match status {
+            Some(Status::Exited(code)) => (End::Exit(code), Exit::Child(code)),
+            Some(Status::Killed(signal)) => (End::Signal(signal), Exit::Signal(signal)),
+            None => (End::NotStarted, Exit::Failed),
+        };
+        match (self.timed_out, end) {
+            (false, _) => (end, exit),
+            (true, _) if self.limits.preserve_status => (End::TimedOut, exit),
+            (true, End::Signal(libc::SIGKILL)) => (End::TimedOut, Exit::Killed),
+            (true, _) => (End::TimedOut, Exit::TimedOut),
+        }
+    }
+}
+
+impl NotStarted {
+    fn because(error: &io::Error, executed: bool) -> Self {
+        if !executed {
+            return Self { exit: Exit::Failed, message: format!("could not start a process: {}", plain(error)) };
+        }
+        let (exit, message) = match error.raw_os_error() {
+            Some(libc::ENOENT) => (Exit::NotFound, "command not found".to_owned()),
+            _ => (Exit::NotExecutable, plain(error)),
+        };
+        Self { exit, message }
+    }
+}
+
+/// What the system says of an error, without the number that Rust adds.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_owned()
+}

@@ -1,0 +1,350 @@
+//! The system calls around a child: all the `unsafe` of the program but its entry.
+//!
+//! Nothing here decides anything. `std::process::Command` cannot serve: it resets SIGPIPE in the child, needs SIGCHLD not
+//! to be ignored, knows no script without `#!`, and its runtime reopens closed descriptors.
+#![expect(unsafe_code, reason = "this module is the facade of the platform; each block says why it is sound")]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::time::Duration;
+
+use libc::{pid_t, sigset_t};
+
+/// What a signal of this number would be told apart by.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived {
+    /// Its number.
+    pub signal: c_int,
+    /// Whether the kernel sent it (a terminal does it that way), not a process.
+    pub by_kernel: bool,
+    /// Whether we sent it ourselves: a write to a closed pipe or over a limit.
+    pub by_us: bool,
+}
+
+/// What `cb` found at its start and changed for itself: a child gets it back.
+#[derive(Clone, Copy)]
+pub struct Inherited {
+    mask: sigset_t,
+    ignored_children: bool,
+}
+
+fn set_of(signals: &[c_int]) -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the whole set, sigaddset changes an initialised one.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Everything but what stops a background process at its terminal: those stop `cb` as they stop anyone.
+fn passed_on() -> sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the whole set, sigdelset changes an initialised one.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        libc::sigdelset(set.as_mut_ptr(), libc::SIGTTIN);
+        libc::sigdelset(set.as_mut_ptr(), libc::SIGTTOU);
+        set.assume_init()
+    }
+}
+
+/// Changes the mask of blocked signals and returns the one before.
+fn mask(how: c_int, set: &sigset_t) -> sigset_t {
+    let mut before = set_of(&[]);
+    // SAFETY: both sets are initialised and live for the call. It cannot fail with a known `how`.
+    unsafe { libc::sigprocmask(how, set, &raw mut before) };
+    before
+}
+
+/// Sets a signal to its default or to be ignored, and says whether it was ignored before.
+fn dispose(signal: c_int, handler: libc::sighandler_t) -> bool {
+    // SAFETY: a zeroed sigaction is a valid one: no flags, an empty mask; and `handler` is one of the two constants.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        let mut before: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, &raw const action, &raw mut before);
+        before.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Whether a signal is ignored. `cb` never makes one so: if it is, it was at the start.
+pub fn is_ignored(signal: c_int) -> bool {
+    // SAFETY: as in `dispose`; a null pointer asks and changes nothing.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, ptr::null(), &raw mut now) == 0 && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Readies this process: a child must not be reaped behind our back, and writing to a closed pipe or beyond a limit
+/// must be an error of that write, not the end of `cb`.
+pub fn take_over() -> Inherited {
+    let ignored_children = dispose(libc::SIGCHLD, libc::SIG_DFL);
+    let mask = mask(libc::SIG_BLOCK, &set_of(&[libc::SIGPIPE, libc::SIGXFSZ]));
+    Inherited { mask, ignored_children }
+}
+
+/// What to start.
+pub struct Program {
+    /// The word that was given, and its arguments.
+    pub argv: Vec<CString>,
+    /// What the child finds in its environment beside ours.
+    pub set: Vec<CString>,
+    /// What it must not find there, even if we do.
+    pub unset: &'static [&'static CStr],
+    /// Whether it leads a process group of its own.
+    pub own_group: bool,
+}
+
+struct Start {
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    inherited: Inherited,
+    own_group: bool,
+    errno: c_int,
+}
+
+unsafe extern "C" {
+    static environ: *const *const c_char;
+}
+
+/// Our environment as it was given to us, byte by byte, with the changes for the child.
+fn environment(program: &Program) -> Vec<*const c_char> {
+    let replaces = |entry: &CStr, name: &[u8]| {
+        let entry = entry.to_bytes();
+        entry.starts_with(name) && entry.get(name.len()) == Some(&b'=')
+    };
+    let mut entries = Vec::with_capacity(64);
+    // SAFETY: this program is single-threaded and never changes `environ`, a null-terminated array of strings.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            let entry = CStr::from_ptr(*next);
+            let name_of =
+                |set: &CString| set.to_bytes().split(|&byte| byte == b'=').next().unwrap_or_default().to_vec();
+            let ours = entry.to_bytes().starts_with(b"CB_");
+            if !(ours
+                && (program.set.iter().any(|set| replaces(entry, &name_of(set)))
+                    || program.unset.iter().any(|name| replaces(entry, name.to_bytes()))))
+            {
+                entries.push(*next);
+            }
+            next = next.add(1);
+        }
+    }
+    entries.extend(program.set.iter().map(|set| set.as_ptr()));
+    entries.push(ptr::null());
+    entries
+}
+
+/// Starts a program as `execvp` finds it, with everything as `cb` itself found it, and blocks the signals that
+/// [`next_signal`] then reports. When it cannot be started, the mask is as before.
+///
+/// # Errors
+/// What `clone` or `exec` said; the flag says whether it was `exec`.
+pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Error, bool)> {
+    let argv: Vec<*const c_char> = program.argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
+    let envp = environment(program);
+    let mut start =
+        Start { argv: argv.as_ptr(), envp: envp.as_ptr(), inherited, own_group: program.own_group, errno: 0 };
+    // execvpe keeps a path and, for a script without `#!`, a second argument list on its stack.
+    let words = 4 * 1024 + argv.len();
+    let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(words);
+    let before = mask(libc::SIG_BLOCK, &passed_on());
+    // SAFETY: the child shares our memory but runs on a stack of its own, and we wait (CLONE_VFORK) until it has
+    // executed another program or exited. `run_child` allocates nothing and no handler can run in it: all signals are
+    // blocked until right before the exec, and we never install one. Everything that `start` points to outlives the call.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(words);
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        libc::clone(run_child, top.cast(), flags, (&raw mut start).cast())
+    };
+    let cloned = io::Error::last_os_error();
+    // SAFETY: the field is a plain number that the child may have written through its pointer.
+    let errno = unsafe { ptr::read_volatile(&raw const start.errno) };
+    if pid > 0 && errno == 0 {
+        return Ok(pid);
+    }
+    let error = if pid > 0 { io::Error::from_raw_os_error(errno) } else { cloned };
+    if pid > 0 {
+        while matches!(try_wait(pid, true), Err(error) if error.kind() == io::ErrorKind::Interrupted) {}
+    }
+    mask(libc::SIG_SETMASK, &before);
+    Err((error, pid > 0))
+}
+
+extern "C" fn run_child(start: *mut c_void) -> c_int {
+    let start: *mut Start = start.cast();
+    // SAFETY: `start` is the live value of `spawn`, which waits for us. Only functions that are safe between vfork and
+    // exec are called; glibc's execvpe is written to be (it uses the stack alone).
+    unsafe {
+        if (*start).own_group {
+            libc::setpgid(0, 0);
+        }
+        if (*start).inherited.ignored_children {
+            dispose(libc::SIGCHLD, libc::SIG_IGN);
+        }
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const (*start).inherited.mask, ptr::null_mut());
+        libc::execvpe(*(*start).argv, (*start).argv, (*start).envp);
+        (*start).errno = *libc::__errno_location();
+        libc::_exit(127)
+    }
+}
+
+/// Waits for the next signal, at most so long. `None` is the end of the time, or a wait that was interrupted.
+pub fn next_signal(limit: Option<Duration>) -> Option<Arrived> {
+    let set = passed_on();
+    let limit = limit.map(|limit| libc::timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    });
+    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: a zeroed siginfo is a valid one; the pointers are live, and a null time is "for ever". The sender is read
+    // only where the code says that there is one.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let signal = libc::sigtimedwait(&raw const set, &raw mut info, limit);
+        let by_process =
+            info.si_code == libc::SI_USER || info.si_code == libc::SI_TKILL || info.si_code == libc::SI_QUEUE;
+        (signal > 0).then(|| Arrived {
+            signal,
+            by_kernel: info.si_code == libc::SI_KERNEL,
+            by_us: by_process && info.si_pid() == libc::getpid(),
+        })
+    }
+}
+
+/// How a child ended: its exit code or the signal that killed it.
+#[derive(Clone, Copy, Debug)]
+pub enum Status {
+    /// It exited with this code.
+    Exited(u8),
+    /// This signal killed it.
+    Killed(i32),
+}
+
+/// Looks whether the child has ended, or waits until it has.
+///
+/// # Errors
+/// What `waitpid` said; ECHILD is final.
+pub fn try_wait(pid: pid_t, block: bool) -> io::Result<Option<Status>> {
+    let mut status = 0;
+    // SAFETY: the pointer is live for the call.
+    match unsafe { libc::waitpid(pid, &raw mut status, if block { 0 } else { libc::WNOHANG }) } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        _ if libc::WIFSIGNALED(status) => Ok(Some(Status::Killed(libc::WTERMSIG(status)))),
+        // An exit status has eight bits.
+        _ => Ok(Some(Status::Exited(u8::try_from(libc::WEXITSTATUS(status)).unwrap_or(u8::MAX)))),
+    }
+}
+
+/// Sends a signal to a process, or to its whole group. One that is gone needs none.
+pub fn send(pid: pid_t, group: bool, signal: c_int) {
+    // SAFETY: kill has no memory effects.
+    unsafe { libc::kill(if group { -pid } else { pid }, signal) };
+}
+
+/// Stops this process as its terminal would have; returns when it is continued.
+pub fn stop_self() {
+    let only = set_of(&[libc::SIGTSTP]);
+    send(own_pid(), false, libc::SIGTSTP);
+    mask(libc::SIG_UNBLOCK, &only);
+    mask(libc::SIG_BLOCK, &only);
+}
+
+/// Our own process number.
+pub fn own_pid() -> pid_t {
+    // SAFETY: getpid cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Whether we lead our session: such a process alone is told of a hang-up.
+pub fn leads_session() -> bool {
+    // SAFETY: getsid of ourselves cannot fail.
+    unsafe { libc::getsid(0) == libc::getpid() }
+}
+
+/// Whether we are in the foreground group of our terminal.
+pub fn in_foreground() -> bool {
+    // SAFETY: the path is a C string, and the descriptor is ours alone until it is closed.
+    unsafe {
+        let terminal =
+            libc::open(c"/dev/tty".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK);
+        let foreground = terminal >= 0 && libc::tcgetpgrp(terminal) == libc::getpgrp();
+        if terminal >= 0 {
+            libc::close(terminal);
+        }
+        foreground
+    }
+}
+
+/// Dies of a signal, without a second core dump. Returns where that is not possible: as process 1 of a container.
+pub fn die_of(signal: c_int) {
+    // SAFETY: neither call has memory effects on us.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
+    dispose(signal, libc::SIG_DFL);
+    send(own_pid(), false, signal);
+    mask(libc::SIG_UNBLOCK, &set_of(&[signal]));
+}
+
+/// Ends a blocking system call with EINTR once a time is over, and from then on every 10 ms until it is dropped: so a
+/// wait that began a moment too late is ended too.
+pub struct Alarm {
+    timer: libc::timer_t,
+    before: libc::sigaction,
+    unblocked: sigset_t,
+}
+
+extern "C" fn interrupt(_signal: c_int) {}
+
+impl Alarm {
+    /// Sets it off after `span`. It uses a timer and a signal of its own: an `alarm(2)` that the child is meant to get
+    /// is not touched.
+    ///
+    /// # Errors
+    /// What `timer_create` said.
+    pub fn after(span: Duration) -> io::Result<Self> {
+        let signal = libc::SIGRTMAX();
+        // SAFETY: zeroed structures of these three kinds are valid; all pointers are live; the handler does nothing, so
+        // it may run anywhere.
+        unsafe {
+            let mut event: libc::sigevent = std::mem::zeroed();
+            event.sigev_notify = libc::SIGEV_SIGNAL;
+            event.sigev_signo = signal;
+            let mut timer = ptr::null_mut();
+            if libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = interrupt as extern "C" fn(c_int) as libc::sighandler_t;
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, &raw const action, &raw mut before);
+            let unblocked = mask(libc::SIG_UNBLOCK, &set_of(&[signal]));
+            let mut when: libc::itimerspec = std::mem::zeroed();
+            when.it_value.tv_sec = span.as_secs().try_into().unwrap_or(libc::time_t::MAX);
+            when.it_value.tv_nsec = (span.subsec_nanos().max(1)).into();
+            when.it_interval.tv_nsec = 10_000_000;
+            libc::timer_settime(timer, 0, &raw const when, ptr::null_mut());
+            Ok(Self { timer, before, unblocked })
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        // SAFETY: the timer is ours; afterwards the signal is as it was.
+        unsafe {
+            libc::timer_delete(self.timer);
+            libc::sigaction(libc::SIGRTMAX(), &raw const self.before, ptr::null_mut());
+        }
+        mask(libc::SIG_SETMASK, &self.unblocked);
+    }
+}

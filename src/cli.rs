@@ -1,0 +1,306 @@
+//! What a user can say. The doc comments are the help; there is no logic here and no IO.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::name::Name;
+use crate::settings::Key;
+
+/// A circuit breaker around any command: leave a dead or rate-limited service alone
+///
+/// `cb run --name NAME -- COMMAND` is COMMAND, plus a memory shared by every process of this user: after 5 failures in a
+/// row the command is not started for 30 s (cb exits 75 instead), then one probe goes through to see whether it is back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cb",
+    version,
+    disable_help_subcommand = false,
+    max_term_width = 100,
+    before_help = "Examples:\n  \
+        cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n  \
+        cb status\n  \
+        cb reset openai",
+    after_help = "Every subcommand explains itself: cb run --help, or cb help run."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every subcommand understands.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// Keep the state in this directory [default: cb/ in the user's cache directory]
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath, help_heading = "Output")]
+    pub state_dir: Option<PathBuf>,
+    /// Read settings from this file [default: cb/config.toml in the user's config directory]
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
+    pub config: Option<PathBuf>,
+    /// Print nothing but errors and warnings of unguarded runs
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    pub quiet: bool,
+    /// Also tell of refusals, probes and other remarks
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(Box<RunArgs>),
+    Status(StatusArgs),
+    Check(CheckArgs),
+    Reset(ResetArgs),
+    Trip(TripArgs),
+    Config(ConfigArgs),
+}
+
+/// Run a command, if the breaker lets it
+///
+/// The exit status is the command's own. cb adds: 75 refused, 124 the time limit was reached, 125 cb itself failed,
+/// 126 the command could not be started, 127 it was not found.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+        cb run -n api -- curl -fsS --max-time 10 https://api.example.com/health\n  \
+        cb run -n db --threshold 3 --cooldown 5m --timeout 20s -- psql -c 'select 1'\n  \
+        cb run -n api --failure-rate 50 --window 5m --trip-codes 22 -- ./sync\n\n\
+        Any option below, but not --name, can stand in config.toml under its long name:\n  \
+        [defaults] for all breakers, [breakers.NAME] for one.")]
+pub struct RunArgs {
+    /// The breaker: one name for each service that can fail by itself
+    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
+    #[command(flatten)]
+    pub breaker: BreakerArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+    #[command(flatten)]
+    pub conduct: ConductArgs,
+    /// The command and its arguments; options of cb end before it
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// What a breaker can be told.
+#[derive(Args, Clone, Debug, Default)]
+pub struct BreakerArgs {
+    /// Open after N failures in a row, 0 is never [default: 5, or 0 if another rule is given]
+    #[arg(long, value_name = "N", help_heading = "Tripping")]
+    pub threshold: Option<String>,
+    /// Open when PCT per cent of the results in the window are failures
+    #[arg(long, value_name = "PCT", help_heading = "Tripping")]
+    pub failure_rate: Option<String>,
+    /// The window of the rates: the last N results, or the results of the last DURATION [default: 20]
+    #[arg(long, value_name = "N|DURATION", help_heading = "Tripping")]
+    pub window: Option<String>,
+    /// Judge rates only once N results are in the window [default: 10]
+    #[arg(long, value_name = "N", help_heading = "Tripping")]
+    pub min_calls: Option<String>,
+    /// A run that takes this long is slow; a slow probe fails
+    #[arg(long, value_name = "DURATION", help_heading = "Tripping")]
+    pub slow_after: Option<String>,
+    /// Open when PCT per cent of the results in the window were slow (needs --slow-after)
+    #[arg(long, value_name = "PCT", help_heading = "Tripping")]
+    pub slow_rate: Option<String>,
+    /// Open after N failures within DURATION, whatever succeeds between them (3/1h)
+    #[arg(long, value_name = "N/DURATION", help_heading = "Tripping")]
+    pub failure_budget: Option<String>,
+    /// Open at once on these, which are failures: exit codes, ranges, signals, timeout (22,64-78,SIGTERM,timeout)
+    #[arg(long, value_name = "LIST", help_heading = "Tripping")]
+    pub trip_codes: Option<String>,
+
+    /// How long it stays open before a probe is let through [default: 30s]
+    #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
+    pub cooldown: Option<String>,
+    /// Multiply the cool-down by this with each reopening in a row, 1 to 100 [default: 1]
+    #[arg(long, value_name = "FACTOR", help_heading = "Recovery")]
+    pub backoff: Option<String>,
+    /// How long the cool-down may grow [default: 1h, or the cool-down where that is longer]
+    #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
+    pub max_cooldown: Option<String>,
+    /// Lengthen each cool-down at random by up to PCT per cent [default: 0]
+    #[arg(long, value_name = "PCT", help_heading = "Recovery")]
+    pub jitter: Option<String>,
+    /// How many probes may run at once, in all processes, 1 to 16 [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Recovery")]
+    pub probes: Option<String>,
+    /// Close after N probes have succeeded [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Recovery")]
+    pub probe_successes: Option<String>,
+    /// Open again after N probes have failed [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Recovery")]
+    pub probe_failures: Option<String>,
+    /// Give a probe's place away after this long [default: its time limit + kill-after + 10s, without a limit 1h]
+    #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
+    pub lease: Option<String>,
+
+    /// These count as success: exit codes, ranges, signals, timeout (0,22,64-78) [default: 0]
+    #[arg(long, value_name = "LIST", help_heading = "What counts")]
+    pub success_codes: Option<String>,
+    /// These count as failure, and any other non-zero exit or signal counts as nothing [default: all but 0, 125-127]
+    #[arg(long, value_name = "LIST", help_heading = "What counts")]
+    pub failure_codes: Option<String>,
+    /// These count as nothing [default: 125-127, SIGPIPE]
+    #[arg(long, value_name = "LIST", help_heading = "What counts")]
+    pub ignore_codes: Option<String>,
+}
+
+/// How long the child may run, as GNU timeout has it.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LimitArgs {
+    /// End the command after this long, which is a failure; cb exits 124 [default: 0, no limit]
+    #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
+    pub timeout: Option<String>,
+    /// The same for a probe, in place of --timeout
+    #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
+    pub probe_timeout: Option<String>,
+    /// Send KILL this long after the signal; cb exits 137 [default: 0, never]
+    #[arg(short, long, value_name = "DURATION", help_heading = "Time limits")]
+    pub kill_after: Option<String>,
+    /// The signal that ends it [default: TERM]
+    #[arg(short, long, value_name = "SIGNAL", help_heading = "Time limits")]
+    pub signal: Option<String>,
+    /// Exit with the command's own status even when its time was over [default: false]
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = ["true", "false"], hide_possible_values = true, help_heading = "Time limits")]
+    pub preserve_status: Option<String>,
+    /// Keep the command in the caller's process group and signal it alone [default: false]
+    #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = ["true", "false"], hide_possible_values = true, help_heading = "Time limits")]
+    pub foreground: Option<String>,
+}
+
+/// What a run does beside guarding.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConductArgs {
+    /// Exit with this code when refused, 0 to 255 [default: 75]
+    #[arg(short = 'E', long, value_name = "N", help_heading = "Output")]
+    pub open_exit_code: Option<String>,
+    /// When the state cannot be used: run the command unguarded, or refuse with 125 [default: run]
+    #[arg(long, value_name = "run|refuse", help_heading = "Output")]
+    pub on_state_error: Option<String>,
+}
+
+/// The settings that were given, by key. Absent ones are left out.
+pub trait Given {
+    /// Each given setting as it was written.
+    fn given(&self) -> Vec<(Key, &str)>;
+}
+
+fn listed<const N: usize>(pairs: [(Key, &Option<String>); N]) -> Vec<(Key, &str)> {
+    pairs.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect()
+}
+
+impl Given for BreakerArgs {
+    fn given(&self) -> Vec<(Key, &str)> {
+        listed([
+            (Key::Threshold, &self.threshold),
+            (Key::FailureRate, &self.failure_rate),
+            (Key::Window, &self.window),
+            (Key::MinCalls, &self.min_calls),
+            (Key::SlowAfter, &self.slow_after),
+            (Key::SlowRate, &self.slow_rate),
+            (Key::FailureBudget, &self.failure_budget),
+            (Key::TripCodes, &self.trip_codes),
+            (Key::Cooldown, &self.cooldown),
+            (Key::Backoff, &self.backoff),
+            (Key::MaxCooldown, &self.max_cooldown),
+            (Key::Jitter, &self.jitter),
+            (Key::Probes, &self.probes),
+            (Key::ProbeSuccesses, &self.probe_successes),
+            (Key::ProbeFailures, &self.probe_failures),
+            (Key::Lease, &self.lease),
+            (Key::SuccessCodes, &self.success_codes),
+            (Key::FailureCodes, &self.failure_codes),
+            (Key::IgnoreCodes, &self.ignore_codes),
+        ])
+    }
+}
+
+impl Given for RunArgs {
+    fn given(&self) -> Vec<(Key, &str)> {
+        let mut given = self.breaker.given();
+        given.extend(listed([
+            (Key::Timeout, &self.limits.timeout),
+            (Key::ProbeTimeout, &self.limits.probe_timeout),
+            (Key::KillAfter, &self.limits.kill_after),
+            (Key::Signal, &self.limits.signal),
+            (Key::PreserveStatus, &self.limits.preserve_status),
+            (Key::Foreground, &self.limits.foreground),
+            (Key::OpenExitCode, &self.conduct.open_exit_code),
+            (Key::OnStateError, &self.conduct.on_state_error),
+        ]));
+        given
+    }
+}
+
+/// Show breakers: state, failures, time to the next try
+///
+/// Never changes anything. With names, everything about these breakers.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// The breakers [default: all]
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub names: Vec<Name>,
+    /// Print JSON, stable and append-only
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Say by the exit code whether a run would be let through now: 0 yes, 75 no
+///
+/// Never changes anything, and starts nothing.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// The breaker
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
+}
+
+/// Close breakers, clear their counters and end any hold
+#[derive(Args, Debug)]
+pub struct ResetArgs {
+    /// The breakers
+    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "all")]
+    pub names: Vec<Name>,
+    /// All breakers
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+}
+
+/// Open breakers by hand and hold them open
+///
+/// Until `cb reset`, or for a duration. A command that is told to stay away does so itself:
+/// `cb trip "$CB_NAME" --for 90s`
+#[derive(Args, Debug)]
+pub struct TripArgs {
+    /// The breakers
+    #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
+    pub names: Vec<Name>,
+    /// For how long [default: until cb reset]
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_duration)]
+    pub span: Option<std::time::Duration>,
+    /// Why, for those who look at cb status
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Show the settings in force and where each comes from
+///
+/// Reads the whole configuration file and reports what is wrong in it.
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// The breaker [default: what holds for any]
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub name: Option<Name>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn parse_name(word: &str) -> Result<Name, String> {
+    word.parse()
+}

@@ -1,0 +1,17 @@
+//! The only reader of the clock.
+
+use std::time::{Instant, SystemTime};
+
+use crate::time::Timestamp;
+
+/// The wall clock: what the state is judged by, and the only clock that processes and reboots share.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may ask")]
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+/// The monotonic clock: for the length of a run and for waiting, which a step of the wall clock must not touch.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that may ask")]
+pub fn instant() -> Instant {
+    Instant::now()
+}

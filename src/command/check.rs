@@ -1,0 +1,41 @@
+//! `cb check`: would a run be let through now?
+
+use anyhow::Result;
+
+use super::{Context, switched_off};
+use crate::breaker::Answer;
+use crate::cli::CheckArgs;
+use crate::clock;
+use crate::config::Tables;
+use crate::exit::{Exit, REFUSED};
+use crate::report::speech;
+
+/// Answers by the exit code. A state that cannot be used answers yes, with a warning, as a run would.
+///
+/// # Errors
+/// Wrong configuration.
+pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
+    let name = &args.name;
+    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
+    if switched_off() {
+        return Ok(Exit::Done);
+    }
+    let snapshot = match context.snapshot(name) {
+        Ok(Some(snapshot)) => snapshot,
+        Ok(None) => return Ok(Exit::Done),
+        Err(error) => {
+            speech::say(&format!("{name}: unguarded: {error:#}"));
+            return Ok(Exit::Done);
+        }
+    };
+    let breaker = snapshot.without_dead_probes();
+    let now = clock::now();
+    let settings = breaker.settings().unwrap_or(&config.settings);
+    match breaker.answer(settings, now) {
+        Answer::Pass | Answer::Probe => Ok(Exit::Done),
+        Answer::Refuse(refusal) => {
+            context.volume.remark(|| speech::refusal(name, &refusal, &breaker, now));
+            Ok(Exit::Refused(REFUSED))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `cb config`: the settings in force, and where each comes from.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::{Map, json};
+
+use super::Context;
+use crate::cli::ConfigArgs;
+use crate::config::Tables;
+use crate::exit::Exit;
+use crate::report::{escape, print};
+use crate::settings::{Key, built_in};
+
+/// Shows what a run of this breaker without options would be told.
+///
+/// # Errors
+/// What is wrong in the configuration file, anywhere in it.
+pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
+    let config = context.config(Tables::All)?;
+    for name in config.names() {
+        config.resolve(Some(name), &[])?;
+    }
+    let resolved = config.resolve(args.name.as_ref(), &[])?;
+    if args.json {
+        let mut settings = Map::new();
+        for (key, name) in Key::ALL {
+            let (text, origin) = resolved.origin(key);
+            let value = text.map_or_else(|| built_in(key, &resolved.settings), |text| Some(text.to_owned()));
+            settings.insert(name.to_owned(), json!({ "value": value, "origin": origin.word(), "line": origin.line() }));
+        }
+        let file = context.places.config.as_ref().map(|(path, _)| path.display().to_string());
+        let document = json!({ "version": 1, "name": args.name, "file": file, "settings": settings });
+        print(&format!("{document}\n"))?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for (key, name) in Key::ALL {
+        let (given, origin) = resolved.origin(key);
+        let value = given.map_or_else(|| built_in(key, &resolved.settings), |text| Some(text.to_owned()));
+        let value = value.map_or("-".to_owned(), |value| escape(&value));
+        let line = origin.line().map_or(String::new(), |line| format!(", line {line}"));
+        writeln!(text, "{name:<16} {value:<20} {}{line}", origin.word())?;
+    }
+    print(&text)?;
+    Ok(Exit::Done)
+}

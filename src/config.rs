@@ -1,0 +1,257 @@
+//! Settings from options, `config.toml` and the built-in defaults, remembering where each came from.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use crate::child::plain;
+use crate::name::{Name, nearest};
+use crate::settings::{Conduct, Fault, Key, Limits, Settings, check};
+
+/// No configuration is larger; what is, is something else.
+const LARGEST: u64 = 1 << 20;
+
+/// Where a setting comes from, strongest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An option.
+    Option,
+    /// `[breakers.NAME]`, at this line.
+    Breaker(usize),
+    /// `[defaults]`, at this line.
+    Defaults(usize),
+    /// Nobody said anything.
+    BuiltIn,
+}
+
+impl Origin {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Option => "option",
+            Self::Breaker(_) => "breaker",
+            Self::Defaults(_) => "defaults",
+            Self::BuiltIn => "built in",
+        }
+    }
+
+    /// The line in the configuration file.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Breaker(line) | Self::Defaults(line) => Some(*line),
+            Self::Option | Self::BuiltIn => None,
+        }
+    }
+}
+
+/// One setting of the configuration file.
+struct Entry {
+    key: Key,
+    text: String,
+    line: usize,
+}
+
+/// The configuration file: the tables that were asked for, each value readable by itself.
+#[derive(Default)]
+pub struct Config {
+    path: PathBuf,
+    defaults: Vec<Entry>,
+    breakers: Vec<(Name, Vec<Entry>)>,
+}
+
+/// Which tables beside `[defaults]` are read.
+#[derive(Clone, Copy)]
+pub enum Tables<'a> {
+    /// This breaker's. What is wrong in the others is not this run's business.
+    Only(&'a Name),
+    /// All.
+    All,
+}
+
+impl Config {
+    /// Reads the file. One that was not named need not exist.
+    ///
+    /// # Errors
+    /// It cannot be read, or something in it is wrong: file, line, key and what would be right.
+    pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
+        let Some((path, named)) = place else { return Ok(Self::default()) };
+        let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
+        let source = Source { path, text: &text };
+        let document = DeTable::parse(&text).map_err(|error| {
+            let position = error.span().map_or(0, |span| span.start);
+            source.error(position, error.message().replace('\n', ", "))
+        })?;
+        let mut config = Self { path: path.clone(), ..Self::default() };
+        for (word, value) in document.get_ref() {
+            let Some(table) =
+                value.get_ref().as_table().filter(|_| ["defaults", "breakers"].contains(&&**word.get_ref()))
+            else {
+                let hint = match &**word.get_ref() {
+                    known @ ("defaults" | "breakers") => format!("{known} must be a table, [{known}]"),
+                    word => unknown(
+                        word,
+                        "a table; there are [defaults] and [breakers.NAME]",
+                        ["defaults", "breakers"].into_iter(),
+                    ),
+                };
+                return Err(source.error(word.span().start, hint));
+            };
+            if word.get_ref() == "defaults" {
+                config.defaults = source.entries(table)?;
+                continue;
+            }
+            for (word, value) in table {
+                let wanted = match tables {
+                    Tables::Only(name) => word.get_ref() == name.as_str(),
+                    Tables::All => true,
+                };
+                if !wanted {
+                    continue;
+                }
+                let name =
+                    word.get_ref().parse::<Name>().map_err(|message| source.error(word.span().start, message))?;
+                let Some(table) = value.get_ref().as_table() else {
+                    return Err(
+                        source.error(word.span().start, format!("breakers.{name} must be a table, [breakers.{name}]"))
+                    );
+                };
+                config.breakers.push((name, source.entries(table)?));
+            }
+        }
+        Ok(config)
+    }
+
+    /// The breakers that have a table of their own, among those that were read.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.breakers.iter().map(|breaker| &breaker.0)
+    }
+
+    /// What holds for a breaker: options, its table, `[defaults]`, strongest first.
+    ///
+    /// # Errors
+    /// A value or a combination that cannot be: where it was said, and what would be right.
+    pub fn resolve(&self, name: Option<&Name>, options: &[(Key, &str)]) -> Result<Resolved> {
+        let mut origins = vec![(None, Origin::BuiltIn); Key::ALL.len()];
+        let mut offer = |key: Key, text: &str, origin: Origin| {
+            let slot = &mut origins[key as usize];
+            if slot.0.is_none() {
+                *slot = (Some(text.to_owned()), origin);
+            }
+        };
+        for &(key, text) in options {
+            offer(key, text, Origin::Option);
+        }
+        let own = self.breakers.iter().filter(|breaker| Some(&breaker.0) == name).flat_map(|breaker| &breaker.1);
+        for entry in own {
+            offer(entry.key, &entry.text, Origin::Breaker(entry.line));
+        }
+        for entry in &self.defaults {
+            offer(entry.key, &entry.text, Origin::Defaults(entry.line));
+        }
+        let given = |key: Key| origins[key as usize].0.as_deref();
+        let resolve = || {
+            let settings = Settings::parse(given)?;
+            let limits = Limits::parse(given, &settings)?;
+            Ok((settings, limits, Conduct::parse(given)?))
+        };
+        match resolve() {
+            Ok((settings, limits, conduct)) => Ok(Resolved { settings, limits, conduct, origins }),
+            Err(Fault { key, message }) => Err(match origins[key as usize].1 {
+                Origin::Option => anyhow!("--{}: {message}", key.name()),
+                Origin::BuiltIn => anyhow!("{}: {message}", key.name()),
+                Origin::Breaker(line) | Origin::Defaults(line) => {
+                    anyhow!("{}:{line}: {}: {message}", self.path.display(), key.name())
+                }
+            }),
+        }
+    }
+}
+
+/// The settings in force, and where each comes from.
+pub struct Resolved {
+    /// What the breaker is told.
+    pub settings: Settings,
+    /// How long a child may run.
+    pub limits: Limits,
+    /// What a run does beside.
+    pub conduct: Conduct,
+    origins: Vec<(Option<String>, Origin)>,
+}
+
+impl Resolved {
+    /// A setting as it was written, if anybody said anything, and where.
+    pub fn origin(&self, key: Key) -> (Option<&str>, &Origin) {
+        let (text, origin) = &self.origins[key as usize];
+        (text.as_deref(), origin)
+    }
+}
+
+fn read(path: &Path, named: bool) -> Result<Option<String>> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
+    match read {
+        Ok(length) if length as u64 > LARGEST => bail!("{} is larger than any configuration", path.display()),
+        Ok(_) => Ok(Some(text)),
+        Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(anyhow!("could not read the configuration {}: {}", path.display(), plain(&error))),
+    }
+}
+
+/// The text of the file, for saying where in it something is.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn line(&self, position: usize) -> usize {
+        1 + self.text.bytes().take(position).filter(|&byte| byte == b'\n').count()
+    }
+
+    fn error(&self, position: usize, message: impl fmt::Display) -> anyhow::Error {
+        anyhow!("{}:{}: {message}", self.path.display(), self.line(position))
+    }
+
+    fn entries(&self, table: &DeTable<'_>) -> Result<Vec<Entry>> {
+        table.iter().map(|(word, value)| self.entry(word, value)).collect()
+    }
+
+    /// Reads one setting, for itself: whether it goes with the others is judged when all are known.
+    fn entry(&self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Result<Entry> {
+        let position = word.span().start;
+        let Some(key) = Key::named(word.get_ref()) else {
+            let known = Key::ALL.iter().map(|key| key.1);
+            let message = unknown(&word.get_ref().replace('_', "-"), "a setting; 'cb config' lists them", known);
+            return Err(self.error(position, message));
+        };
+        let Some(text) = text(value) else {
+            return Err(self.error(position, format!("{}: it cannot be a {}", key.name(), value.get_ref().type_str())));
+        };
+        check(key, &text).map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
+        Ok(Entry { key, text, line: self.line(position) })
+    }
+}
+
+fn unknown<'a>(word: &str, what: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let hint = nearest(word, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
+    format!("'{}' is not {what}{hint}", word.escape_debug())
+}
+
+/// A value as it would be written as an option: numbers and flags as they are, lists with commas.
+fn text(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    Some(match value.get_ref() {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>()?.join(","),
+        DeValue::Datetime(_) | DeValue::Table(_) => return None,
+    })
+}

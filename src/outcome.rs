@@ -1,0 +1,444 @@
+//! PURE. How a child ended, and whether that counts as success, failure or nothing.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a run says about the health of what it called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It works.
+    Success,
+    /// It does not.
+    Failure,
+    /// It says nothing: the user stopped it, or it was never started.
+    Ignored,
+}
+
+impl Outcome {
+    /// The word for it in messages, JSON and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It exited with this code.
+    Exit(u8),
+    /// It was killed by the signal of this number.
+    Signal(i32),
+    /// It was ended because its time was over.
+    TimedOut,
+    /// It could not be started.
+    NotStarted,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Exit(code) => write!(f, "exit {code}"),
+            Self::Signal(number) => f.write_str(&signal_name(number)),
+            Self::TimedOut => f.write_str("timeout"),
+            Self::NotStarted => f.write_str("not started"),
+        }
+    }
+}
+
+/// One finished run, as the breaker is told about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What it counts as.
+    pub outcome: Outcome,
+    /// Whether its code is one of `trip-codes`, which open the breaker at once.
+    pub trips: bool,
+    /// How the child ended; `None` where a script only said `success` or `failure`.
+    pub end: Option<End>,
+    /// How long it took, if that is known.
+    pub took: Option<Duration>,
+}
+
+/// The largest signal number of Linux.
+const LAST_SIGNAL: u8 = 64;
+/// The number of things that can be listed: 256 exit codes, 64 signals and the timeout.
+const SLOTS: usize = 256 + LAST_SIGNAL as usize + 1;
+/// The most items one list may have.
+pub const LONGEST_LIST: usize = 32;
+
+/// What one of the code lists says of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// `--success-codes`
+    Success,
+    /// `--failure-codes`
+    Failure,
+    /// `--ignore-codes`
+    Ignored,
+    /// `--trip-codes`: a failure that opens the breaker at once.
+    Trip,
+}
+
+impl Class {
+    /// All four, in the order in which their lists are read and shown.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Ignored, Self::Trip];
+
+    /// The name of the setting that lists these codes.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Success => "success-codes",
+            Self::Failure => "failure-codes",
+            Self::Ignored => "ignore-codes",
+            Self::Trip => "trip-codes",
+        }
+    }
+}
+
+/// The code lists of a breaker, resolved: what they say of every possible end.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Codes {
+    slots: [Option<Class>; SLOTS],
+    /// `failure-codes` was given: every other non-zero exit and every other signal is ignored.
+    failures_listed: bool,
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self { slots: [None; SLOTS], failures_listed: false }
+    }
+}
+
+impl fmt::Debug for Codes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |class: Class| (class.setting(), self.list(class));
+        f.debug_map().entries(Class::ALL.map(list)).finish()
+    }
+}
+
+impl Codes {
+    /// The lists, each as it was written: `0,22,64-78,SIGTERM,timeout`. A single code beats a range.
+    ///
+    /// # Errors
+    /// The setting at fault and what is wrong with it: an item that is none, a list that is too long, or the same code
+    /// or two overlapping ranges in two lists.
+    pub fn parse(lists: &[(Class, &str)]) -> Result<Self, (Class, String)> {
+        let mut codes = Self { failures_listed: lists.iter().any(|list| list.0 == Class::Failure), ..Self::default() };
+        let mut singles: Vec<(usize, Class)> = Vec::new();
+        for &(class, text) in lists {
+            let items: Vec<&str> = text.split(',').map(str::trim).collect();
+            if items.len() > LONGEST_LIST {
+                let count = items.len();
+                return Err((
+                    class,
+                    format!("{count} items are too many, at most {LONGEST_LIST} fit; use ranges like 64-78"),
+                ));
+            }
+            for item in items {
+                match parse_item(item).map_err(|message| (class, message))? {
+                    (first, last) if first == last => singles.push((first, class)),
+                    (first, last) => (first..=last).try_for_each(|slot| codes.claim(slot, class))?,
+                }
+            }
+        }
+        let ranges = std::mem::replace(&mut codes.slots, [None; SLOTS]);
+        singles.iter().try_for_each(|&(slot, class)| codes.claim(slot, class))?;
+        for (slot, range) in codes.slots.iter_mut().zip(ranges) {
+            *slot = slot.or(range);
+        }
+        Ok(codes)
+    }
+
+    fn claim(&mut self, slot: usize, class: Class) -> Result<(), (Class, String)> {
+        let merged = match (self.slots[slot], class) {
+            (None, _) => class,
+            (Some(before), _) if before == class => class,
+            // A trip code may repeat a failure code.
+            (Some(Class::Failure), Class::Trip) | (Some(Class::Trip), Class::Failure) => Class::Trip,
+            (Some(before), _) => {
+                let message = format!("{} is in {} too; list it once", slot_name(slot), before.setting());
+                return Err((class, message));
+            }
+        };
+        self.slots[slot] = Some(merged);
+        Ok(())
+    }
+
+    /// What an end counts as, and whether it opens the breaker at once.
+    ///
+    /// `stopped` says that the user had sent INT, QUIT, TERM or HUP to `cb` before.
+    pub fn judge(&self, end: End, stopped: bool) -> (Outcome, bool) {
+        if stopped && end != End::Exit(0) {
+            return (Outcome::Ignored, false);
+        }
+        let class = match end {
+            End::Exit(code) => self.slots[usize::from(code)],
+            End::Signal(number) => usize::try_from(number).ok().and_then(|number| *self.slots.get(255 + number)?),
+            End::TimedOut => self.slots[SLOTS - 1],
+            End::NotStarted => None,
+        };
+        match class {
+            Some(Class::Success) => (Outcome::Success, false),
+            Some(Class::Failure) => (Outcome::Failure, false),
+            Some(Class::Ignored) => (Outcome::Ignored, false),
+            Some(Class::Trip) => (Outcome::Failure, true),
+            None => (self.unlisted(end), false),
+        }
+    }
+
+    fn unlisted(&self, end: End) -> Outcome {
+        match end {
+            End::Exit(0) => Outcome::Success,
+            // By convention the command was never started.
+            End::Exit(125..=127) | End::NotStarted | End::Signal(libc::SIGPIPE) => Outcome::Ignored,
+            End::Exit(_) | End::Signal(_) if self.failures_listed => Outcome::Ignored,
+            End::Exit(_) | End::Signal(_) | End::TimedOut => Outcome::Failure,
+        }
+    }
+
+    /// The list of one class, as it could be written again; `None` if it is empty.
+    pub fn list(&self, class: Class) -> Option<String> {
+        let mut text = String::new();
+        let mut slot = 0;
+        while slot < SLOTS {
+            let first = slot;
+            while slot < 256
+                && self.slots[slot] == Some(class)
+                && self.slots.get(slot + 1) == Some(&Some(class))
+                && slot < 255
+            {
+                slot += 1;
+            }
+            if self.slots[slot] == Some(class) {
+                let comma = if text.is_empty() { "" } else { "," };
+                let end = if slot > first { format!("-{slot}") } else { String::new() };
+                write!(text, "{comma}{}{end}", slot_name(first)).ok()?;
+            }
+            slot += 1;
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Everything as small numbers, for the state file: a flag, then one of 0 to 4 for each possible end.
+    pub fn to_numbers(&self) -> impl Iterator<Item = u8> + '_ {
+        let slot = |slot: &Option<Class>| match slot {
+            None => 0,
+            Some(Class::Success) => 1,
+            Some(Class::Failure) => 2,
+            Some(Class::Ignored) => 3,
+            Some(Class::Trip) => 4,
+        };
+        std::iter::once(u8::from(self.failures_listed)).chain(self.slots.iter().map(slot))
+    }
+
+    /// The reverse of [`Codes::to_numbers`], where zeros at the end may be missing; `None` if they are not such numbers.
+    pub fn from_numbers(numbers: &[u8]) -> Option<Self> {
+        let (&flag, rest) = numbers.split_first()?;
+        let mut codes = Self { failures_listed: flag == 1, ..Self::default() };
+        if flag > 1 {
+            return None;
+        }
+        for (slot, number) in codes.slots.iter_mut().zip(rest) {
+            *slot = match number {
+                0 => None,
+                1 => Some(Class::Success),
+                2 => Some(Class::Failure),
+                3 => Some(Class::Ignored),
+                4 => Some(Class::Trip),
+                _ => return None,
+            };
+        }
+        Some(codes)
+    }
+}
+
+/// The first and the last slot of an item of a list.
+fn parse_item(item: &str) -> Result<(usize, usize), String> {
+    if item == "timeout" {
+        return Ok((SLOTS - 1, SLOTS - 1));
+    }
+    if let Some(number) = signal_number(item) {
+        return Ok((255 + usize::from(number), 255 + usize::from(number)));
+    }
+    let (first, last) = item.split_once('-').unwrap_or((item, item));
+    let code = |text: &str| {
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let code = if plain { text.parse::<u8>().ok() } else { None };
+        code.map(usize::from).ok_or_else(|| {
+            let item = item.escape_debug();
+            format!("'{item}' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout")
+        })
+    };
+    match (code(first)?, code(last)?) {
+        (first, last) if first <= last => Ok((first, last)),
+        (first, last) => Err(format!("the range {first}-{last} runs backwards; write {last}-{first}")),
+    }
+}
+
+fn slot_name(slot: usize) -> String {
+    match slot {
+        0..=255 => slot.to_string(),
+        _ if slot == SLOTS - 1 => "timeout".to_owned(),
+        _ => signal_name(i32::try_from(slot - 255).unwrap_or(0)),
+    }
+}
+
+/// The signals that have names of their own.
+const SIGNALS: [(&str, i32); 31] = [
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", 16),
+    ("CHLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("PWR", 30),
+    ("SYS", libc::SIGSYS),
+];
+
+/// The name of a signal: `SIGTERM`; `SIG34` for those without a name.
+pub fn signal_name(number: i32) -> String {
+    match SIGNALS.iter().find(|signal| signal.1 == number) {
+        Some((name, _)) => format!("SIG{name}"),
+        None => format!("SIG{number}"),
+    }
+}
+
+/// The number of a signal by its name, with or without `SIG`, in any case; `SIG34` for those without a name.
+pub fn signal_number(name: &str) -> Option<u8> {
+    let upper = name.to_ascii_uppercase();
+    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let named = SIGNALS.iter().find(|signal| signal.0 == bare).and_then(|signal| u8::try_from(signal.1).ok());
+    // A number is a signal only with its prefix: in a list of codes a bare one is an exit code.
+    let numbered = upper.strip_prefix("SIG").and_then(|digits| digits.parse().ok());
+    named.or(numbered).filter(|number| (1..=LAST_SIGNAL).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_table() {
+        let codes = Codes::default();
+        for (end, outcome) in [
+            (End::Exit(0), Outcome::Success),
+            (End::Exit(1), Outcome::Failure),
+            (End::Exit(75), Outcome::Failure),
+            (End::Exit(124), Outcome::Failure),
+            (End::Exit(125), Outcome::Ignored),
+            (End::Exit(126), Outcome::Ignored),
+            (End::Exit(127), Outcome::Ignored),
+            (End::Exit(128), Outcome::Failure),
+            (End::Signal(libc::SIGPIPE), Outcome::Ignored),
+            (End::Signal(libc::SIGKILL), Outcome::Failure),
+            (End::TimedOut, Outcome::Failure),
+            (End::NotStarted, Outcome::Ignored),
+        ] {
+            assert_eq!(codes.judge(end, false), (outcome, false), "{end}");
+            let stopped = if end == End::Exit(0) { Outcome::Success } else { Outcome::Ignored };
+            assert_eq!(codes.judge(end, true), (stopped, false), "{end} after a stop by the user");
+        }
+    }
+
+    #[test]
+    fn a_single_code_beats_a_range() {
+        let codes =
+            Codes::parse(&[(Class::Success, "0-10"), (Class::Failure, "7"), (Class::Ignored, "SIGTERM,timeout")]);
+        let codes = codes.expect("these lists agree");
+        assert_eq!(codes.judge(End::Exit(7), false).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(8), false).0, Outcome::Success);
+        assert_eq!(codes.judge(End::Signal(libc::SIGTERM), false).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::Exit(8), true).0, Outcome::Ignored, "the user's stop comes first");
+    }
+
+    #[test]
+    fn listed_failures_make_the_others_ignored() {
+        let codes = Codes::parse(&[(Class::Failure, "6,7")]).expect("one list");
+        assert_eq!(codes.judge(End::Exit(7), false).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(22), false).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::Signal(libc::SIGKILL), false).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(0), false).0, Outcome::Success);
+    }
+
+    #[test]
+    fn trip_codes_are_failures_that_may_be_listed_twice() {
+        let codes = Codes::parse(&[(Class::Failure, "22"), (Class::Trip, "22,7")]).expect("trip codes may repeat");
+        assert_eq!(codes.judge(End::Exit(22), false), (Outcome::Failure, true));
+        assert_eq!(codes.judge(End::Exit(7), false), (Outcome::Failure, true));
+    }
+
+    #[test]
+    fn conflicts_and_nonsense_are_named() {
+        for (lists, class, message) in [
+            (
+                vec![(Class::Success, "7"), (Class::Failure, "7")],
+                Class::Failure,
+                "7 is in success-codes too; list it once",
+            ),
+            (
+                vec![(Class::Success, "5-9"), (Class::Trip, "8-12")],
+                Class::Trip,
+                "8 is in success-codes too; list it once",
+            ),
+            (vec![(Class::Trip, "9-5")], Class::Trip, "the range 9-5 runs backwards; write 5-9"),
+            (
+                vec![(Class::Ignored, "0,256")],
+                Class::Ignored,
+                "'256' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
+            ),
+        ] {
+            assert_eq!(Codes::parse(&lists).map(|_| ()), Err((class, message.to_owned())));
+        }
+        let long = vec!["1"; 33].join(",");
+        assert!(Codes::parse(&[(Class::Trip, &long)]).is_err());
+        for item in ["", "+5", "-", "1-", "SIGNOPE", "SIG0", "SIG65", "1-2-3", "TIMEOUT"] {
+            assert!(Codes::parse(&[(Class::Trip, item)]).is_err(), "{item:?}");
+        }
+    }
+
+    #[test]
+    fn lists_and_numbers_say_the_same() {
+        let lists = [(Class::Success, "0,22,64-78"), (Class::Ignored, "255,term"), (Class::Trip, "9,SIG34,timeout")];
+        let codes = Codes::parse(&lists).expect("these lists agree");
+        assert_eq!(codes.list(Class::Success).as_deref(), Some("0,22,64-78"));
+        assert_eq!(codes.list(Class::Ignored).as_deref(), Some("255,SIGTERM"));
+        assert_eq!(codes.list(Class::Trip).as_deref(), Some("9,SIG34,timeout"));
+        assert_eq!(codes.list(Class::Failure), None);
+        let numbers: Vec<u8> = codes.to_numbers().collect();
+        assert_eq!(Codes::from_numbers(&numbers), Some(codes));
+        assert_eq!(Codes::from_numbers(&[0; 5]), Some(Codes::default()));
+        assert_eq!(Codes::from_numbers(&[7; 400]), None);
+    }
+}

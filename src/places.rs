@@ -1,0 +1,127 @@
+//! Where the state and the configuration live. Asked for once in a run.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use directories::BaseDirs;
+
+/// The directory of the state files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    /// The directory, absolute.
+    pub path: PathBuf,
+    /// Whether it was named by the user: such a one may be shared with a group.
+    pub named: bool,
+}
+
+/// Where things live.
+pub struct Places {
+    /// The directory of the state files, or why there is none.
+    pub state_dir: Result<StateDir>,
+    /// The configuration file, and whether it was named: then it must exist.
+    pub config: Option<(PathBuf, bool)>,
+    /// What a child finds in its environment, where it was said by option.
+    pub variables: Vec<(&'static str, OsString)>,
+}
+
+impl Places {
+    /// Finds them: options first, then `CB_STATE_DIR` and `CB_CONFIG`, then the user's cache and config directories by
+    /// the XDG rules (relative paths in the environment are not used).
+    ///
+    /// # Errors
+    /// A path given by option cannot be made absolute, as the current directory is gone.
+    pub fn find(state_dir: Option<&Path>, config: Option<&Path>) -> Result<Self> {
+        let state_dir = named("--state-dir", state_dir, "CB_STATE_DIR")?;
+        let config = named("--config", config, "CB_CONFIG")?;
+        let base = if state_dir.is_some() && config.is_some() { None } else { Base::find() };
+        let mut variables = Vec::new();
+        for (place, variable) in [(&state_dir, "CB_STATE_DIR"), (&config, "CB_CONFIG")] {
+            if let Some(Named { path, by_option: true }) = place {
+                variables.push((variable, path.clone().into_os_string()));
+            }
+        }
+        let state_dir = match (state_dir, &base) {
+            (Some(named), _) => Ok(StateDir { path: named.path, named: true }),
+            (None, Some(base)) => Ok(StateDir { path: base.cache.join("cb"), named: false }),
+            (None, None) => Err(anyhow!(
+                "there is no home directory to keep the state in; set HOME to an absolute path, or give --state-dir"
+            )),
+        };
+        let config = match (config, base) {
+            (Some(named), _) => Some((named.path, true)),
+            (None, base) => base.map(|base| (base.config.join("cb/config.toml"), false)),
+        };
+        Ok(Self { state_dir, config, variables })
+    }
+}
+
+struct Named {
+    path: PathBuf,
+    by_option: bool,
+}
+
+/// A path that was given by option, else by environment, made absolute. An empty variable is unset.
+fn named(option: &str, given: Option<&Path>, variable: &str) -> Result<Option<Named>> {
+    let by_environment = || env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let (path, by_option) = match given {
+        Some(path) => (path.to_owned(), true),
+        None => match by_environment() {
+            Some(path) => (path, false),
+            None => return Ok(None),
+        },
+    };
+    let source = if by_option { option } else { variable };
+    let path = std::path::absolute(&path)
+        .with_context(|| format!("could not make {source} '{}' absolute; give an absolute path", path.display()))?;
+    Ok(Some(Named { path, by_option }))
+}
+
+/// The user's directories by the XDG rules.
+struct Base {
+    cache: PathBuf,
+    config: PathBuf,
+}
+
+impl Base {
+    fn find() -> Option<Self> {
+        let home = env::var_os("HOME").map(PathBuf::from);
+        if home.is_some_and(|home| home.is_absolute()) {
+            let base = BaseDirs::new()?;
+            return Some(Self { cache: base.cache_dir().to_owned(), config: base.config_dir().to_owned() });
+        }
+        // Without HOME the C library would be asked, and a static one loads name service modules of another build.
+        let home = home_of(nix::unistd::getuid().as_raw(), &fs::read("/etc/passwd").unwrap_or_default());
+        let place = |variable, under: &str| {
+            let set = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+            set.or_else(|| home.as_ref().map(|home| home.join(under)))
+        };
+        Some(Self { cache: place("XDG_CACHE_HOME", ".cache")?, config: place("XDG_CONFIG_HOME", ".config")? })
+    }
+}
+
+/// The home directory of a user by the text of `/etc/passwd`: its sixth field, if it is an absolute path.
+fn home_of(uid: u32, passwd: &[u8]) -> Option<PathBuf> {
+    let uid = uid.to_string();
+    let line = passwd.split(|&byte| byte == b'\n').map(|line| line.split(|&byte| byte == b':').collect::<Vec<_>>());
+    let mut own = line.filter(|fields| fields.get(2) == Some(&uid.as_bytes()));
+    let home = own.next()?.get(5).map(|home| PathBuf::from(OsStr::from_bytes(home)))?;
+    home.is_absolute().then_some(home)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_found_in_passwd() {
+        let passwd = b"root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\nrel:x:7:7::home:/bin/sh\nx\n";
+        assert_eq!(home_of(1000, passwd), Some(PathBuf::from("/home/ann")));
+        assert_eq!(home_of(7, passwd), None);
+        assert_eq!(home_of(8, passwd), None);
+        assert_eq!(home_of(0, b""), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! `--json`: stable and append-only.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::breaker::{Answer, Breaker, HoldKind, State, Totals};
+use crate::name::Name;
+use crate::outcome::{Class, End, Outcome, signal_name};
+use crate::settings::{Key, Settings, Window};
+use crate::time::{Timestamp, millis};
+
+/// The document around all breakers.
+#[derive(Serialize)]
+pub struct Document<T> {
+    version: u32,
+    breakers: Vec<T>,
+}
+
+impl<T: Serialize> Document<T> {
+    /// The document as one line of text.
+    ///
+    /// # Errors
+    /// None that can happen: it is plain data.
+    pub fn render(breakers: Vec<T>) -> anyhow::Result<String> {
+        let mut text = serde_json::to_string(&Self { version: 1, breakers })?;
+        text.push('\n');
+        Ok(text)
+    }
+}
+
+/// One of the breakers of `cb status --json`.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Item<'a> {
+    /// One that was read.
+    Breaker(Box<Status<'a>>),
+    /// One that was not.
+    Error {
+        /// Its name.
+        name: &'a Name,
+        /// What is wrong and what to do.
+        error: String,
+        /// Where it is.
+        path: &'a Path,
+    },
+}
+
+/// Everything about a breaker.
+#[derive(Serialize)]
+pub struct Status<'a> {
+    name: &'a Name,
+    state: &'static str,
+    mode: &'static str,
+    admits: bool,
+    since: Option<Timestamp>,
+    retry_at: Option<Timestamp>,
+    retry_in_ms: Option<u64>,
+    reason: Option<&'a str>,
+    generation: u64,
+    consecutive_failures: u32,
+    probe_successes: u32,
+    window: Rates,
+    totals: &'a Totals,
+    last: Option<Last>,
+    probes: Vec<Probe>,
+    hold: Option<Hold<'a>>,
+    settings: Map<String, Value>,
+    path: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Rates {
+    calls: u32,
+    failures: u32,
+    slow: u32,
+    failure_rate: Option<f64>,
+    slow_rate: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Last {
+    at: Timestamp,
+    outcome: Outcome,
+    exit_code: Option<u8>,
+    signal: Option<String>,
+    timed_out: bool,
+    took_ms: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Probe {
+    pid: Option<u32>,
+    since: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Hold<'a> {
+    by: &'a str,
+    reason: Option<&'a str>,
+    until: Option<Timestamp>,
+}
+
+/// The words for a state and a mode.
+pub fn words(breaker: &Breaker, now: Timestamp) -> (&'static str, &'static str) {
+    let state = match breaker.state() {
+        State::Closed { .. } => "closed",
+        State::Open { .. } => "open",
+        State::HalfOpen { .. } => "half_open",
+    };
+    let mode = match breaker.hold(now).map(|hold| hold.kind) {
+        None => "normal",
+        Some(HoldKind::Trip) => "held",
+        Some(HoldKind::Disable) => "disabled",
+    };
+    (state, mode)
+}
+
+impl<'a> Status<'a> {
+    /// Everything about a breaker, by these settings.
+    pub fn new(name: &'a Name, breaker: &'a Breaker, settings: &Settings, path: &'a Path, now: Timestamp) -> Self {
+        let (state, mode) = words(breaker, now);
+        let (since, probe_successes) = match *breaker.state() {
+            State::Closed { since } => (since, 0),
+            State::Open { since, .. } => (Some(since), 0),
+            State::HalfOpen { since, successes, .. } => (Some(since), successes),
+        };
+        let retry_at = breaker.retry_at(now);
+        Self {
+            name,
+            state,
+            mode,
+            admits: !matches!(breaker.answer(settings, now), Answer::Refuse(_)),
+            since,
+            retry_at,
+            retry_in_ms: retry_at.map(|at| millis(at.left(now))),
+            reason: breaker.reason(now),
+            generation: breaker.generation(),
+            consecutive_failures: breaker.consecutive_failures(),
+            probe_successes,
+            window: Rates::new(breaker, settings, now),
+            totals: breaker.totals(),
+            last: breaker.last().map(|last| Last {
+                at: last.at,
+                outcome: last.outcome,
+                exit_code: if let Some(End::Exit(code)) = last.end { Some(code) } else { None },
+                signal: if let Some(End::Signal(number)) = last.end { Some(signal_name(number)) } else { None },
+                timed_out: last.end == Some(End::TimedOut),
+                took_ms: last.took.map(millis),
+            }),
+            probes: breaker.probes().iter().map(|probe| Probe { pid: probe.pid, since: probe.since }).collect(),
+            hold: breaker.hold(now).map(|hold| Hold {
+                by: &hold.by,
+                reason: hold.reason.as_deref(),
+                until: hold.until(),
+            }),
+            settings: self::settings(settings),
+            path,
+        }
+    }
+}
+
+impl Rates {
+    fn new(breaker: &Breaker, settings: &Settings, now: Timestamp) -> Self {
+        let count = breaker.window(settings, now);
+        let enough = count.calls >= settings.trip.enough();
+        // Two decimals say enough; the decision itself is exact.
+        let rate = |part: u32| (f64::from(part) * 10_000.0 / f64::from(count.calls)).round() / 100.0;
+        let rate = |part| (enough && count.calls > 0).then(|| rate(part));
+        Self {
+            calls: count.calls,
+            failures: count.failures,
+            slow: count.slow,
+            failure_rate: rate(count.failures),
+            slow_rate: rate(count.slow),
+        }
+    }
+}
+
+/// The settings as JSON, all of them: durations in milliseconds, rates in per cent, lists as they are written.
+fn settings(settings: &Settings) -> Map<String, Value> {
+    let trip = &settings.trip;
+    let (window, window_ms) = match trip.window {
+        Window::Calls(calls) => (Some(calls), None),
+        Window::Time(span) => (None, Some(millis(span))),
+    };
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
+    put("threshold", trip.threshold.map_or(0, u32::from).into());
+    put("failure_rate", trip.failure_rate.into());
+    put("window", window.into());
+    put("window_ms", window_ms.into());
+    put("min_calls", trip.min_calls.into());
+    put("slow_after_ms", settings.slow_after.map(millis).into());
+    put("slow_rate", trip.slow_rate.into());
+    put("failure_budget", settings.text(Key::FailureBudget).into());
+    put("cooldown_ms", millis(settings.cooldown).into());
+    put("backoff", (f64::from(settings.backoff) / 1e6).into());
+    put("max_cooldown_ms", millis(settings.longest_cooldown()).into());
+    put("jitter", settings.jitter.into());
+    put("probes", settings.probes.into());
+    put("probe_successes", settings.probe_successes.into());
+    put("probe_failures", settings.probe_failures.into());
+    put("lease_ms", settings.lease.map(millis).into());
+    for class in Class::ALL {
+        put(&class.setting().replace('-', "_"), settings.codes.list(class).into());
+    }
+    map
+}

@@ -1,0 +1,562 @@
+//! The state directory: one file a breaker, locked itself, written in place.
+//!
+//! Writes exist only on [`Locked`], which is the lock. Nobody else knows where state lives.
+//!
+//! The lock is `flock(2)` on the state file (fs2), exclusive to change it and shared to read it; waiters queue in the
+//! kernel. A probe has a lock of its own for its life: one byte of the file far beyond its text (`F_OFD_SETLK`), which
+//! the kernel frees however the process ends. Both belong to an open file description, which the child does not inherit.
+
+mod format;
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+
+use self::format::Content;
+use crate::breaker::Breaker;
+use crate::child::{plain, unix};
+use crate::clock;
+use crate::name::Name;
+use crate::places::StateDir;
+
+/// How long a run waits for the lock. It is held for microseconds, so a longer wait means that something is wrong.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long all reads of one command together wait for locks.
+pub const READERS_PATIENCE: Duration = Duration::from_millis(50);
+/// How often a file may be replaced under us before we give up.
+const REPLACEMENTS: usize = 100;
+/// The first byte of the probes' locks, far beyond any text.
+const PROBES_AT: i64 = 1 << 40;
+
+/// Two names that differ only in case, on a file system that cannot tell them apart.
+#[derive(Debug)]
+pub struct CaseClash {
+    stored: Name,
+    path: PathBuf,
+}
+
+impl std::fmt::Display for CaseClash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (path, stored) = (self.path.display(), &self.stored);
+        write!(
+            f,
+            "{path} belongs to the breaker '{stored}', and this file system does not tell the two names apart; use that name"
+        )
+    }
+}
+
+impl std::error::Error for CaseClash {}
+
+/// The state directory.
+pub struct Store {
+    dir: StateDir,
+}
+
+/// Whether a file that is not there is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Make it: the breaker is new.
+    Create,
+    /// Leave it.
+    Leave,
+}
+
+/// A breaker as it was read, without the right to change it.
+pub struct Snapshot {
+    /// The breaker.
+    pub breaker: Breaker,
+    file: File,
+}
+
+impl Snapshot {
+    /// Forgets the probes that died: their locks are free.
+    pub fn without_dead_probes(mut self) -> Breaker {
+        forget_dead_probes(&self.file, &mut self.breaker);
+        self.breaker
+    }
+}
+
+/// A breaker under its exclusive lock: the only thing that can be written. Dropping it gives up the lock.
+pub struct Locked {
+    /// The breaker. What is changed here is on disk after [`Locked::save`].
+    pub breaker: Breaker,
+    /// What happened to the file before, if the user should know.
+    pub notice: Option<String>,
+    name: Name,
+    path: PathBuf,
+    file: File,
+    write: u64,
+}
+
+/// A probe's place: the kernel holds its lock until this is dropped or the process is gone.
+#[must_use = "dropping it gives the place away"]
+pub struct Place {
+    _file: File,
+}
+
+/// What can be said of a file that could not be read.
+pub enum Entry {
+    /// It was read.
+    Breaker(Box<Breaker>),
+    /// It was not.
+    Unreadable(anyhow::Error),
+}
+
+impl Store {
+    /// The store in this directory. Nothing is looked at yet.
+    pub fn new(dir: StateDir) -> Self {
+        Self { dir }
+    }
+
+    /// Where a breaker's state is.
+    pub fn path(&self, name: &Name) -> PathBuf {
+        self.dir.path.join(name.file_name())
+    }
+
+    /// Locks a breaker to change it. `None` if there is none and none is to be made.
+    ///
+    /// # Errors
+    /// What is wrong with the directory, the file or the lock, and what to do about it. Nothing is changed then, but
+    /// for a file that nobody could read: it is renamed to `NAME.json.corrupt` and the breaker starts anew.
+    pub fn lock(&self, name: &Name, missing: Missing) -> Result<Option<Locked>> {
+        let path = self.path(name);
+        let deadline = clock::instant() + PATIENCE;
+        let mut notice = None;
+        if !self.check_dir(missing)? {
+            return Ok(None);
+        }
+        for _ in 0..REPLACEMENTS {
+            let Some(file) = self.open_to_write(&path, missing)? else { return Ok(None) };
+            lock_until(&file, Mode::Exclusive, deadline)
+                .with_context(|| format!("could not lock {}", path.display()))?;
+            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
+            if !is_at(&metadata, &path) {
+                continue;
+            }
+            let content = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name, &path));
+            let (write, breaker) = match content.with_context(|| format!("could not read {}", path.display()))? {
+                Content::Breaker { write, breaker } => (write, *breaker),
+                Content::Unused => {
+                    self.set_access(&file, &metadata);
+                    (0, Breaker::new(random()))
+                }
+                Content::Unreadable(why) => {
+                    notice = Some(set_aside(&path, why)?);
+                    continue;
+                }
+            };
+            return Ok(Some(Locked { breaker, notice, name: name.clone(), path, file, write }));
+        }
+        bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
+    }
+
+    /// Reads a breaker, without changing anything. Waits for a writer until `deadline`, then reads all the same.
+    /// `None` if there is none.
+    ///
+    /// # Errors
+    /// What is wrong with the directory or the file, and what to do about it.
+    pub fn read(&self, name: &Name, deadline: Instant) -> Result<Option<Snapshot>> {
+        let path = self.path(name);
+        if !self.check_dir(Missing::Leave)? {
+            return Ok(None);
+        }
+        self.read_file(name, &path, deadline)
+    }
+
+    fn read_file(&self, name: &Name, path: &Path, deadline: Instant) -> Result<Option<Snapshot>> {
+        if !is_regular(path)? {
+            return Ok(None);
+        }
+        let file = match options().open(path) {
+            Ok(file) => above_standard(file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.unopened(path, &error)),
+        };
+        let mut locked = fs2::FileExt::try_lock_shared(&file).is_ok();
+        loop {
+            let parsed = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name, path));
+            match parsed.with_context(|| format!("could not read {}", path.display()))? {
+                Content::Unused => return Ok(None),
+                Content::Breaker { breaker, .. } => return Ok(Some(Snapshot { breaker: *breaker, file })),
+                // Perhaps a writer was at it just now: once more, under the lock.
+                Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
+                Content::Unreadable(why) => {
+                    bail!(
+                        "{} is not readable: {why}; the next run sets it aside, or remove it with 'cb remove {name}'",
+                        path.display()
+                    )
+                }
+            }
+        }
+    }
+
+    /// All breakers with what was read of them, by name.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn list(&self, deadline: Instant) -> Result<Vec<(Name, Entry)>> {
+        let mut entries = Vec::new();
+        for name in self.names()? {
+            match self.read_file(&name, &self.path(&name), deadline) {
+                Ok(Some(snapshot)) => entries.push((name, Entry::Breaker(Box::new(snapshot.without_dead_probes())))),
+                Ok(None) => {}
+                Err(error) => entries.push((name, Entry::Unreadable(error))),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The names of all breakers, sorted.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn names(&self) -> Result<Vec<Name>> {
+        if !self.check_dir(Missing::Leave)? {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        let unlisted = || format!("could not list {}", self.dir.path.display());
+        for entry in fs::read_dir(&self.dir.path).with_context(unlisted)? {
+            let file_name = entry.with_context(unlisted)?.file_name();
+            names.extend(file_name.to_str().and_then(Name::from_file_name));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Looks at the directory: a link to one could be anybody's, and whoever can write to it can hold our locks.
+    /// `false` if there is none and none is to be made.
+    fn check_dir(&self, missing: Missing) -> Result<bool> {
+        let dir = &self.dir.path;
+        let metadata = match fs::symlink_metadata(dir) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if missing == Missing::Leave {
+                    return Ok(false);
+                }
+                make_dir(dir).with_context(|| {
+                    format!(
+                        "could not make the state directory {}; make it yourself, or give --state-dir",
+                        dir.display()
+                    )
+                })?;
+                return Ok(true);
+            }
+            Err(error) => {
+                return Err(anyhow!(
+                    "could not look at {}: {}; give another --state-dir",
+                    dir.display(),
+                    plain(&error)
+                ));
+            }
+        };
+        let path = dir.display();
+        let fault = if metadata.is_symlink() {
+            format!("{path} is a symbolic link, which cb does not follow; give the directory itself as --state-dir")
+        } else if !metadata.is_dir() {
+            format!("{path} is not a directory; move it away, or give another --state-dir")
+        } else if metadata.mode() & 0o002 != 0 {
+            format!(
+                "{path} is writable by everybody, who could hold its locks; run 'chmod o-w {path}', or give another --state-dir"
+            )
+        } else if !self.dir.named && metadata.uid() != effective_user() {
+            let uid = metadata.uid();
+            format!("{path} belongs to another user ({uid}); {}, or give another --state-dir", chown_hint(dir))
+        } else if !self.dir.named && metadata.mode() & 0o020 != 0 {
+            format!("{path} is writable by its group; run 'chmod g-w {path}', or name it with --state-dir to share it")
+        } else {
+            return Ok(true);
+        };
+        Err(anyhow!(fault))
+    }
+
+    fn open_to_write(&self, path: &Path, missing: Missing) -> Result<Option<File>> {
+        let exists = is_regular(path)?;
+        if !exists && missing == Missing::Leave {
+            return Ok(None);
+        }
+        match options().write(true).create(!exists).open(path) {
+            Ok(file) => above_standard(file).map(Some),
+            // Removed between the look and the open.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && exists => self.open_to_write(path, missing),
+            Err(error) => Err(self.unopened(path, &error)),
+        }
+    }
+
+    fn unopened(&self, path: &Path, error: &io::Error) -> anyhow::Error {
+        let shown = path.display();
+        let owner = fs::symlink_metadata(path).ok().map(|metadata| metadata.uid());
+        match (error.kind(), owner) {
+            (io::ErrorKind::PermissionDenied, Some(owner)) if owner != effective_user() => anyhow!(
+                "could not open {shown}: it belongs to another user ({owner}), perhaps from a run under sudo; {}",
+                chown_hint(&self.dir.path)
+            ),
+            _ => anyhow!("could not open {shown}: {}; check the directory, or give another --state-dir", plain(error)),
+        }
+    }
+
+    /// Gives a new file its access rights: its owner's alone, or in a directory shared with a group also the group's.
+    fn set_access(&self, file: &File, metadata: &Metadata) {
+        let dir = fs::symlink_metadata(&self.dir.path).ok();
+        let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
+        let mode = if group.is_some() { 0o660 } else { 0o600 };
+        if metadata.uid() != effective_user() {
+            return;
+        }
+        if group.is_some_and(|group| group != metadata.gid()) {
+            // Where we are not of that group the file stays ours alone, and the others are told when they open it.
+            drop(fchown(file, None, group));
+        }
+        if metadata.mode() & 0o777 != mode {
+            drop(file.set_permissions(Permissions::from_mode(mode)));
+        }
+    }
+}
+
+impl Locked {
+    /// Writes the breaker in place, with one write into one block. A process killed at any moment leaves the old state
+    /// or the new one.
+    ///
+    /// # Errors
+    /// The write failed: the state on disk is the old one.
+    pub fn save(&mut self) -> Result<()> {
+        self.write = self.write.wrapping_add(1);
+        let unwritten = || format!("could not write {}", self.path.display());
+        let block = format::render(&mut self.breaker, &self.name, self.write).with_context(unwritten)?;
+        match self.file.write_at(&block, 0) {
+            Ok(written) if written == block.len() => Ok(()),
+            Ok(written) => Err(anyhow!("only {written} of {} bytes fit; make room on the disk", block.len()))
+                .with_context(unwritten),
+            Err(error) => Err(anyhow!("{}; {}", plain(&error), cure(&error))).with_context(unwritten),
+        }
+    }
+
+    /// Forgets the probes that died without reporting: their locks are free.
+    pub fn forget_dead_probes(&mut self) {
+        forget_dead_probes(&self.file, &mut self.breaker);
+    }
+
+    /// Takes the lock of a probe.
+    ///
+    /// # Errors
+    /// The file system has no such locks, or no room for one.
+    pub fn claim_place(&self, serial: u64) -> Result<()> {
+        let lock = byte_lock(serial);
+        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock))
+            .with_context(|| format!("could not lock a probe's place in {}", self.path.display()))?;
+        Ok(())
+    }
+
+    /// Gives up the lock. The file stays open and a claimed place taken, as long as what is returned lives.
+    pub fn unlock(self) -> Unlocked {
+        // A lock that cannot be given up ends with the descriptor.
+        drop(fs2::FileExt::unlock(&self.file));
+        Unlocked { file: self.file }
+    }
+
+    /// Deletes the file, whatever the breaker's state.
+    ///
+    /// # Errors
+    /// It could not be deleted.
+    pub fn remove(self) -> Result<()> {
+        fs::remove_file(&self.path).with_context(|| format!("could not remove {}", self.path.display()))
+    }
+}
+
+/// A state file after its lock was given up.
+pub struct Unlocked {
+    file: File,
+}
+
+impl Unlocked {
+    /// Brings what was written to the disk: a change of state must outlive a power cut, a counter need not.
+    pub fn flush(&self) {
+        // The state is in the kernel's hands either way; where the disk refuses, the next write will say so.
+        drop(self.file.sync_data());
+    }
+
+    /// Keeps a probe's place.
+    pub fn into_place(self) -> Place {
+        Place { _file: self.file }
+    }
+}
+
+fn forget_dead_probes(file: &File, breaker: &mut Breaker) {
+    let probes: Vec<u64> =
+        breaker.probes().iter().filter(|probe| probe.pid.is_some()).map(|probe| probe.serial).collect();
+    for serial in probes {
+        let mut lock = byte_lock(serial);
+        // Where the question cannot be asked, the place lasts until its lease is over.
+        if fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && i32::from(lock.l_type) == libc::F_UNLCK {
+            breaker.abandon(serial);
+        }
+    }
+}
+
+fn byte_lock(serial: u64) -> libc::flock {
+    libc::flock {
+        // The constants are tiny; the types of the fields differ between platforms.
+        l_type: libc::F_WRLCK.try_into().unwrap_or_default(),
+        l_whence: libc::SEEK_SET.try_into().unwrap_or_default(),
+        l_start: PROBES_AT + i64::try_from(serial % (1 << 40)).unwrap_or(0),
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// How all state files are opened: no link is followed, and nothing that blocks is waited for.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options
+}
+
+/// Whether there is a file. What is there but is no regular file is never opened: opening a FIFO waits, a device acts.
+fn is_regular(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(metadata) => {
+            let kind = metadata.file_type();
+            let kind = if kind.is_symlink() {
+                "a symbolic link"
+            } else if kind.is_dir() {
+                "a directory"
+            } else {
+                "no regular file"
+            };
+            bail!("{} is {kind}, which cb leaves alone; move it away", path.display())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(anyhow!("could not look at {}: {}; check the directory", path.display(), plain(&error))),
+    }
+}
+
+/// A descriptor that is none of the standard ones, even where those are closed: they belong to the child.
+fn above_standard(file: File) -> Result<File> {
+    use std::os::fd::AsRawFd;
+    if file.as_raw_fd() > 2 {
+        return Ok(file);
+    }
+    // The standard library duplicates to 3 or above.
+    file.try_clone().context("could not move a descriptor out of the child's way")
+}
+
+/// Whether the open file is still the one at this path.
+fn is_at(file: &Metadata, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (file.dev(), file.ino()))
+}
+
+/// Reads the file, and one byte beyond what a state may have.
+fn read_at_start(file: &File) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; format::BLOCK + 1];
+    let mut length = 0;
+    loop {
+        match file.read_at(&mut bytes[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => bail!("{}; check the disk", plain(&error)),
+        }
+        if length == format::BLOCK || length > format::LARGEST {
+            break;
+        }
+        if length == bytes.len() {
+            bytes.resize(format::LARGEST + 1, 0);
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Shared,
+    Exclusive,
+}
+
+/// Locks the file. Waits in the kernel's queue, but not beyond the deadline.
+///
+/// std's `File` has methods of the same names: fs2's are called by their full path, and only in this file.
+fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
+    let try_lock = || match mode {
+        Mode::Shared => fs2::FileExt::try_lock_shared(file),
+        Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+    };
+    let lock = || match mode {
+        Mode::Shared => fs2::FileExt::lock_shared(file),
+        Mode::Exclusive => fs2::FileExt::lock_exclusive(file),
+    };
+    let refused = |error: &io::Error| anyhow!("{}; {}", plain(error), cure(error));
+    match try_lock() {
+        Ok(()) => return Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+        Err(error) => return Err(refused(&error)),
+    }
+    let left = deadline.saturating_duration_since(clock::instant());
+    let alarm = unix::Alarm::after(left).context("could not set a timer for the wait")?;
+    let outcome = loop {
+        match lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && clock::instant() < deadline => {}
+            other => break other,
+        }
+    };
+    drop(alarm);
+    outcome.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => anyhow!("another process holds the lock; 'fuser -v' on the file says which"),
+        _ => refused(&error),
+    })
+}
+
+fn cure(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOSPC | Errno::EDQUOT) => "make room on the disk, or give another --state-dir",
+        Some(Errno::EFBIG) => "raise the file size limit (ulimit -f)",
+        Some(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS) => "give a --state-dir on a local file system",
+        _ => "check the disk, or give another --state-dir",
+    }
+}
+
+/// Renames a file that nobody can read, so that the breaker starts anew; says so.
+fn set_aside(path: &Path, why: &str) -> Result<String> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".corrupt");
+    let aside = PathBuf::from(aside);
+    fs::rename(path, &aside).map_err(|error| {
+        anyhow!("{} is not readable ({why}) and could not be set aside: {}; remove it", path.display(), plain(&error))
+    })?;
+    Ok(format!(
+        "{} was not readable ({why}): set aside as {}, the breaker starts anew, closed",
+        path.display(),
+        aside.display()
+    ))
+}
+
+/// Makes the directory, for its owner alone whatever the umask; what lies above it likewise, as XDG asks.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700))
+}
+
+fn effective_user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn chown_hint(dir: &Path) -> String {
+    format!("run 'sudo chown -R {} {}'", effective_user(), dir.display())
+}
+
+/// The identity of a new breaker.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    if getrandom::fill(&mut bytes).is_ok() {
+        return u64::from_ne_bytes(bytes);
+    }
+    // No randomness this early in the life of a machine; the time and the process are distinct enough.
+    clock::now().as_millis() << 22 ^ u64::from(std::process::id())
+}

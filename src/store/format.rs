@@ -1,0 +1,117 @@
+//! The text of a state file: JSON of at most one block, padded to it.
+//!
+//! It begins and ends with the number of the write. Where the two differ, the write was read in the middle.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::CaseClash;
+use crate::breaker::Breaker;
+use crate::name::Name;
+
+/// The size of a state file, one block of the usual file systems: it is allocated once, and then a full disk cannot
+/// refuse it.
+pub(super) const BLOCK: usize = 4096;
+/// What is longer is not read.
+pub(super) const LARGEST: usize = 64 * 1024;
+/// The version of the format. What a newer one wrote is left alone.
+const VERSION: u64 = 1;
+
+/// What a file holds.
+pub(super) enum Content {
+    /// Nothing: a breaker that nobody has used.
+    Unused,
+    /// A breaker, as of this write.
+    Breaker { write: u64, breaker: Box<Breaker> },
+    /// Nothing of ours, and why.
+    Unreadable(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    write: u64,
+    version: u64,
+    #[serde(borrow)]
+    name: std::borrow::Cow<'a, str>,
+    breaker: Breaker,
+    end: u64,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    write: u64,
+    version: u64,
+    name: &'a Name,
+    breaker: &'a Breaker,
+    end: u64,
+}
+
+/// Reads a state file of this name.
+///
+/// # Errors
+/// It is of a newer version, or belongs to a name that differs only in case: it must be left alone.
+pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
+    if bytes.is_empty() {
+        return Ok(Content::Unused);
+    }
+    if bytes.len() > LARGEST {
+        return Ok(Content::Unreadable("it is larger than any state"));
+    }
+    let read = match serde_json::from_slice::<Read<'_>>(bytes) {
+        Ok(read) if read.version == VERSION => read,
+        other => {
+            #[derive(Deserialize)]
+            struct Version {
+                version: u128,
+            }
+            let version = other
+                .map(|read| read.version.into())
+                .ok()
+                .or_else(|| serde_json::from_slice::<Version>(bytes).map(|head| head.version).ok());
+            return match version {
+                Some(version) if version > u128::from(VERSION) => bail!(
+                    "{} was written by a newer cb (its version is {version}, this cb knows {VERSION}); \
+                     update cb, or forget the breaker with 'cb remove {name}'",
+                    path.display()
+                ),
+                Some(_) => Ok(Content::Unreadable("it is damaged")),
+                None => Ok(Content::Unreadable("it is not a state of cb")),
+            };
+        }
+    };
+    if read.write != read.end {
+        return Ok(Content::Unreadable("it was written only in part"));
+    }
+    if read.name != name.as_str() {
+        return match read.name.parse::<Name>() {
+            Ok(stored) if read.name.eq_ignore_ascii_case(name.as_str()) => {
+                Err(CaseClash { stored, path: path.to_owned() }.into())
+            }
+            _ => Ok(Content::Unreadable("it is the state of another breaker")),
+        };
+    }
+    Ok(Content::Breaker { write: read.write, breaker: Box::new(read.breaker) })
+}
+
+/// The block to write. History gives way where there is too much of everything.
+///
+/// # Errors
+/// It does not fit even so. A test shows that this cannot be.
+pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64) -> Result<Vec<u8>> {
+    let mut block = Vec::with_capacity(BLOCK);
+    loop {
+        block.clear();
+        serde_json::to_writer(&mut block, &Written { write, version: VERSION, name, breaker, end: write })?;
+        // A line end, so that `cat` is legible.
+        if block.len() < BLOCK {
+            block.resize(BLOCK - 1, b' ');
+            block.push(b'\n');
+            return Ok(block);
+        }
+        if !breaker.shrink() {
+            bail!("the state takes {} bytes, {BLOCK} fit", block.len());
+        }
+    }
+}
