@@ -57,6 +57,9 @@ pub struct Breaker {
     totals: Totals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
+    /// The last failure, where the last result was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_failure: Option<Last>,
     #[serde(default, skip_serializing_if = "History::is_empty")]
     history: History,
     /// The settings last used; `None` where no run was ever asked for.
@@ -282,6 +285,7 @@ impl Breaker {
             failures: FailureTimes::default(),
             totals: Totals::default(),
             last: None,
+            last_failure: None,
             history: History::default(),
             settings: None,
         }
@@ -312,6 +316,11 @@ impl Breaker {
     /// The last result.
     pub fn last(&self) -> Option<&Last> {
         self.last.as_ref()
+    }
+
+    /// The last failure.
+    pub fn last_failure(&self) -> Option<&Last> {
+        self.last.as_ref().filter(|last| last.outcome == Outcome::Failure).or(self.last_failure.as_ref())
     }
 
     /// The changes that are remembered.
@@ -471,13 +480,13 @@ impl Breaker {
     }
 
     /// Reports a run that was admitted.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is good for one report, so it is consumed")]
     pub fn record(&mut self, permit: Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
         self.settle(now);
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
-        let probe = permit.is_probe();
-        if !self.redeem(permit) {
+        if !self.redeem(&permit) {
             bump(&mut self.totals.late);
             return Recorded::Late;
         }
@@ -485,7 +494,7 @@ impl Breaker {
         Recorded::Counted(mark.and_then(|mark| match self.state {
             _ if self.held_by(HoldKind::Disable, now) => None,
             State::Closed { .. } => self.judge(run, mark, settings, now),
-            State::HalfOpen { .. } if probe => self.judge_probe(run, mark, settings, now),
+            State::HalfOpen { .. } if permit.is_probe() => self.judge_probe(run, mark, settings, now),
             State::HalfOpen { .. } | State::Open { .. } => None,
         }))
     }
@@ -518,7 +527,7 @@ impl Breaker {
     }
 
     /// Whether the permit is good; it is no more, afterwards. Frees the probe's place.
-    fn redeem(&mut self, permit: Permit) -> bool {
+    fn redeem(&mut self, permit: &Permit) -> bool {
         if permit.generation() != self.generation {
             return false;
         }
@@ -541,6 +550,7 @@ impl Breaker {
             Outcome::Failure => &mut self.totals.failures,
             Outcome::Ignored => &mut self.totals.ignored,
         });
+        self.last_failure = self.last_failure().copied().filter(|_| run.outcome != Outcome::Failure);
         self.last = Some(Last { at: now, outcome: run.outcome, end: run.end, took: run.took });
     }
 
@@ -726,9 +736,38 @@ impl Breaker {
         }
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Open { since: now, cooldown: span.unwrap_or_default(), reopened: 0 };
-        let told = reason.clone().unwrap_or_else(|| "tripped".to_owned());
-        self.hold = Some(Hold { kind: HoldKind::Trip, by: by.clone(), reason, since: now, span });
-        Some(self.changed(from, told, Some(by), now))
+        Some(self.hold_by_hand(HoldKind::Trip, from, span, reason, by, now))
+    }
+
+    /// Lets everything through, for a span or until [`Breaker::enable`]; in place of a trip, if there is one.
+    ///
+    /// The state stands still meanwhile: results are counted, and nothing trips or closes.
+    pub fn disable(&mut self, span: Option<Duration>, reason: Option<String>, by: String, now: Timestamp) -> Change {
+        self.settle(now);
+        let from = self.phase(now);
+        self.hold_by_hand(HoldKind::Disable, from, span, reason, by, now)
+    }
+
+    /// Ends [`Breaker::disable`] and goes on from there. `None` if it is not disabled.
+    pub fn enable(&mut self, by: String, now: Timestamp) -> Option<Change> {
+        self.settle(now);
+        self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
+        Some(self.changed(Phase::Disabled, "enabled".to_owned(), Some(by), now))
+    }
+
+    fn hold_by_hand(
+        &mut self,
+        kind: HoldKind,
+        from: Phase,
+        span: Option<Duration>,
+        reason: Option<String>,
+        by: String,
+        now: Timestamp,
+    ) -> Change {
+        let word = if kind == HoldKind::Trip { "tripped" } else { "disabled" };
+        let told = reason.clone().unwrap_or_else(|| word.to_owned());
+        self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
+        self.changed(from, told, Some(by), now)
     }
 }
 

@@ -1,27 +1,45 @@
 //! One file a subcommand: the story of that command, no decision of its own.
 
+mod allow;
 mod check;
 mod config;
+mod disable;
+mod enable;
+mod history;
+mod metrics;
+mod record;
+mod remove;
 mod reset;
 mod run;
 mod status;
 mod trip;
 pub mod usage;
 
+use std::collections::BTreeSet;
 use std::env;
+use std::ffi::{CString, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::breaker::{LONGEST_REASON, LONGEST_WHO, shorten, stored_len};
+use crate::breaker::{Answer, Breaker, Change, LONGEST_REASON, LONGEST_WHO, shorten, stored_len};
 use crate::child::unix::Inherited;
+use crate::child::{self, Ended, Limit, Task};
 use crate::cli::{Command, Common};
 use crate::clock;
 use crate::config::{Config, Tables};
 use crate::exit::Exit;
 use crate::name::{Name, nearest};
+use crate::outcome::End;
 use crate::places::Places;
-use crate::report::speech::{Volume, say};
-use crate::store::{READERS_PATIENCE, Snapshot, Store};
+use crate::report::speech::{self, Volume, say};
+use crate::settings::{Limits, Settings};
+use crate::store::{Missing, READERS_PATIENCE, Snapshot, Store};
+use crate::time::{Timestamp, format_duration};
+
+/// How long the `on-change` command may take.
+const HOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What every command has.
 pub struct Context {
@@ -63,6 +81,47 @@ impl Context {
         self.store()?.read(name, clock::instant() + READERS_PATIENCE)
     }
 
+    /// The named breakers, or all there are.
+    fn named_or_all(&self, names: &[Name], all: bool) -> Result<Vec<Name>> {
+        if all { self.store()?.names() } else { Ok(names.to_vec()) }
+    }
+
+    /// The refusal that the state speaks of, as far as it can be read. Nothing is written.
+    fn refused_by_what_is_there(&self, name: &Name, settings: &Settings) -> Option<String> {
+        let breaker = self.store().ok()?.read(name, clock::instant()).ok()??.without_dead_probes();
+        let now = clock::now();
+        match breaker.answer(settings, now) {
+            Answer::Refuse(refusal) => Some(speech::refusal(name, &refusal, &breaker, now)),
+            Answer::Pass | Answer::Probe => None,
+        }
+    }
+
+    /// The named breakers, or all: those with a state and those of the configuration, by name.
+    fn shown(&self, names: &[Name]) -> Result<Vec<Shown>> {
+        let store = self.store()?;
+        let config = self.config(Tables::All)?;
+        let deadline = clock::instant() + READERS_PATIENCE;
+        let wanted = if names.is_empty() { store.names()? } else { names.to_vec() };
+        let wanted: BTreeSet<&Name> = wanted.iter().chain(config.names().filter(|_| names.is_empty())).collect();
+        let mut shown = Vec::with_capacity(wanted.len());
+        for name in wanted {
+            let breaker = match store.read(name, deadline) {
+                Ok(Some(snapshot)) => Ok(snapshot.without_dead_probes()),
+                Ok(None) if config.names().any(|known| known == name) || store.path(name).exists() => {
+                    Ok(Breaker::new(0))
+                }
+                // Removed since it was listed.
+                Ok(None) if names.is_empty() => continue,
+                Ok(None) => return Err(self.unknown(name)?),
+                Err(error) => Err(format!("{error:#}")),
+            };
+            let used = breaker.as_ref().ok().and_then(Breaker::settings).cloned();
+            let settings = used.map_or_else(|| config.resolve(Some(name), &[]).map(|config| config.settings), Ok)?;
+            shown.push(Shown { path: store.path(name), name: name.clone(), breaker, settings });
+        }
+        Ok(shown)
+    }
+
     /// Whether a breaker is known: it has a state, or a table in the configuration.
     fn is_known(&self, name: &Name) -> Result<bool> {
         let exists = self.store()?.path(name).symlink_metadata().is_ok();
@@ -81,6 +140,16 @@ impl Context {
     }
 }
 
+/// A breaker to show.
+struct Shown {
+    name: Name,
+    path: PathBuf,
+    /// What was read, or what was wrong.
+    breaker: Result<Breaker, String>,
+    /// The settings last used, else those of the configuration.
+    settings: Settings,
+}
+
 /// Does what was asked for.
 ///
 /// # Errors
@@ -90,10 +159,109 @@ pub fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Run(args) => run::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Check(args) => check::run(args, context),
+        Command::History(args) => history::run(args, context),
         Command::Reset(args) => reset::run(args, context),
         Command::Trip(args) => trip::run(args, context),
+        Command::Disable(args) => disable::run(args, context),
+        Command::Enable(args) => Ok(enable::run(args, context)),
+        Command::Remove(args) => remove::run(args, context),
+        Command::Allow(args) => allow::run(args, context),
+        Command::Record(args) => record::run(args, context),
+        Command::Metrics(args) => metrics::run(args, context),
         Command::Config(args) => config::run(args, context),
     }
+}
+
+/// Tells of a change once it is on disk: by a line, and where it is news by the `on-change` command.
+fn announce(context: &Context, name: &Name, told: &Told, on_change: Option<&str>) {
+    let Told { change, line, retry_at } = told;
+    if !change.is_news() {
+        context.volume.remark(|| line.clone());
+        return;
+    }
+    if change.by.is_some() {
+        // Who does it knows it.
+        context.volume.remark(|| line.clone());
+    } else {
+        context.volume.news(line);
+    }
+    let Some(on_change) = on_change else { return };
+    let variables = [
+        ("CB_NAME", name.to_string()),
+        ("CB_FROM", change.from.word().to_owned()),
+        ("CB_TO", change.to.word().to_owned()),
+        ("CB_REASON", change.reason.clone()),
+        ("CB_RETRY_AT", retry_at.map_or(String::new(), |at| at.to_string())),
+    ];
+    // A hand-edited reason may hold a NUL byte, which no environment can.
+    let variables = variables.into_iter().map(|(variable, value)| format!("{variable}={}", value.replace('\0', "")));
+    let limits = Limits { signal: libc::SIGKILL, ..Limits::NONE };
+    let task = Task {
+        command: &shell(on_change),
+        variables: variables.filter_map(|entry| CString::new(entry).ok()).collect(),
+        limit: Limit { time: Some(HOOK_LIMIT), limits: &limits },
+        apart: true,
+    };
+    match child::run(task, context.inherited) {
+        Ok(Ended { end: End::Exit(0), .. }) => {}
+        Ok(Ended { end: End::TimedOut, .. }) => {
+            say(&format!("{name}: the on-change command took more than {} and was ended", format_duration(HOOK_LIMIT)));
+        }
+        Ok(ended) => say(&format!("{name}: the on-change command failed: {}", ended.end)),
+        Err(error) => say(&format!("{name}: could not run the on-change command: {}", error.message)),
+    }
+}
+
+/// A command line for the shell.
+fn shell(line: &str) -> [OsString; 3] {
+    ["sh", "-c", line].map(OsString::from)
+}
+
+/// A change as it will be told, taken down while the breaker is still locked.
+struct Told {
+    change: Change,
+    line: String,
+    retry_at: Option<Timestamp>,
+}
+
+impl Told {
+    fn new(name: &Name, change: Change, breaker: &Breaker, now: Timestamp) -> Self {
+        Self { line: speech::change(name, &change, breaker, now), retry_at: breaker.retry_at(now), change }
+    }
+}
+
+/// Changes a breaker by hand: under its lock, then on disk, then told. `None` from `act` is no change.
+fn by_hand(
+    context: &Context,
+    name: &Name,
+    missing: Missing,
+    act: impl FnOnce(&mut Breaker, Timestamp) -> Option<Change>,
+) -> Result<Done> {
+    let on_change = context.config(Tables::Only(name))?.resolve(Some(name), &[])?.conduct.on_change;
+    let Some(mut locked) = context.store()?.lock(name, missing)? else {
+        return if context.is_known(name)? { Ok(Done::Unused) } else { Err(context.unknown(name)?) };
+    };
+    if let Some(notice) = &locked.notice {
+        say(&format!("{name}: {notice}"));
+    }
+    let now = clock::now();
+    let Some(change) = act(&mut locked.breaker, now) else { return Ok(Done::Unchanged) };
+    locked.save()?;
+    let told = Told::new(name, change, &locked.breaker, now);
+    locked.unlock().flush();
+    announce(context, name, &told, on_change.as_deref());
+    Ok(Done::Changed)
+}
+
+/// What became of a change by hand.
+#[derive(PartialEq, Eq)]
+enum Done {
+    /// It was made.
+    Changed,
+    /// There was nothing to change.
+    Unchanged,
+    /// The breaker is one of the configuration that nobody has used yet.
+    Unused,
 }
 
 /// The kill switch: `CB_DISABLED` is anything but empty, `0` or `false`.

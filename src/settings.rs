@@ -15,9 +15,8 @@ use crate::exit;
 use crate::outcome::{Class, Codes, signal_number};
 use crate::time::{LONGEST, format_duration, parse_duration};
 
-/// The name of a setting: an option of `cb run`, a key of `config.toml`.
+/// The name of a setting: an option of `cb run`, a key of `config.toml`. Each is documented at its option, in cli.rs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is documented where a user meets it, at the option of the same name in cli.rs")]
 pub enum Key {
     Threshold,
     FailureRate,
@@ -363,6 +362,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        timeout: None,
+        probe_timeout: None,
+        kill_after: None,
+        signal: libc::SIGTERM,
+        preserve_status: false,
+        foreground: false,
+    };
+
     /// The time limit of a run.
     pub fn limit(&self, probe: bool) -> Option<Duration> {
         self.probe_timeout.filter(|_| probe).or(self.timeout)

@@ -100,14 +100,6 @@ pub struct Place {
     _file: File,
 }
 
-/// What can be said of a file that could not be read.
-pub enum Entry {
-    /// It was read.
-    Breaker(Box<Breaker>),
-    /// It was not.
-    Unreadable(anyhow::Error),
-}
-
 impl Store {
     /// The store in this directory. Nothing is looked at yet.
     pub fn new(dir: StateDir) -> Self {
@@ -196,20 +188,32 @@ impl Store {
         }
     }
 
-    /// All breakers with what was read of them, by name.
+    /// Forgets a breaker: deletes its file under its lock, whatever its state, even if a newer version wrote it.
+    /// `false` if there is none.
     ///
     /// # Errors
-    /// The directory cannot be used.
-    pub fn list(&self, deadline: Instant) -> Result<Vec<(Name, Entry)>> {
-        let mut entries = Vec::new();
-        for name in self.names()? {
-            match self.read_file(&name, &self.path(&name), deadline) {
-                Ok(Some(snapshot)) => entries.push((name, Entry::Breaker(Box::new(snapshot.without_dead_probes())))),
-                Ok(None) => {}
-                Err(error) => entries.push((name, Entry::Unreadable(error))),
-            }
+    /// The file is not of this breaker, and left alone; or it could not be locked or deleted.
+    pub fn remove(&self, name: &Name) -> Result<bool> {
+        let path = self.path(name);
+        if !self.check_dir(Missing::Leave)? {
+            return Ok(false);
         }
-        Ok(entries)
+        for _ in 0..REPLACEMENTS {
+            let Some(file) = self.open_to_write(&path, Missing::Leave)? else { return Ok(false) };
+            lock_until(&file, Mode::Exclusive, clock::instant() + PATIENCE)
+                .with_context(|| format!("could not lock {}", path.display()))?;
+            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
+            if !is_at(&metadata, &path) {
+                continue;
+            }
+            let bytes = read_at_start(&file).with_context(|| format!("could not read {}", path.display()))?;
+            if !format::belongs_to(&bytes, name) {
+                bail!("{} is not the state of {name}, so it was left alone; remove it yourself", path.display());
+            }
+            fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))?;
+            return Ok(true);
+        }
+        bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
     }
 
     /// The names of all breakers, sorted.
@@ -358,14 +362,6 @@ impl Locked {
         // A lock that cannot be given up ends with the descriptor.
         drop(fs2::FileExt::unlock(&self.file));
         Unlocked { file: self.file }
-    }
-
-    /// Deletes the file, whatever the breaker's state.
-    ///
-    /// # Errors
-    /// It could not be deleted.
-    pub fn remove(self) -> Result<()> {
-        fs::remove_file(&self.path).with_context(|| format!("could not remove {}", self.path.display()))
     }
 }
 

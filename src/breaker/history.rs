@@ -60,6 +60,19 @@ pub struct Change {
     pub count: u32,
 }
 
+impl Change {
+    /// Whether it is worth a line and the `on-change` command: it opened from closed, it closed, or a person changed it.
+    pub fn is_news(&self) -> bool {
+        let moved = self.from != self.to;
+        match (self.by.is_some(), self.to) {
+            // A trip holds even what was open before.
+            (true, to) => moved || to != Phase::Closed,
+            (false, Phase::Closed) => true,
+            (false, _) => moved && self.from == Phase::Closed,
+        }
+    }
+}
+
 /// The last changes, newest last. How many there is room for, the state decides; at least [`History::LEAST`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History(Vec<Change>);

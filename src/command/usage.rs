@@ -32,7 +32,7 @@ fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
 fn explain(error: &clap::Error) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print(&error.render().to_string()) {
-            Ok(()) => Exit::Done,
+            Ok(_) => Exit::Done,
             Err(error) => {
                 say(&format!("{error:#}"));
                 Exit::Failed

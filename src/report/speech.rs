@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use super::{escape, stderr, write_all};
-use crate::breaker::{Breaker, Cause, Change, HoldKind, Phase, Refusal};
+use crate::breaker::{Breaker, Cause, Change, Hold, HoldKind, Phase, Refusal};
 use crate::name::Name;
 use crate::time::{Timestamp, format_rough};
 
@@ -28,7 +28,7 @@ impl Volume {
 
     /// Says what only somebody who looks wants to know.
     pub fn remark(self, line: impl FnOnce() -> String) {
-        if self == Self::Verbose || self == Self::Normal && stderr().is_terminal() {
+        if self == Self::Verbose || self == Self::Normal && to_terminal() {
             say(&line());
         }
     }
@@ -39,16 +39,37 @@ pub fn say(line: &str) {
     drop(write_all(&stderr(), format!("cb: {}\n", escape(line)).as_bytes()));
 }
 
-/// What happened, for the line that a change is worth; `None` if it is worth only a remark.
-pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -> (String, bool) {
+/// Whether a person reads along.
+pub fn to_terminal() -> bool {
+    stderr().is_terminal()
+}
+
+/// Puts a line in place of the one that was put so before; an empty one takes it away. For a terminal.
+pub fn overwrite(line: &str) {
+    let line = if line.is_empty() { String::new() } else { format!("cb: {}", escape(line)) };
+    drop(write_all(&stderr(), format!("\r{line}\u{1b}[K").as_bytes()));
+}
+
+/// What happened, when the next try is, and the way out.
+pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
+    let by = change.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+    let reason = &change.reason;
     match (change.from, change.to) {
-        (_, Phase::Closed) => (format!("{name}: closed again: {}", change.reason), true),
-        (from, Phase::Open) => {
-            let verb = if from == Phase::HalfOpen { "open again" } else { "opened" };
+        (_, Phase::Open) => {
+            let verb = if change.from == Phase::HalfOpen { "open again" } else { "opened" };
             let next = next_try(breaker.retry_at(now), now);
-            (format!("{name}: {verb}: {}; {next}, or now with 'cb reset {name}'", change.reason), from == Phase::Closed)
+            format!("{name}: {verb}{by}: {reason}; {next}, or now with 'cb reset {name}'")
         }
-        (from, to) => (format!("{name}: {} -> {}: {}", from.word(), to.word(), change.reason), false),
+        (Phase::Closed, Phase::Closed) => format!("{name}: was closed, its counters are cleared{by}: {reason}"),
+        (_, Phase::Closed) => format!("{name}: closed again{by}: {reason}"),
+        (_, Phase::HalfOpen) => format!("{name}: half-open{by}: {reason}"),
+        (_, Phase::Disabled) => {
+            let end = match breaker.hold(now).and_then(Hold::until) {
+                Some(until) => format!("for {} (until {until})", format_rough(until.left(now))),
+                None => "until then".to_owned(),
+            };
+            format!("{name}: disabled{by}: {reason}; runs pass unjudged {end}, or 'cb enable {name}'")
+        }
     }
 }
 

@@ -95,6 +95,18 @@ pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
     Ok(Content::Breaker { write: read.write, breaker: Box::new(read.breaker) })
 }
 
+/// Whether a file carries a version of ours, this or a newer one, and this name; an unused one carries nothing.
+pub(super) fn belongs_to(bytes: &[u8], name: &Name) -> bool {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "version")]
+        _version: u128,
+        #[serde(borrow)]
+        name: std::borrow::Cow<'a, str>,
+    }
+    bytes.is_empty() || serde_json::from_slice::<Head<'_>>(bytes).is_ok_and(|head| head.name == name.as_str())
+}
+
 /// The block to write. History gives way where there is too much of everything.
 ///
 /// # Errors
