@@ -77,9 +77,8 @@ pub enum Command {
         Any option below, but not --name, can stand in config.toml under its long name:\n  \
         [defaults] for all breakers, [breakers.NAME] for one.")]
 pub struct RunArgs {
-    /// The breaker: one name for each service that can fail by itself
-    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
-    pub name: Name,
+    #[command(flatten)]
+    pub plain: PlainRun,
     #[command(flatten)]
     pub breaker: BreakerArgs,
     #[command(flatten)]
@@ -93,6 +92,14 @@ pub struct RunArgs {
     /// Decide and count as usual, but always run the command
     #[arg(long, conflicts_with_all = ["wait", "fallback"], help_heading = "When refused")]
     pub dry_run: bool,
+}
+
+/// What every run says, and most say no more: these are tried first, as the others take time to define.
+#[derive(Args, Debug)]
+pub struct PlainRun {
+    /// The breaker: one name for each service that can fail by itself
+    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
     /// The command and its arguments; options of cb end before it
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
@@ -237,6 +244,19 @@ impl Given for BreakerArgs {
             (Key::FailureCodes, &self.failure_codes),
             (Key::IgnoreCodes, &self.ignore_codes),
         ])
+    }
+}
+
+impl From<PlainRun> for RunArgs {
+    fn from(plain: PlainRun) -> Self {
+        Self {
+            plain,
+            breaker: BreakerArgs::default(),
+            limits: LimitArgs::default(),
+            conduct: ConductArgs::default(),
+            wait: None,
+            dry_run: false,
+        }
     }
 }
 

@@ -45,21 +45,21 @@ struct Ticket {
 /// # Errors
 /// Wrong configuration, or with `--on-state-error refuse` a state that cannot be used: nothing was started.
 pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
-    let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), &args.given())?;
-    let guard = Guard { name: &args.name, config: &config, context, dry_run: args.dry_run };
+    let config = context.config(Tables::Only(&args.plain.name))?.resolve(Some(&args.plain.name), &args.given())?;
+    let guard = Guard { name: &args.plain.name, config: &config, context, dry_run: args.dry_run };
     if switched_off() {
-        return Ok(guard.start(&args.command, false).exit);
+        return Ok(guard.start(&args.plain.command, false).exit);
     }
     if let Some(most) = args.wait {
         guard.wait(most);
     }
     match guard.enter()? {
         Entrance::Guarded(ticket) => {
-            let ended = guard.start(&args.command, ticket.permit.is_probe());
+            let ended = guard.start(&args.plain.command, ticket.permit.is_probe());
             guard.record(ticket, &ended);
             Ok(ended.exit)
         }
-        Entrance::Unguarded => Ok(guard.start(&args.command, false).exit),
+        Entrance::Unguarded => Ok(guard.start(&args.plain.command, false).exit),
         Entrance::Refused => Ok(guard.refuse()),
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{Args, FromArgMatches, Parser};
 
-use crate::cli::{Cli, Command, Common, RunArgs};
+use crate::cli::{Cli, Command, Common, PlainRun};
 use crate::exit::Exit;
 use crate::report::print;
 use crate::report::speech::say;
@@ -18,15 +18,26 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     read(args).map_err(|error| explain(&error))
 }
 
-/// `cb run` is on the hot path: only its own arguments are built then, not those of all the others.
+/// `cb run` is on the hot path. A plain run is read by the definition of its few arguments alone; whatever that does not
+/// understand, and all help and errors, are for the whole definition.
 fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
-    if args.get(1).is_none_or(|word| word != "run") {
-        return Cli::try_parse_from(args);
+    if args.get(1).is_some_and(|word| word == "run")
+        && let Some(cli) = read_plain_run(&args[1..])
+    {
+        return Ok(cli);
     }
-    let command = RunArgs::augment_args(Common::augment_args(clap::Command::new("run").bin_name("cb run")));
-    let matches = command.max_term_width(100).try_get_matches_from(&args[1..])?;
-    let command = Command::Run(Box::new(RunArgs::from_arg_matches(&matches)?));
-    Ok(Cli { common: Common::from_arg_matches(&matches)?, command })
+    Cli::try_parse_from(args)
+}
+
+fn read_plain_run(args: &[OsString]) -> Option<Cli> {
+    let mut command = PlainRun::augment_args(Common::augment_args(clap::Command::new("run")));
+    let matches = command.try_get_matches_from_mut(args);
+    // The process is about to wait for another: taking the definition apart first would be time spent for nothing.
+    std::mem::forget(command);
+    let matches = matches.ok()?;
+    let plain = PlainRun::from_arg_matches(&matches).ok()?;
+    let common = Common::from_arg_matches(&matches).ok()?;
+    Some(Cli { common, command: Command::Run(Box::new(plain.into())) })
 }
 
 fn explain(error: &clap::Error) -> Exit {

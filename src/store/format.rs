@@ -59,6 +59,7 @@ pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
     if bytes.len() > LARGEST {
         return Ok(Content::Unreadable("it is larger than any state"));
     }
+    let bytes = without_padding(bytes);
     let read = match serde_json::from_slice::<Read<'_>>(bytes) {
         Ok(read) if read.version == VERSION => read,
         other => {
@@ -93,6 +94,16 @@ pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
         };
     }
     Ok(Content::Breaker { write: read.write, breaker: Box::new(read.breaker) })
+}
+
+/// The text without the spaces at its end: a parser would look at each of them.
+fn without_padding(bytes: &[u8]) -> &[u8] {
+    const SPACES: [u8; 64] = [b' '; 64];
+    let mut text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    while let Some(shorter) = text.strip_suffix(&SPACES) {
+        text = shorter;
+    }
+    text
 }
 
 /// Whether a file carries a version of ours, this or a newer one, and this name; an unused one carries nothing.
