@@ -65,6 +65,9 @@ pub struct Breaker {
     /// The settings last used; `None` where no run was ever asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settings: Option<Settings>,
+    /// Whether callers with different trip rules met here since the counters were cleared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rules_differ: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
@@ -288,6 +291,7 @@ impl Breaker {
             last_failure: None,
             history: History::default(),
             settings: None,
+            rules_differ: false,
         }
     }
 
@@ -336,6 +340,11 @@ impl Breaker {
     /// The settings last used; `None` where no run was ever asked for.
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// Whether callers with different trip rules met here since the counters were cleared.
+    pub fn rules_differ(&self) -> bool {
+        self.rules_differ
     }
 
     /// The hold that is in force.
@@ -419,6 +428,7 @@ impl Breaker {
     /// Asks for admission, and counts the answer.
     pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
         self.settle(now);
+        self.rules_differ |= self.settings.as_ref().is_some_and(|last| last.trip != ask.settings.trip);
         self.settings = Some(ask.settings.clone());
         match self.answer(ask.settings, now) {
             Answer::Refuse(refusal) => {
@@ -673,6 +683,7 @@ impl Breaker {
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Closed { since: Some(now) };
         self.consecutive_failures = 0;
+        self.rules_differ = false;
         self.recent = Recent::default();
         self.slices = None;
         self.failures = FailureTimes::default();

@@ -92,6 +92,8 @@ pub struct Locked {
     path: PathBuf,
     file: File,
     write: u64,
+    /// The file is longer than what will be written.
+    long: bool,
 }
 
 /// A probe's place: the kernel holds its lock until this is dropped or the process is gone.
@@ -131,8 +133,8 @@ impl Store {
             if !is_at(&metadata, &path) {
                 continue;
             }
-            let content = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name, &path));
-            let (write, breaker) = match content.with_context(|| format!("could not read {}", path.display()))? {
+            let bytes = read_at_start(&file).with_context(|| format!("could not read {}", path.display()))?;
+            let (write, breaker) = match format::parse(&bytes, name, &path)? {
                 Content::Breaker { write, breaker } => (write, *breaker),
                 Content::Unused => {
                     self.set_access(&file, &metadata);
@@ -143,7 +145,8 @@ impl Store {
                     continue;
                 }
             };
-            return Ok(Some(Locked { breaker, notice, name: name.clone(), path, file, write }));
+            let long = bytes.len() > format::BLOCK;
+            return Ok(Some(Locked { breaker, notice, name: name.clone(), path, file, write, long }));
         }
         bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
     }
@@ -172,8 +175,8 @@ impl Store {
         };
         let mut locked = fs2::FileExt::try_lock_shared(&file).is_ok();
         loop {
-            let parsed = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name, path));
-            match parsed.with_context(|| format!("could not read {}", path.display()))? {
+            let bytes = read_at_start(&file).with_context(|| format!("could not read {}", path.display()))?;
+            match format::parse(&bytes, name, path)? {
                 Content::Unused => return Ok(None),
                 Content::Breaker { breaker, .. } => return Ok(Some(Snapshot { breaker: *breaker, file })),
                 // Perhaps a writer was at it just now: once more, under the lock.
@@ -244,12 +247,7 @@ impl Store {
                 if missing == Missing::Leave {
                     return Ok(false);
                 }
-                make_dir(dir).with_context(|| {
-                    format!(
-                        "could not make the state directory {}; make it yourself, or give --state-dir",
-                        dir.display()
-                    )
-                })?;
+                make_dir(dir).map_err(|error| uncreated(dir, &error))?;
                 return Ok(true);
             }
             Err(error) => {
@@ -334,7 +332,13 @@ impl Locked {
         let unwritten = || format!("could not write {}", self.path.display());
         let block = format::render(&mut self.breaker, &self.name, self.write).with_context(unwritten)?;
         match self.file.write_at(&block, 0) {
-            Ok(written) if written == block.len() => Ok(()),
+            Ok(written) if written == block.len() => {
+                if self.long {
+                    // Whoever reads it meanwhile, or if this fails, takes the block for all of it.
+                    drop(self.file.set_len(format::BLOCK as u64));
+                }
+                Ok(())
+            }
             Ok(written) => Err(anyhow!("only {written} of {} bytes fit; make room on the disk", block.len()))
                 .with_context(unwritten),
             Err(error) => Err(anyhow!("{}; {}", plain(&error), cure(&error))).with_context(unwritten),
@@ -531,6 +535,18 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
         path.display(),
         aside.display()
     ))
+}
+
+/// Why the directory could not be made: perhaps since what is above it was left by a run under sudo.
+fn uncreated(dir: &Path, error: &io::Error) -> anyhow::Error {
+    let above = dir.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?.uid())));
+    let cure = match above {
+        Some((above, owner)) if error.kind() == io::ErrorKind::PermissionDenied && owner != effective_user() => {
+            format!("{} belongs to another user ({owner}); {}, or give --state-dir", above.display(), chown_hint(above))
+        }
+        _ => "make it yourself, or give --state-dir".to_owned(),
+    };
+    anyhow!("could not make the state directory {}: {}; {cure}", dir.display(), plain(error))
 }
 
 /// Makes the directory, for its owner alone whatever the umask; what lies above it likewise, as XDG asks.

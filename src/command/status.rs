@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Context, Shown};
+use super::{Context, Shown, switched_off};
 use crate::cli::StatusArgs;
 use crate::clock;
 use crate::exit::Exit;
 use crate::report::json::{Document, Item, Status};
+use crate::report::speech::say;
 use crate::report::{Reader, print, stdout, table};
 
 /// How often `--watch` looks.
@@ -20,6 +21,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// A name that nobody knows; the state directory cannot be used; standard output is closed.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
+    if switched_off() {
+        say("CB_DISABLED is set: every run passes, and nothing is recorded");
+    }
     let redraw = args.watch && !args.json && stdout().is_terminal();
     loop {
         let mut text = render(args, &context.shown(&args.names)?)?;

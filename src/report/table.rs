@@ -286,5 +286,8 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
     facts.push(("opened", format!("{} times", totals.opened)));
     let given = Key::ALL[..=Key::TripCodes as usize].iter();
     let given: Vec<String> = given.filter_map(|(key, name)| Some(format!("{name} {}", settings.text(*key)?))).collect();
+    if breaker.rules_differ() {
+        facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));
+    }
     facts.push(("settings", if given.is_empty() { "as built in".to_owned() } else { given.join(", ") }));
 }

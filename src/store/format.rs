@@ -59,6 +59,12 @@ pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
     if bytes.len() > LARGEST {
         return Ok(Content::Unreadable("it is larger than any state"));
     }
+    // A longer file is cut after a block was written to it. Where that was interrupted the block is what counts.
+    if let Some((block, _)) = bytes.split_at_checked(BLOCK).filter(|(_, tail)| !tail.is_empty())
+        && let Content::Breaker { write, breaker } = parse(block, name, path)?
+    {
+        return Ok(Content::Breaker { write, breaker });
+    }
     let bytes = without_padding(bytes);
     let read = match serde_json::from_slice::<Read<'_>>(bytes) {
         Ok(read) if read.version == VERSION => read,
