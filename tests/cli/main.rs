@@ -7,6 +7,8 @@
     reason = "tests start processes and write files; the program's own rules are for it"
 )]
 
+mod python;
 mod support;
 
 mod core;
+mod signals;
