@@ -1,0 +1,23 @@
+//! Test programs in Python, for what neither the standard library nor a shell can do: masks of signals, exact statuses,
+//! terminals.
+
+use std::fs;
+
+use crate::support::{Run, Sandbox, have};
+
+/// A program that finds `prelude.py` imported; what is wrong it asserts itself. `None` where there is no Python.
+pub fn python(sandbox: &Sandbox, program: &str) -> Option<Run> {
+    let path = |name: &str| sandbox.home().join(name);
+    fs::write(path("prelude.py"), include_str!("prelude.py")).expect("the prelude");
+    fs::write(path("program.py"), format!("from prelude import *\n{program}")).expect("the program");
+    have("python3").then(|| sandbox.command("python3", ["-B".into(), path("program.py")]))
+}
+
+/// Runs a program in a sandbox of its own. It prints nothing if all is well.
+#[track_caller]
+pub fn check(program: &str) {
+    let sandbox = Sandbox::new();
+    if let Some(run) = python(&sandbox, program) {
+        run.run();
+    }
+}
