@@ -4,9 +4,14 @@
 //! proved by counting.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests start processes and write files; the program's own rules are for it"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 
 mod support;
 
 mod core;
+mod crowd;
+mod outage;
