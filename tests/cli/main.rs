@@ -15,3 +15,4 @@ mod support;
 mod core;
 mod crowd;
 mod outage;
+mod usage;
