@@ -21,7 +21,7 @@ use crate::exit::Exit;
 use crate::name::{Name, nearest};
 use crate::places::Places;
 use crate::report::speech::{Volume, say};
-use crate::store::{READERS_PATIENCE, Snapshot, Store};
+use crate::store::{Locked, Missing, READERS_PATIENCE, Snapshot, Store};
 
 /// What every command has.
 pub struct Context {
@@ -51,6 +51,15 @@ impl Context {
             Ok(dir) => Ok(Store::new(dir.clone())),
             Err(error) => Err(anyhow!("{error}")),
         }
+    }
+
+    /// Locks a breaker to change it, and says what had to be done to its file before.
+    fn lock(&self, name: &Name, missing: Missing) -> Result<Option<Locked>> {
+        let locked = self.store()?.lock(name, missing)?;
+        if let Some(notice) = locked.as_ref().and_then(|locked| locked.notice.as_ref()) {
+            say(&format!("{name}: {notice}"));
+        }
+        Ok(locked)
     }
 
     /// The configuration, as far as one breaker is concerned.

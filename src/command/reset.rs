@@ -20,7 +20,7 @@ pub fn run(args: &ResetArgs, context: &Context) -> Result<Exit> {
 }
 
 fn reset(name: &Name, context: &Context) -> Result<()> {
-    let Some(mut locked) = context.store()?.lock(name, Missing::Leave)? else {
+    let Some(mut locked) = context.lock(name, Missing::Leave)? else {
         // A breaker of the configuration that was never used is as closed as it can be.
         return if context.is_known(name)? { Ok(()) } else { Err(context.unknown(name)?) };
     };

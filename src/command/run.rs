@@ -16,7 +16,7 @@ use crate::name::Name;
 use crate::outcome::{End, Run};
 use crate::report::speech;
 use crate::settings::OnStateError;
-use crate::store::{CaseClash, Missing, Place, Store};
+use crate::store::{CaseClash, Missing, Place};
 
 /// What the breaker said.
 enum Entrance {
@@ -66,7 +66,7 @@ struct Guard<'a> {
 impl Guard<'_> {
     /// Asks the breaker. Trouble with the state never stops the command, unless that was asked for.
     fn enter(&self) -> Result<Entrance> {
-        let error = match self.context.store().and_then(|store| self.ask(&store)) {
+        let error = match self.ask() {
             Ok(entrance) => return Ok(entrance),
             Err(error) => error,
         };
@@ -83,12 +83,10 @@ impl Guard<'_> {
         Ok(Entrance::Unguarded)
     }
 
-    fn ask(&self, store: &Store) -> Result<Entrance> {
+    fn ask(&self) -> Result<Entrance> {
         let settings = &self.config.settings;
-        let mut locked = store.lock(self.name, Missing::Create)?.ok_or_else(|| anyhow::anyhow!("the state is gone"))?;
-        if let Some(notice) = &locked.notice {
-            speech::say(&format!("{}: {notice}", self.name));
-        }
+        let locked = self.context.lock(self.name, Missing::Create)?;
+        let mut locked = locked.ok_or_else(|| anyhow::anyhow!("the state is gone"))?;
         locked.forget_dead_probes();
         let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
         let before = locked.breaker.generation();
@@ -178,7 +176,7 @@ impl Guard<'_> {
     fn report(&self, ticket: Ticket, run: &Run) -> Result<()> {
         let Ticket { permit, place } = ticket;
         // The breaker was removed meanwhile: its result goes with it.
-        let Some(mut locked) = self.context.store()?.lock(self.name, Missing::Leave)? else { return Ok(()) };
+        let Some(mut locked) = self.context.lock(self.name, Missing::Leave)? else { return Ok(()) };
         let now = clock::now();
         let before = locked.breaker.generation();
         let recorded = locked.breaker.record(permit, run, &self.config.settings, now);
