@@ -14,5 +14,6 @@ mod support;
 
 mod core;
 mod crowd;
+mod files;
 mod outage;
 mod usage;
