@@ -22,7 +22,8 @@ fn trip(name: &Name, args: &TripArgs, reason: Option<String>, context: &Context)
     let locked = context.lock(name, Missing::Create)?;
     let mut locked = locked.ok_or_else(|| anyhow!("the state of {name} is gone"))?;
     if locked.breaker.trip(args.span, reason, who(), clock::now()).is_none() {
-        context.volume.news(&format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten"));
+        let text = format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten");
+        context.volume.remark(|| text);
         return Ok(());
     }
     locked.save()?;
