@@ -61,14 +61,17 @@ pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp
         Cause::Probing => format!("{name}: refused, a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
-            format!("{name}: refused, it is held open by {by}{reason}; {next}, or now with 'cb reset {name}'")
+            match refusal.retry_at {
+                Some(_) => {
+                    format!("{name}: refused, it is held open by {by}{reason}; {next}, or now with 'cb reset {name}'")
+                }
+                None => format!("{name}: refused, it is held open by {by}{reason} until 'cb reset {name}'"),
+            }
         }
     }
 }
 
+/// When the next run may pass; empty where nobody knows.
 fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
-    match at {
-        Some(at) => format!("next try in {} ({at})", format_rough(at.left(now))),
-        None => "no next try until then".to_owned(),
-    }
+    at.map_or(String::new(), |at| format!("next try in {} ({at})", format_rough(at.left(now))))
 }
