@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::Context;
+use super::{Context, switched_off};
 use crate::breaker::Breaker;
 use crate::cli::StatusArgs;
 use crate::clock;
@@ -51,6 +51,9 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
         table::render(&rows.collect::<Vec<_>>(), now)
     };
     print(&text)?;
+    if switched_off() {
+        context.volume.news("CB_DISABLED is set: every run passes, and none is recorded");
+    }
     Ok(Exit::Done)
 }
 
