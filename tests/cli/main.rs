@@ -15,5 +15,6 @@ mod support;
 mod core;
 mod crowd;
 mod files;
+mod looking;
 mod outage;
 mod usage;

@@ -145,13 +145,7 @@ impl Sandbox {
         fs::write(path, shift_times(&text, millis)).expect("the state file can be written");
     }
 
-    /// Opens a breaker by five failures.
-    #[track_caller]
-    pub fn open(&self, name: &str) {
-        self.open_by(name, &[], 1);
-    }
-
-    /// Opens a breaker by failures of this code, with these options.
+    /// Opens a breaker by five failures of this code, with these options.
     #[track_caller]
     pub fn open_by(&self, name: &str, options: &[&str], code: i32) {
         for _ in 0..5 {
