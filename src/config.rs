@@ -200,6 +200,9 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
+        // Not a wrong configuration but trouble of our own, in which the command runs all the same. The state cannot be
+        // opened either, and that is told.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => Ok(None),
         Err(error) => Err(anyhow!("could not read the configuration {}: {}", path.display(), plain(&error))),
     }
 }

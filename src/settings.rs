@@ -533,7 +533,10 @@ fn percent(text: &str, least: u64) -> Result<u8, String> {
         let shown = text.escape_debug();
         match number.parse::<f64>() {
             Ok(ratio) if ratio > 0.0 && ratio < 1.0 => {
-                format!("'{shown}' is not a whole number of per cent; did you mean {}%?", (ratio * 100.0).round())
+                format!(
+                    "'{shown}' is not a whole number of per cent; did you mean {}%?",
+                    (ratio * 100.0).round().max(1.0)
+                )
             }
             _ => format!("'{shown}' is not a whole number of per cent from {least} to 100; write 50 or 50%"),
         }
@@ -543,7 +546,12 @@ fn percent(text: &str, least: u64) -> Result<u8, String> {
 fn parse_window(text: &str) -> Result<Window, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return count(text, 1, MOST_CALLS).map(Window::Calls).map_err(|_| {
-            format!("'{text}' is not a number of calls from 1 to {MOST_CALLS}; for a time write '{text}s'")
+            let hint = if text.bytes().all(|byte| byte == b'0') {
+                String::new()
+            } else {
+                format!("; for a time write '{text}s'")
+            };
+            format!("'{text}' is not a number of calls from 1 to {MOST_CALLS}{hint}")
         });
     }
     match parse_duration(text)? {

@@ -109,7 +109,7 @@ pub fn millis(span: Duration) -> u64 {
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total: u128 = 0;
-    if text.starts_with('-') {
+    if text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.')) {
         return Err("a duration cannot be negative, write one like 30s, 1.5m or 1h30m".to_owned());
     }
     if text.is_empty() {
@@ -234,6 +234,8 @@ mod tests {
             ("-5s", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
             ("42D", "'42D' is not a duration; did you mean '42d'?"),
             ("", "a duration is missing, write one like 30s, 1.5m or 1h30m"),
+            ("-.5", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
+            ("--", "'--' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("soon", "'soon' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("1h30", "'1h30' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("1.2.3s", "'1.2.3s' is not a duration, write one like 30s, 1.5m or 1h30m"),

@@ -10,7 +10,6 @@ use crate::cli::StatusArgs;
 use crate::clock;
 use crate::exit::Exit;
 use crate::report::json::{Document, Item, Status};
-use crate::report::speech::say;
 use crate::report::{Reader, print, stdout, table};
 
 /// How often `--watch` looks.
@@ -21,9 +20,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// A name that nobody knows; the state directory cannot be used; standard output is closed.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
-    if switched_off() {
-        say("CB_DISABLED is set: every run passes, and nothing is recorded");
-    }
     let redraw = args.watch && !args.json && stdout().is_terminal();
     loop {
         let mut text = render(args, &context.shown(&args.names)?)?;
@@ -31,11 +27,16 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
             // Home, then each line over the one before it, then nothing below: no flicker.
             text = format!("\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"));
         }
-        if print(&text)? == Reader::Gone || !args.watch {
-            return Ok(Exit::Done);
+        let reader = print(&text)?;
+        if reader == Reader::Gone || !args.watch {
+            break;
         }
         clock::sleep(AGAIN);
     }
+    if switched_off() {
+        context.volume.news("CB_DISABLED is set: every run passes, and none is recorded");
+    }
+    Ok(Exit::Done)
 }
 
 fn render(args: &StatusArgs, shown: &[Shown]) -> Result<String> {

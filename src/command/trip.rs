@@ -19,7 +19,7 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
         })?;
         if done == Done::Unchanged {
             let text = format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten");
-            context.volume.news(&text);
+            context.volume.remark(|| text);
         }
         Ok(())
     }))

@@ -5,6 +5,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
@@ -14,5 +15,10 @@ mod python;
 mod support;
 
 mod core;
+mod crowd;
+mod files;
+mod looking;
+mod outage;
 mod signals;
+mod usage;
 mod wrapper;
