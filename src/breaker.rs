@@ -53,7 +53,7 @@ pub struct Breaker {
     slices: Option<Slices>,
     #[serde(default, skip_serializing_if = "FailureTimes::is_empty")]
     failures: FailureTimes,
-    #[serde(default)]
+    #[serde(with = "packed_totals", default)]
     totals: Totals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
@@ -163,8 +163,7 @@ impl Hold {
 }
 
 /// What was counted since the breaker was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Runs let through.
     pub admitted: u64,
@@ -735,6 +734,28 @@ impl Breaker {
 /// How the run ended, as the tail of a reason.
 fn ended(run: &Run) -> String {
     run.end.map_or(String::new(), |end| format!(": {end}"))
+}
+
+/// The totals in the state: one row of numbers, without their names.
+mod packed_totals {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Totals, pack};
+
+    pub(super) fn serialize<S: Serializer>(totals: &Totals, serializer: S) -> Result<S::Ok, S::Error> {
+        let &Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned } = totals;
+        pack::rows(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Totals, D::Error> {
+        let rows = pack::unrows(&String::deserialize(deserializer)?);
+        let Some(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]) = rows.as_deref()
+        else {
+            return Err(D::Error::custom("totals"));
+        };
+        Ok(Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned })
+    }
 }
 
 /// Durations in the state are whole milliseconds.

@@ -6,14 +6,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::breaker::pack;
 use crate::exit;
 use crate::outcome::{Class, Codes, signal_number};
-use crate::time::{LONGEST, format_duration, parse_duration};
+use crate::time::{LONGEST, format_duration, millis, parse_duration};
 
 /// The name of a setting: an option of `cb run`, a key of `config.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -283,6 +282,11 @@ impl Settings {
 
     /// A breaker's setting as it could be written again; `None` where it has its built-in value.
     pub fn text(&self, key: Key) -> Option<String> {
+        self.written(key, format_duration)
+    }
+
+    /// The same, with lengths of time written as `time` does.
+    fn written(&self, key: Key, time: fn(Duration) -> String) -> Option<String> {
         let plain = Self::default();
         let trip = &self.trip;
         let differs = |value: u32, default: u32| (value != default).then(|| value.to_string());
@@ -297,21 +301,19 @@ impl Settings {
             Key::Window if trip.window == plain.trip.window => None,
             Key::Window => Some(match trip.window {
                 Window::Calls(calls) => calls.to_string(),
-                Window::Time(span) => format_duration(span),
+                Window::Time(span) => time(span),
             }),
             Key::MinCalls => differs(trip.min_calls, plain.trip.min_calls),
-            Key::FailureBudget => {
-                trip.budget.map(|budget| format!("{}/{}", budget.failures, format_duration(budget.within)))
-            }
-            Key::SlowAfter => self.slow_after.map(format_duration),
-            Key::Cooldown => (self.cooldown != plain.cooldown).then(|| format_duration(self.cooldown)),
+            Key::FailureBudget => trip.budget.map(|budget| format!("{}/{}", budget.failures, time(budget.within))),
+            Key::SlowAfter => self.slow_after.map(time),
+            Key::Cooldown => (self.cooldown != plain.cooldown).then(|| time(self.cooldown)),
             Key::Backoff => (self.backoff != plain.backoff).then(|| self.backoff_text()),
-            Key::MaxCooldown => self.max_cooldown.map(format_duration),
+            Key::MaxCooldown => self.max_cooldown.map(time),
             Key::Jitter => (self.jitter != plain.jitter).then(|| percent(self.jitter)),
             Key::Probes => differs(self.probes.into(), plain.probes.into()),
             Key::ProbeSuccesses => differs(self.probe_successes, plain.probe_successes),
             Key::ProbeFailures => differs(self.probe_failures, plain.probe_failures),
-            Key::Lease => self.lease.map(format_duration),
+            Key::Lease => self.lease.map(time),
             _ => CODE_KEYS.iter().find(|pair| pair.0 == key).and_then(|pair| self.codes.list(pair.1)),
         }
     }
@@ -581,55 +583,32 @@ fn parse_flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Where the code lists stand in the stored settings: packed, since as text they would be too long.
-const CODES: &str = "codes";
+/// In the state a setting is its letter, from `A` in the order of [`Key::ALL`], and its text.
+const FIRST_LETTER: u8 = b'A';
 
 impl Serialize for Settings {
-    /// Only what differs from the built-in values.
+    /// Only what differs from the built-in values; the code lists packed, since as text they would be too long.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, name) in &Key::ALL[..=Key::Lease as usize] {
-            if let Some(text) = self.text(*key) {
-                map.serialize_entry(name, &text)?;
+        let mut words = Vec::new();
+        for (key, letter) in Key::ALL[..=Key::Lease as usize].iter().map(|pair| pair.0).zip(FIRST_LETTER..) {
+            if let Some(text) = self.written(key, |span| format!("{}ms", millis(span))) {
+                words.push(format!("{}{text}", char::from(letter)));
             }
         }
-        if self.codes != Codes::default() {
-            map.serialize_entry(CODES, &pack::digits(self.codes.to_numbers(), 3))?;
-        }
-        map.end()
+        (words.join(" "), pack::digits(self.codes.to_numbers(), Codes::KINDS)).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Stored;
-        impl<'de> Visitor<'de> for Stored {
-            type Value = Settings;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("settings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
-                let mut texts: Vec<(Key, String)> = Vec::new();
-                let mut codes = Codes::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    if name == CODES {
-                        let digits = pack::undigits(&map.next_value::<String>()?, 3);
-                        codes = digits
-                            .and_then(|digits| Codes::from_numbers(&digits))
-                            .ok_or_else(|| A::Error::custom("codes"))?;
-                    } else if let Some(key) = Key::named(&name) {
-                        texts.push((key, map.next_value()?));
-                    } else {
-                        map.next_value::<serde::de::IgnoredAny>()?;
-                    }
-                }
-                let given = |key| texts.iter().find(|pair| pair.0 == key).map(|pair| pair.1.as_str());
-                let settings = Settings::read(given).map_err(|fault| A::Error::custom(fault.message))?;
-                Ok(Settings { codes, ..settings })
-            }
-        }
-        deserializer.deserialize_map(Stored)
+        let (words, codes) = <(String, String)>::deserialize(deserializer)?;
+        let given = |key| {
+            let letter = char::from(FIRST_LETTER + key as u8);
+            words.split(' ').find_map(|word| word.strip_prefix(letter))
+        };
+        let settings = Self::read(|key| if key <= Key::Lease { given(key) } else { None });
+        let settings = settings.map_err(|fault| D::Error::custom(fault.message))?;
+        let codes = pack::undigits(&codes, Codes::KINDS).and_then(|numbers| Codes::from_numbers(&numbers));
+        Ok(Self { codes: codes.ok_or_else(|| D::Error::custom("codes"))?, ..settings })
     }
 }
