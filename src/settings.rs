@@ -293,8 +293,11 @@ impl Settings {
         let percent = |value: u8| format!("{value}%");
         match key {
             Key::Threshold => {
-                let threshold = |trip: &TripRules| trip.threshold.map_or(0, NonZeroU32::get);
-                differs(threshold(trip), threshold(&plain.trip))
+                // Any other rule switches it off unless it is given.
+                let other_rule = trip.failure_rate.is_some() || trip.slow_rate.is_some() || trip.budget.is_some();
+                let unsaid = plain.trip.threshold.filter(|_| !other_rule);
+                let number = |threshold: Option<NonZeroU32>| threshold.map_or(0, NonZeroU32::get);
+                differs(number(trip.threshold), number(unsaid))
             }
             Key::FailureRate => trip.failure_rate.map(percent),
             Key::SlowRate => trip.slow_rate.map(percent),
