@@ -120,7 +120,7 @@ pub struct Probe {
 impl Probe {
     /// Whether its place may be given to another.
     fn is_overdue(&self, now: Timestamp) -> bool {
-        self.since.age(now).is_none_or(|age| age >= self.lease)
+        !self.since.lasts(self.lease, now)
     }
 }
 
@@ -158,7 +158,7 @@ impl Hold {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        self.span.is_some_and(|span| self.since.age(now).is_none_or(|age| age >= span))
+        self.span.is_some_and(|span| !self.since.lasts(span, now))
     }
 }
 
@@ -387,11 +387,11 @@ impl Breaker {
         }
         match &self.state {
             State::Closed { .. } => Answer::Pass,
-            State::Open { since, cooldown, .. } => match since.age(now) {
-                Some(age) if age < *cooldown => refuse(Cause::Open, Some(since.after(*cooldown))),
-                // The cool-down is over, or the clock has stepped out of it.
-                _ => Answer::Probe,
-            },
+            State::Open { since, cooldown, .. } if since.lasts(*cooldown, now) => {
+                refuse(Cause::Open, Some(since.after(*cooldown)))
+            }
+            // The cool-down is over, or the clock has stepped out of it.
+            State::Open { .. } => Answer::Probe,
             State::HalfOpen { probes, .. } => {
                 let full = probes.len() >= usize::from(settings.probes);
                 let next = probes.iter().map(|probe| probe.since.after(probe.lease)).min();
