@@ -393,12 +393,13 @@ impl Breaker {
             // The cool-down is over, or the clock has stepped out of it.
             State::Open { .. } => Answer::Probe,
             State::HalfOpen { probes, .. } => {
-                let full = probes.len() >= usize::from(settings.probes);
-                let next = probes.iter().map(|probe| probe.since.after(probe.lease)).min();
-                if full && !probes.iter().any(|probe| probe.is_overdue(now)) {
-                    refuse(Cause::Probing, next)
-                } else {
-                    Answer::Probe
+                // A caller with more places than this one may have let in more probes than this one would.
+                let live = probes.iter().filter(|probe| !probe.is_overdue(now));
+                let mut ends: Vec<_> = live.map(|probe| probe.since.after(probe.lease)).collect();
+                ends.sort_unstable();
+                match ends.len().checked_sub(settings.probes.into()) {
+                    None => Answer::Probe,
+                    Some(too_many) => refuse(Cause::Probing, ends.get(too_many).copied()),
                 }
             }
         }
