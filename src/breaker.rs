@@ -472,10 +472,10 @@ impl Breaker {
 
     /// Reports a run that was admitted.
     pub fn record(&mut self, permit: Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
-        self.settle(now);
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
+        self.settle(now);
         let probe = permit.is_probe();
         if !self.redeem(permit) {
             bump(&mut self.totals.late);
