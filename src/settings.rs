@@ -330,11 +330,13 @@ impl Settings {
 
     /// How long the breaker stays open when it has been reopened `reopened` times in a row, before jitter.
     ///
-    /// A float is exact enough for a length of time, and cannot overflow.
+    /// A float is exact enough for a length of time to the millisecond, and cannot overflow. But it can become infinite,
+    /// and no cool-down at all times infinity would be no number.
     pub fn cooldown_after(&self, reopened: u32) -> Duration {
-        let growth = (f64::from(self.backoff) / 1e6).powi(i32::try_from(reopened).unwrap_or(i32::MAX));
-        let grown = Duration::try_from_secs_f64((self.cooldown.as_secs_f64() * growth * 1e3).round() / 1e3);
-        grown.unwrap_or(LONGEST).min(self.longest_cooldown())
+        let growth = (f64::from(self.backoff) / 1e6).powi(i32::try_from(reopened).unwrap_or(i32::MAX)).min(f64::MAX);
+        let grown = Duration::try_from_secs_f64(self.cooldown.as_secs_f64() * growth).unwrap_or(LONGEST);
+        let nearest = (grown.min(LONGEST) + Duration::from_micros(500)).as_millis();
+        u64::try_from(nearest).map_or(LONGEST, Duration::from_millis).min(self.longest_cooldown())
     }
 
     /// How far the cool-down grows, before jitter.
