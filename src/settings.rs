@@ -600,16 +600,18 @@ impl Serialize for Settings {
                 words.push(format!("{}{text}", char::from(letter)));
             }
         }
-        (words.join(" "), pack::digits(self.codes.to_numbers(), Codes::KINDS)).serialize(serializer)
+        let codes = (self.codes != Codes::default()).then(|| pack::digits(self.codes.to_numbers(), Codes::KINDS));
+        (words.join(" "), codes.unwrap_or_default()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (words, codes) = <(String, String)>::deserialize(deserializer)?;
+        let words: Vec<&str> = words.split(' ').collect();
         let given = |key| {
             let letter = char::from(FIRST_LETTER + key as u8);
-            words.split(' ').find_map(|word| word.strip_prefix(letter))
+            words.iter().find_map(|word| word.strip_prefix(letter))
         };
         let settings = Self::read(|key| if key <= Key::Lease { given(key) } else { None });
         let settings = settings.map_err(|fault| D::Error::custom(fault.message))?;
