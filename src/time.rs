@@ -40,6 +40,11 @@ impl Timestamp {
         now.0.checked_sub(self.0).map(Duration::from_millis)
     }
 
+    /// Whether a span that began then is under way at `now`. It is over at its end, and before its start.
+    pub fn lasts(self, span: Duration, now: Self) -> bool {
+        (self..self.after(span)).contains(&now)
+    }
+
     /// How long it is from `now` until this time; zero if it is past.
     pub fn left(self, now: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(now.0))

@@ -135,3 +135,6 @@ pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64) -> Result<V
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
