@@ -95,6 +95,9 @@ fn fullest() -> Breaker {
     let many: Vec<_> = changes.iter().map(|&[after, phases, _]| [after, phases, u32::MAX.into()]).collect();
     state["history"][1] = pack::rows(&many).into();
     state["spent"] = pack::digits((0..=255).map(|bit: u8| 1 - bit % 2), 2).into();
+    state["last_failure"] = state["last"].clone();
+    state["last"]["outcome"] = "success".into();
+    state["rules_differ"] = true.into();
     state["hold"] = json!({
         "kind": "disable",
         "by": "w".repeat(LONGEST_WHO),
