@@ -17,4 +17,5 @@ mod crowd;
 mod files;
 mod looking;
 mod outage;
+mod settings;
 mod usage;
