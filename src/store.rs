@@ -230,9 +230,9 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut names = Vec::new();
-        let unlisted = || format!("could not list {}", self.dir.path.display());
-        for entry in fs::read_dir(&self.dir.path).with_context(unlisted)? {
-            let file_name = entry.with_context(unlisted)?.file_name();
+        let unlisted = |error| told(&error).context(format!("could not list {}", self.dir.path.display()));
+        for entry in fs::read_dir(&self.dir.path).map_err(unlisted)? {
+            let file_name = entry.map_err(unlisted)?.file_name();
             names.extend(file_name.to_str().and_then(Name::from_file_name));
         }
         names.sort_unstable();
@@ -349,7 +349,7 @@ impl Locked {
                 let cure = "make room on the disk, or raise the file size limit (ulimit -f)";
                 Err(anyhow!("only {written} of {} bytes fit; {cure}", block.len())).with_context(unwritten)
             }
-            Err(error) => Err(anyhow!("{}; {}", plain(&error), cure(&error))).with_context(unwritten),
+            Err(error) => Err(told(&error)).with_context(unwritten),
         }
     }
 
@@ -364,9 +364,8 @@ impl Locked {
     /// The file system has no such locks, or no room for one.
     pub fn claim_place(&self, serial: u64) -> Result<()> {
         let lock = byte_lock(serial);
-        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock))
-            .with_context(|| format!("could not lock a probe's place in {}", self.path.display()))?;
-        Ok(())
+        let claimed = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock)).map_err(|error| told(&error.into()));
+        claimed.map(drop).with_context(|| format!("could not lock a probe's place in {}", self.path.display()))
     }
 
     /// Gives up the lock. The file stays open and a claimed place taken, as long as what is returned lives.
@@ -469,7 +468,7 @@ fn read_at_start(file: &File) -> Result<Vec<u8>> {
             Ok(0) => break,
             Ok(read) => length += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => bail!("{}; check the disk", plain(&error)),
+            Err(error) => return Err(told(&error)),
         }
         if length == format::BLOCK || length > format::LARGEST {
             break;
@@ -500,11 +499,10 @@ fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
         Mode::Shared => fs2::FileExt::lock_shared(file),
         Mode::Exclusive => fs2::FileExt::lock_exclusive(file),
     };
-    let refused = |error: &io::Error| anyhow!("{}; {}", plain(error), cure(error));
     match try_lock() {
         Ok(()) => return Ok(()),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-        Err(error) => return Err(refused(&error)),
+        Err(error) => return Err(told(&error)),
     }
     let left = deadline.saturating_duration_since(clock::instant());
     let alarm = unix::Alarm::after(left).context("could not set a timer for the wait")?;
@@ -517,8 +515,13 @@ fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
     drop(alarm);
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => anyhow!("another process holds the lock; 'fuser -v' on the file says which"),
-        _ => refused(&error),
+        _ => told(&error),
     })
+}
+
+/// What the system says, and what to do about it.
+fn told(error: &io::Error) -> anyhow::Error {
+    anyhow!("{}; {}", plain(error), cure(error))
 }
 
 fn cure(error: &io::Error) -> &'static str {

@@ -146,6 +146,23 @@ fn only_a_probe_knows_that_it_is_one() {
     run().stdout("a 1\n").run();
 }
 
+#[test]
+fn quiet_is_quiet_but_for_errors_and_unguarded_runs() {
+    let sandbox = Sandbox::new();
+    let options = &["-q", "--cooldown", "1h"];
+    for _ in 0..5 {
+        sandbox.exits("a", options, 1);
+    }
+    assert_eq!(sandbox.state("a"), "open");
+    sandbox.exits("a", options, 75);
+    pass(&sandbox);
+    sandbox.exits("a", options, 0);
+    assert_eq!(sandbox.state("a"), "closed");
+    sandbox.put("new", "{\"version\":2}");
+    sandbox.runs("new", &["-q"], 3).stderr_has("cb: new: unguarded: could not read ").run();
+    sandbox.runs("a", &["-q", "--probes", "0"], 125).stderr_has("cb: --probes: ").run();
+}
+
 // Late results.
 
 #[test]

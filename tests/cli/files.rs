@@ -755,6 +755,21 @@ fn a_directory_in_which_nothing_can_be_made() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_listed() {
+    let sandbox = Sandbox::unprivileged();
+    sandbox.exits("a", &[], 1);
+    fs::set_permissions(sandbox.state_dir(), Permissions::from_mode(0o300)).expect("ours");
+    let line = format!(
+        "cb: could not list {}: Permission denied; check its access rights, or give another --state-dir\n",
+        sandbox.state_dir().display()
+    );
+    sandbox.cb(["status"]).code(125).stderr(&line).run();
+    sandbox.cb(["reset", "--all"]).code(125).stderr(&line).run();
+    sandbox.exits("a", &[], 1);
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 2, "its files can be used all the same");
+}
+
+#[test]
 fn a_file_that_can_only_be_read_still_refuses() {
     let sandbox = Sandbox::unprivileged();
     open_for_an_hour(&sandbox);

@@ -19,6 +19,7 @@ mod crowd;
 mod files;
 mod looking;
 mod outage;
+mod settings;
 mod signals;
 mod usage;
 mod wrapper;

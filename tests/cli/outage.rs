@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::support::{Sandbox, have};
 
@@ -57,8 +58,10 @@ impl Server {
         // Wakes the thread, which then sees that it is to stop.
         drop(TcpStream::connect(self.address).expect("it listens"));
         self.thread.take().expect("it runs").join().expect("it ends");
-        // A process that another test is just starting holds a copy of the socket until its exec.
+        // A process that another test is starting has all our descriptors until it executes its program.
+        let started = Instant::now();
         while TcpStream::connect(self.address).is_ok() {
+            assert!(started.elapsed() < Duration::from_secs(60), "nobody listens any more");
             std::thread::yield_now();
         }
     }

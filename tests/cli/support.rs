@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
@@ -210,6 +210,15 @@ impl Sandbox {
         let script = format!("#!/bin/sh\n{text}\n");
         writer.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("the script is read");
         assert!(writer.wait().expect("it ends").success(), "the script is written");
+    }
+}
+
+impl Drop for Sandbox {
+    /// What a test has closed must be open again to be removed.
+    fn drop(&mut self) {
+        for dir in [self.home().to_owned(), self.home().join(".cache"), self.state_dir()] {
+            drop(fs::set_permissions(dir, fs::Permissions::from_mode(0o700)));
+        }
     }
 }
 
