@@ -15,4 +15,5 @@ mod support;
 
 mod core;
 mod signals;
+mod timeout;
 mod wrapper;

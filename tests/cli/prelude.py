@@ -89,10 +89,11 @@ def start(command, ignore=(), block=(), group=False, before=lambda: None, **opti
     return subprocess.Popen(command, preexec_fn=ready, close_fds=False, **options)
 
 
-def in_terminal(command):
+def in_terminal(command, block=()):
     """Starts a command as the leader of a session with a terminal of its own: its number, and the other end."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, block)
         # Python ignores these two.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
