@@ -80,7 +80,7 @@ impl Config {
     /// It cannot be read, or something in it is wrong: file, line, key and what would be right.
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let Some((path, named)) = place else { return Ok(Self::default()) };
-        let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
+        let Some(text) = read(path, *named, tables)? else { return Ok(Self::default()) };
         let source = Source { path, text: &text };
         let document = DeTable::parse(&text).map_err(|error| {
             let position = error.span().map_or(0, |span| span.start);
@@ -191,7 +191,7 @@ impl Resolved {
     }
 }
 
-fn read(path: &Path, named: bool) -> Result<Option<String>> {
+fn read(path: &Path, named: bool, tables: Tables<'_>) -> Result<Option<String>> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
@@ -200,8 +200,15 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
+        // No descriptor is trouble of ours and no wrong configuration: the state has none either, warns of it, and the
+        // command runs.
+        Err(error) if matches!(tables, Tables::Only(_)) && is_exhaustion(&error) => Ok(None),
         Err(error) => Err(anyhow!("could not read the configuration {}: {}", path.display(), plain(&error))),
     }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// The text of the file, for saying where in it something is.
