@@ -16,4 +16,5 @@ mod support;
 mod core;
 mod signals;
 mod timeout;
+mod transparent;
 mod wrapper;
