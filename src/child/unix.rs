@@ -263,10 +263,18 @@ pub fn try_wait(pid: pid_t, block: bool) -> io::Result<Option<Status>> {
     }
 }
 
-/// Sends a signal to a process, or to its whole group. One that is gone needs none.
+/// Sends a signal to a process, or to the group that it led at first and to itself if it has left that. One that is gone
+/// needs none.
 pub fn send(pid: pid_t, group: bool, signal: c_int) {
-    // SAFETY: kill has no memory effects.
-    unsafe { libc::kill(if group { -pid } else { pid }, signal) };
+    // SAFETY: kill and getpgid have no memory effects.
+    unsafe {
+        if group {
+            libc::kill(-pid, signal);
+        }
+        if !group || libc::getpgid(pid) != pid {
+            libc::kill(pid, signal);
+        }
+    }
 }
 
 /// Stops this process as its terminal would have; returns when it is continued.

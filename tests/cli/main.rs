@@ -21,5 +21,7 @@ mod looking;
 mod outage;
 mod settings;
 mod signals;
+mod timeout;
+mod transparent;
 mod usage;
 mod wrapper;

@@ -75,6 +75,10 @@ class Reports:
         return self.until("")[:-1]
 
 
+# Python reaps a child that nobody has a name for.
+STARTED = []
+
+
 def start(command, ignore=(), block=(), group=False, before=lambda: None, **options):
     """Starts a command that finds these signals ignored and blocked. It inherits descriptors."""
 
@@ -86,13 +90,15 @@ def start(command, ignore=(), block=(), group=False, before=lambda: None, **opti
             os.setpgrp()
         before()
 
-    return subprocess.Popen(command, preexec_fn=ready, close_fds=False, **options)
+    STARTED.append(subprocess.Popen(command, preexec_fn=ready, close_fds=False, **options))
+    return STARTED[-1]
 
 
-def in_terminal(command):
+def in_terminal(command, block=()):
     """Starts a command as the leader of a session with a terminal of its own: its number, and the other end."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, block)
         # Python ignores these two.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
