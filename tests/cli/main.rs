@@ -4,9 +4,13 @@
 //! proved by counting.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests start processes and write files; the program's own rules are for it"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests start processes, write files, and fail by panicking; the program's own rules are for it"
 )]
 
 mod support;
 
+mod cases;
 mod core;
