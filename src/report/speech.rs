@@ -56,40 +56,44 @@ pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -
     let reason = &change.reason;
     match (change.from, change.to) {
         (_, Phase::Open) => {
-            let verb = if change.from == Phase::HalfOpen { "open again" } else { "opened" };
-            let next = next_try(breaker.retry_at(now), now);
-            format!("{name}: {verb}{by}: {reason}; {next}, or now with 'cb reset {name}'")
+            // One that is enabled again, and was open before it was disabled, does not open now.
+            let reopened = change.from == Phase::Disabled && breaker.hold(now).is_none();
+            let verb = if reopened || change.from == Phase::HalfOpen { "open again" } else { "opened" };
+            let next = next_try(name, breaker.retry_at(now), now);
+            format!("{name}: {verb}{by}: {reason}; {next}")
         }
         (Phase::Closed, Phase::Closed) => format!("{name}: was closed, its counters are cleared{by}: {reason}"),
         (_, Phase::Closed) => format!("{name}: closed again{by}: {reason}"),
         (_, Phase::HalfOpen) => format!("{name}: half-open{by}: {reason}"),
         (_, Phase::Disabled) => {
             let end = match breaker.hold(now).and_then(Hold::until) {
-                Some(until) => format!("for {} (until {until})", format_rough(until.left(now))),
-                None => "until then".to_owned(),
+                Some(until) => format!("for {} (until {until}), or", format_rough(until.left(now))),
+                None => String::from("until"),
             };
-            format!("{name}: disabled{by}: {reason}; runs pass unjudged {end}, or 'cb enable {name}'")
+            format!("{name}: disabled{by}: {reason}; runs pass unjudged {end} 'cb enable {name}'")
         }
     }
 }
 
 /// Why a run was refused, when it may be let through, and the way out.
 pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
-    let next = next_try(refusal.retry_at, now);
+    let next = next_try(name, refusal.retry_at, now);
     let reason = breaker.reason(now).map_or(String::new(), |reason| format!(" ({reason})"));
     match refusal.cause {
-        Cause::Open => format!("{name}: refused, it is open{reason}; {next}, or now with 'cb reset {name}'"),
+        Cause::Open => format!("{name}: refused, it is open{reason}; {next}"),
         Cause::Probing => format!("{name}: refused, a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
-            format!("{name}: refused, it is held open by {by}{reason}; {next}, or now with 'cb reset {name}'")
+            format!("{name}: refused, it is held open by {by}{reason}; {next}")
         }
     }
 }
 
-fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
-    match at {
-        Some(at) => format!("next try in {} ({at})", format_rough(at.left(now))),
-        None => "no next try until then".to_owned(),
+/// When it is worth another try, and the way out.
+fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {
+    match at.map(|at| (at, at.left(now))) {
+        Some((_, left)) if left.is_zero() => format!("the next run is a probe, or close it with 'cb reset {name}'"),
+        Some((at, left)) => format!("next try in {} ({at}), or now with 'cb reset {name}'", format_rough(left)),
+        None => format!("no next try before 'cb reset {name}'"),
     }
 }
