@@ -18,8 +18,9 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
             breaker.trip(args.span, reason.clone(), who(), now)
         })?;
         if done == Done::Unchanged {
-            let text = format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten");
-            context.volume.news(&text);
+            context
+                .volume
+                .remark(|| format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten"));
         }
         Ok(())
     }))
