@@ -1,12 +1,11 @@
 //! `cb run`: admit, start, wait, record, and end as the command did.
 
 use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::{Context, Told, announce, shell, switched_off};
+use super::{Context, Told, announce, entries, shell, switched_off};
 use crate::breaker::{Admission, Answer, Ask, Permit, Recorded, Refusal};
 use crate::child::{self, Ended, Limit, NotStarted, Task};
 use crate::cli::{Given, RunArgs};
@@ -208,14 +207,7 @@ impl Guard<'_> {
     fn variables(&self, probe: bool) -> Vec<CString> {
         let name = [("CB_NAME", OsString::from(self.name.as_str()))].into_iter();
         let probe = probe.then(|| ("CB_PROBE", OsString::from("1")));
-        let all = name.chain(probe).chain(self.context.places.variables.iter().cloned());
-        // A path from the command line cannot hold a NUL byte.
-        all.filter_map(|(variable, value)| {
-            let mut entry = format!("{variable}=").into_bytes();
-            entry.extend(value.into_vec());
-            CString::new(entry).ok()
-        })
-        .collect()
+        entries(name.chain(probe).chain(self.context.places.variables.iter().cloned()))
     }
 
     /// Reports how it ended. Trouble is a warning: the command has run.
