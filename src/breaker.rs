@@ -416,10 +416,15 @@ impl Breaker {
 
     // What a run does.
 
+    /// Remembers the settings by which it is judged, for those who look and for reports that bring none.
+    pub fn use_settings(&mut self, settings: &Settings) {
+        self.settings = Some(settings.clone());
+    }
+
     /// Asks for admission, and counts the answer.
     pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
         self.settle(now);
-        self.settings = Some(ask.settings.clone());
+        self.use_settings(ask.settings);
         match self.answer(ask.settings, now) {
             Answer::Refuse(refusal) => {
                 bump(&mut self.totals.refused);
