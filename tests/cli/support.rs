@@ -132,6 +132,11 @@ pub fn shift_times(text: &str, millis: i64) -> String {
     shifted
 }
 
+/// Some facts out of a document, by their paths: `pick(&status, ["state", "totals.late"])`.
+pub fn pick<const N: usize>(document: &Value, paths: [&str; N]) -> Value {
+    Value::from_iter(paths.map(|path| path.split('.').fold(document, |value, key| &value[key]).clone()))
+}
+
 /// A text with `TIME` in place of every time.
 pub fn timeless(text: &str) -> String {
     const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd.dddZ";
