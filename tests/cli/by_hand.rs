@@ -635,13 +635,13 @@ fn status_tells_of_the_kill_switch() {
 #[test]
 fn the_kill_switch_stops_no_change_by_hand() {
     let sandbox = Sandbox::new();
-    let states: [(&[&str], &str, &str); 4] = [
+    let changes: [(&[&str], &str, &str); 4] = [
         (&["trip", "a"], "open", "held"),
         (&["disable", "a"], "open", "disabled"),
         (&["enable", "a"], "open", "normal"),
         (&["reset", "a"], "closed", "normal"),
     ];
-    for (args, state, mode) in states {
+    for (args, state, mode) in changes {
         sandbox.cb(args).env("CB_DISABLED", "1").run();
         let status = sandbox.status("a");
         assert_eq!(pick(&status, ["state", "mode"]), json!([state, mode]), "{args:?}");

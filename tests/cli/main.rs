@@ -15,3 +15,4 @@ mod support;
 mod by_hand;
 mod cases;
 mod core;
+mod two_step;
