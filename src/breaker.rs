@@ -606,8 +606,7 @@ impl Breaker {
             return Some(format!("a trip code{ended}"));
         }
         if mark.failed && trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
-            let plural = if self.consecutive_failures == 1 { "failure" } else { "failures" };
-            return Some(format!("{} {plural} in a row{ended}", self.consecutive_failures));
+            return Some(format!("{} in a row{ended}", failures(self.consecutive_failures)));
         }
         if mark.failed && rate(window.failures, trip.failure_rate) {
             return Some(format!("failure rate {}{ended}", share(window.failures)));
@@ -616,7 +615,8 @@ impl Breaker {
             && let Some(budget) = trip.budget
             && self.failures.count(budget.within, now) >= budget.failures.into()
         {
-            return Some(format!("{} failures within {}{ended}", budget.failures, format_duration(budget.within)));
+            let within = format_duration(budget.within);
+            return Some(format!("{} within {within}{ended}", failures(budget.failures.into())));
         }
         if (mark.failed || mark.slow) && rate(window.slow, trip.slow_rate) {
             return Some(format!("slow rate {}", share(window.slow)));
@@ -774,6 +774,11 @@ impl Breaker {
         self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
         self.changed(from, told, Some(by), now)
     }
+}
+
+/// So many failures, in words.
+fn failures(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "failure" } else { "failures" })
 }
 
 /// How the run ended, as the tail of a reason.
