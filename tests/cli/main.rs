@@ -15,4 +15,5 @@ mod support;
 mod by_hand;
 mod cases;
 mod core;
+mod history;
 mod two_step;
