@@ -425,11 +425,16 @@ impl Breaker {
 
     // What a run does.
 
+    /// Remembers the settings by which it is judged, for those who look and for reports that bring none.
+    pub fn use_settings(&mut self, settings: &Settings) {
+        self.rules_differ |= self.settings.as_ref().is_some_and(|last| last.trip != settings.trip);
+        self.settings = Some(settings.clone());
+    }
+
     /// Asks for admission, and counts the answer.
     pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
         self.settle(now);
-        self.rules_differ |= self.settings.as_ref().is_some_and(|last| last.trip != ask.settings.trip);
-        self.settings = Some(ask.settings.clone());
+        self.use_settings(ask.settings);
         match self.answer(ask.settings, now) {
             Answer::Refuse(refusal) => {
                 bump(&mut self.totals.refused);
@@ -611,8 +616,7 @@ impl Breaker {
             return Some(format!("a trip code{ended}"));
         }
         if mark.failed && trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
-            let plural = if self.consecutive_failures == 1 { "failure" } else { "failures" };
-            return Some(format!("{} {plural} in a row{ended}", self.consecutive_failures));
+            return Some(format!("{} in a row{ended}", failures(self.consecutive_failures)));
         }
         if mark.failed && rate(window.failures, trip.failure_rate) {
             return Some(format!("failure rate {}{ended}", share(window.failures)));
@@ -621,7 +625,8 @@ impl Breaker {
             && let Some(budget) = trip.budget
             && self.failures.count(budget.within, now) >= budget.failures.into()
         {
-            return Some(format!("{} failures within {}{ended}", budget.failures, format_duration(budget.within)));
+            let within = format_duration(budget.within);
+            return Some(format!("{} within {within}{ended}", failures(budget.failures.into())));
         }
         if (mark.failed || mark.slow) && rate(window.slow, trip.slow_rate) {
             return Some(format!("slow rate {}", share(window.slow)));
@@ -780,6 +785,11 @@ impl Breaker {
         self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
         self.changed(from, told, Some(by), now)
     }
+}
+
+/// So many failures, in words.
+fn failures(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "failure" } else { "failures" })
 }
 
 /// How the run ended, as the tail of a reason.

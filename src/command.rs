@@ -18,6 +18,7 @@ pub mod usage;
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -203,11 +204,13 @@ fn announce(context: &Context, name: &Name, told: &Told, on_change: Option<&str>
         ("CB_RETRY_AT", retry_at.map_or(String::new(), |at| at.to_string())),
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.
-    let variables = variables.into_iter().map(|(variable, value)| format!("{variable}={}", value.replace('\0', "")));
+    let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
+    // The command may ask `cb` itself, and must ask about the same breakers.
+    let variables = variables.chain(context.places.variables.iter().cloned());
     let limits = Limits { signal: libc::SIGKILL, ..Limits::NONE };
     let task = Task {
         command: &shell(on_change),
-        variables: variables.filter_map(|entry| CString::new(entry).ok()).collect(),
+        variables: entries(variables),
         limit: Limit { time: Some(HOOK_LIMIT), limits: &limits },
         apart: true,
     };
@@ -219,6 +222,17 @@ fn announce(context: &Context, name: &Name, told: &Told, on_change: Option<&str>
         Ok(ended) => say(&format!("{name}: the on-change command failed: {}", ended.end)),
         Err(error) => say(&format!("{name}: could not run the on-change command: {}", error.message)),
     }
+}
+
+/// Variables as an environment holds them.
+fn entries(variables: impl Iterator<Item = (&'static str, OsString)>) -> Vec<CString> {
+    // A path from the command line cannot hold a NUL byte.
+    let entry = |(variable, value): (&str, OsString)| {
+        let mut entry = format!("{variable}=").into_bytes();
+        entry.extend(value.into_vec());
+        CString::new(entry).ok()
+    };
+    variables.filter_map(entry).collect()
 }
 
 /// A command line for the shell.

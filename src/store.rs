@@ -185,7 +185,7 @@ impl Store {
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
                 Content::Unreadable(why) => {
                     bail!(
-                        "{} is not readable: {why}; the next run sets it aside, or remove it with 'cb remove {name}'",
+                        "{} is not readable: {why}; the next run sets it aside, or remove it yourself",
                         path.display()
                     )
                 }

@@ -203,7 +203,10 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
                 libc::dup2(nothing, 0);
                 libc::close(nothing);
             }
-            libc::dup2(2, 1);
+            if libc::dup2(2, 1) < 0 {
+                // Where speech goes nowhere, it does not go among the data.
+                libc::close(1);
+            }
         }
         if (*start).inherited.ignored_children {
             dispose(libc::SIGCHLD, libc::SIG_IGN);

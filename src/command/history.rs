@@ -79,14 +79,16 @@ fn lines(shown: &[Shown]) -> String {
     rows.sort_by_key(|row| row.0);
     let names: BTreeSet<&Name> = rows.iter().map(|row| row.1).collect();
     let width = names.iter().map(|name| name.as_str().len()).max().unwrap_or(0);
+    let arrow = |change: &Change| format!("{} -> {}", change.from.word(), change.to.word());
+    let arrows = rows.iter().map(|row| arrow(row.2).len()).max().unwrap_or(0);
     let mut text = String::new();
     for (at, name, change) in rows {
-        let arrow = format!("{} -> {}", change.from.word(), change.to.word());
+        let arrow = arrow(change);
         let count = if change.count > 1 { format!(" ({} times)", change.count) } else { String::new() };
         let by = change.by.as_ref().map_or(String::new(), |by| format!(", by {by}"));
         let why = escape(&format!("{}{by}{count}", change.reason));
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{at}  {name:width$}  {arrow:<18}  {why}");
+        let _ = writeln!(text, "{at}  {name:width$}  {arrow:<arrows$}  {why}");
     }
     text
 }

@@ -59,19 +59,25 @@ fn report(
     let run = judge(args, &settings.codes);
     let now = clock::now();
     let before = breaker.generation();
-    let change = match permit {
-        None => breaker.observe(&run, &settings, now),
-        Some(permit) => match breaker.record(permit, &run, &settings, now) {
-            Recorded::Counted(change) => change,
-            Recorded::Late => {
-                late("the permit was recorded before, is too old, or the state has moved on since");
-                None
+    let recorded = match permit {
+        None => Recorded::Counted(breaker.observe(&run, &settings, now)),
+        Some(permit) => breaker.record(permit, &run, &settings, now),
+    };
+    let change = match recorded {
+        Recorded::Counted(change) => {
+            if given.is_some() {
+                breaker.use_settings(&settings);
             }
-            Recorded::Foreign => {
-                late("the breaker of this permit was removed");
-                return Ok(None);
-            }
-        },
+            change
+        }
+        Recorded::Late => {
+            late("the permit was recorded before, is too old, or the state has moved on since");
+            None
+        }
+        Recorded::Foreign => {
+            late("the breaker of this permit was removed");
+            return Ok(None);
+        }
     };
     locked.save()?;
     let told = change.map(|change| Told::new(name, change, &locked.breaker, now));

@@ -1,12 +1,11 @@
 //! `cb run`: admit, start, wait, record, and end as the command did.
 
 use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::{Context, Told, announce, shell, switched_off};
+use super::{Context, Told, announce, entries, shell, switched_off};
 use crate::breaker::{Admission, Answer, Ask, Permit, Recorded, Refusal};
 use crate::child::{self, Ended, Limit, NotStarted, Task};
 use crate::cli::{Given, RunArgs};
@@ -50,10 +49,15 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     if switched_off() {
         return Ok(guard.start(&args.plain.command, false).exit);
     }
-    if let Some(most) = args.wait {
-        guard.wait(most);
-    }
-    match guard.enter()? {
+    let deadline = args.wait.map(|most| clock::instant().checked_add(most));
+    let entrance = loop {
+        // Those who wait see the same moment come; all but one are told to wait on.
+        let patient = deadline.is_some_and(|deadline| guard.wait(deadline));
+        if let Some(entrance) = guard.enter(patient)? {
+            break entrance;
+        }
+    };
+    match entrance {
         Entrance::Guarded(ticket) => {
             let ended = guard.start(&args.plain.command, ticket.permit.is_probe());
             guard.record(ticket, &ended);
@@ -74,8 +78,10 @@ struct Guard<'a> {
 
 impl Guard<'_> {
     /// Asks the breaker. Trouble with the state never stops the command, unless that was asked for.
-    fn enter(&self) -> Result<Entrance> {
-        let error = match self.ask() {
+    ///
+    /// `None` is for a patient caller, in place of a refusal: not now, and nothing was counted.
+    fn enter(&self, patient: bool) -> Result<Option<Entrance>> {
+        let error = match self.ask(patient) {
             Ok(entrance) => return Ok(entrance),
             Err(error) => error,
         };
@@ -87,13 +93,14 @@ impl Guard<'_> {
         let refusal = self.context.refused_by_what_is_there(self.name, &self.config.settings);
         if let Some(refusal) = refusal.filter(|_| !self.dry_run) {
             self.context.volume.remark(|| refusal);
-            return Ok(Entrance::Refused);
+            return Ok(Some(Entrance::Refused));
         }
         say(&format!("{}: unguarded: {error:#}", self.name));
-        Ok(Entrance::Unguarded)
+        Ok(Some(Entrance::Unguarded))
     }
 
-    fn ask(&self) -> Result<Entrance> {
+    /// Asks under the lock.
+    fn ask(&self, patient: bool) -> Result<Option<Entrance>> {
         let settings = &self.config.settings;
         let locked = self.context.lock(self.name, Missing::Create)?;
         let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
@@ -101,6 +108,9 @@ impl Guard<'_> {
         let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
         let before = locked.breaker.generation();
         let now = clock::now();
+        if patient && matches!(locked.breaker.answer(settings, now), Answer::Refuse(_)) {
+            return Ok(None);
+        }
         let ask = Ask { settings, lease: self.config.limits.lease(settings), pid: Some(std::process::id()) };
         let admission = locked.breaker.admit(&ask, now);
         if other_rules {
@@ -115,10 +125,10 @@ impl Guard<'_> {
                 let saved = locked.save();
                 let Some(permit) = permit else {
                     // That one refusal could not be counted is no reason to run.
-                    return Ok(Entrance::Refused);
+                    return Ok(Some(Entrance::Refused));
                 };
                 saved?;
-                Ok(Entrance::Guarded(Ticket { permit, place: None }))
+                Ok(Some(Entrance::Guarded(Ticket { permit, place: None })))
             }
             Admission::Admitted(permit) if permit.is_probe() => {
                 if let Some(serial) = permit.serial() {
@@ -131,23 +141,23 @@ impl Guard<'_> {
                     unlocked.flush();
                 }
                 self.context.volume.remark(|| format!("{}: this run is a probe", self.name));
-                Ok(Entrance::Guarded(Ticket { permit, place: Some(unlocked.into_place()) }))
+                Ok(Some(Entrance::Guarded(Ticket { permit, place: Some(unlocked.into_place()) })))
             }
             Admission::Admitted(permit) => {
                 locked.save()?;
-                Ok(Entrance::Guarded(Ticket { permit, place: None }))
+                Ok(Some(Entrance::Guarded(Ticket { permit, place: None })))
             }
         }
     }
 
-    /// Waits until a run may be let through, but not beyond `most`. Only looks: nothing is counted and nothing written.
-    fn wait(&self, most: Duration) {
-        let deadline = clock::instant().checked_add(most);
+    /// Waits until a run may be let through, but not beyond `deadline`; `None` is for ever. Only looks: nothing is counted
+    /// and nothing written. `false` if the time is over.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut countdown = Countdown { name: self.name, shown: false, volume: self.context.volume };
         while let Some(refusal) = self.refusal_now() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
             if left.is_some_and(|left| left.is_zero()) {
-                break;
+                return false;
             }
             let now = clock::now();
             countdown.show(&refusal, now);
@@ -155,6 +165,7 @@ impl Guard<'_> {
             let pause = LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN)).min(left.unwrap_or(LOOK_AGAIN));
             clock::sleep(Duration::from_millis(millis(pause)));
         }
+        true
     }
 
     /// Why a run would be refused now; `None` if it would not, or if nobody can say.
@@ -194,14 +205,7 @@ impl Guard<'_> {
     fn variables(&self, probe: bool) -> Vec<CString> {
         let name = [("CB_NAME", OsString::from(self.name.as_str()))].into_iter();
         let probe = probe.then(|| ("CB_PROBE", OsString::from("1")));
-        let all = name.chain(probe).chain(self.context.places.variables.iter().cloned());
-        // A path from the command line cannot hold a NUL byte.
-        all.filter_map(|(variable, value)| {
-            let mut entry = format!("{variable}=").into_bytes();
-            entry.extend(value.into_vec());
-            CString::new(entry).ok()
-        })
-        .collect()
+        entries(name.chain(probe).chain(self.context.places.variables.iter().cloned()))
     }
 
     /// Reports how it ended. Trouble is a warning: the command has run.

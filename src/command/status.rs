@@ -15,6 +15,9 @@ use crate::report::{Reader, print, stdout, table};
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What is said of the kill switch. The breakers below it are as they were.
+const SWITCHED_OFF: &str = "CB_DISABLED is set: every run passes and nothing is recorded";
+
 /// Shows the named breakers, or all.
 ///
 /// # Errors
@@ -22,7 +25,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
     let redraw = args.watch && !args.json && stdout().is_terminal();
     loop {
-        let mut text = render(args, &context.shown(&args.names)?)?;
+        let mut text = render(args, &context.shown(&args.names)?, context)?;
         if redraw {
             // Home, then each line over the one before it, then nothing below: no flicker.
             text = format!("\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"));
@@ -33,15 +36,15 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
         }
         clock::sleep(AGAIN);
     }
-    if switched_off() {
-        context.volume.news("CB_DISABLED is set: every run passes, and none is recorded");
-    }
     Ok(Exit::Done)
 }
 
-fn render(args: &StatusArgs, shown: &[Shown]) -> Result<String> {
+fn render(args: &StatusArgs, shown: &[Shown], context: &Context) -> Result<String> {
     let now = clock::now();
     if args.json {
+        if switched_off() {
+            context.volume.news(SWITCHED_OFF);
+        }
         let items = shown.iter().map(|shown| match &shown.breaker {
             Ok(breaker) => {
                 Item::Breaker(Box::new(Status::new(&shown.name, breaker, &shown.settings, &shown.path, now)))
@@ -60,9 +63,12 @@ fn render(args: &StatusArgs, shown: &[Shown]) -> Result<String> {
         })
         .collect();
     let style = table::Style::of_stdout();
+    let mut text = if switched_off() { format!("{SWITCHED_OFF}\n") } else { String::new() };
     if args.names.is_empty() {
-        return Ok(table::overview(&rows, &style, now));
+        text.push_str(&table::overview(&rows, &style, now));
+    } else {
+        let details: Vec<String> = rows.iter().map(|row| table::details(row, &style, now)).collect();
+        text.push_str(&details.join("\n"));
     }
-    let details: Vec<String> = rows.iter().map(|row| table::details(row, &style, now)).collect();
-    Ok(details.join("\n"))
+    Ok(text)
 }

@@ -55,9 +55,11 @@ pub fn render(breakers: &[(&Name, &Breaker, &Settings)], now: Timestamp) -> Stri
     let opened = each(&|breaker, _| Some(number(&breaker.totals().opened)));
     family("cb_opened_total", "counter", "How often the breaker opened, reopenings included.", opened);
     let retry = each(&|breaker, settings| {
-        let admits = !matches!(breaker.answer(settings, now), Answer::Refuse(_));
         let left = |at: Timestamp| format!("{:.3}", at.left(now).as_secs_f64());
-        Some(if admits { "0".to_owned() } else { breaker.retry_at(now).map_or("+Inf".to_owned(), left) })
+        Some(match breaker.answer(settings, now) {
+            Answer::Refuse(refusal) => refusal.retry_at.map_or("+Inf".to_owned(), left),
+            Answer::Pass | Answer::Probe => "0".to_owned(),
+        })
     });
     family("cb_retry_seconds", "gauge", "Time until a run may be let through; 0 now, +Inf not before a reset.", retry);
     let last = each(&|breaker, _| {

@@ -60,16 +60,16 @@ pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -
         return format!("{name}: closed again: {reason}");
     }
     let verb = if change.from == Phase::Closed { "opened" } else { "open again" };
-    format!("{name}: {verb}: {reason}; {}, or now with 'cb reset {name}'", next_try(breaker.retry_at(now), now))
+    format!("{name}: {verb}: {reason}; {}", next_try(name, breaker.retry_at(now), now))
 }
 
 /// What a person did, and how it ends.
 fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
     let Some(hold) = breaker.hold(now) else {
         return match (change.from, change.to) {
-            (Phase::Disabled, to) => format!("enabled by {by}, and {} as before", to.word()),
+            (Phase::Disabled, to) => format!("enabled by {by}, and {} as before", to.word().replace('_', "-")),
             (_, Phase::Closed) => format!("closed by {by}"),
-            (_, to) => format!("{} by {by}, with a probe due", to.word()),
+            (_, to) => format!("{} by {by}, with a probe due", to.word().replace('_', "-")),
         };
     };
     let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
@@ -87,24 +87,26 @@ fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Times
 
 /// Why a run was refused, when it may be let through, and the way out.
 pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
-    let next = next_try(refusal.retry_at, now);
+    let next = next_try(name, refusal.retry_at, now);
     let reason = breaker.reason(now).map_or(String::new(), |reason| format!(" ({reason})"));
     match refusal.cause {
-        Cause::Open => format!("{name}: refused, it is open{reason}; {next}, or now with 'cb reset {name}'"),
+        Cause::Open => format!("{name}: refused, it is open{reason}; {next}"),
         Cause::Probing => format!("{name}: refused, a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
             match refusal.retry_at {
-                Some(_) => {
-                    format!("{name}: refused, it is held open by {by}{reason}; {next}, or now with 'cb reset {name}'")
-                }
+                Some(_) => format!("{name}: refused, it is held open by {by}{reason}; {next}"),
                 None => format!("{name}: refused, it is held open by {by}{reason} until 'cb reset {name}'"),
             }
         }
     }
 }
 
-/// When the next run may pass; empty where nobody knows.
-fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
-    at.map_or(String::new(), |at| format!("next try in {} ({at})", format_rough(at.left(now))))
+/// When it is worth another try, and the way out.
+fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {
+    match at.map(|at| (at, at.left(now))) {
+        Some((_, left)) if left.is_zero() => format!("the next run is a probe, or close it with 'cb reset {name}'"),
+        Some((at, left)) => format!("next try in {} ({at}), or now with 'cb reset {name}'", format_rough(left)),
+        None => format!("no next try before 'cb reset {name}'"),
+    }
 }

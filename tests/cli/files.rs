@@ -81,7 +81,7 @@ fn is_set_aside(content: impl AsRef<[u8]>, why: &str) {
     let aside = sandbox.state_dir().join("a.json.corrupt");
     let shown = path.display();
 
-    let error = format!("{shown} is not readable: {why}; the next run sets it aside, or remove it with 'cb remove a'");
+    let error = format!("{shown} is not readable: {why}; the next run sets it aside, or remove it yourself");
     sandbox.cb(["check", "a"]).stderr(format!("cb: a: unguarded: {error}\n")).run();
     assert_eq!(sandbox.status("a"), json!({ "name": "a", "error": error, "path": path }));
     assert_eq!(sandbox.bytes("a"), content.as_ref());

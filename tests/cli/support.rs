@@ -86,7 +86,7 @@ impl Sandbox {
         self.command("bash", ["-c", script])
     }
 
-    /// Any command, in the sandbox: HOME, PATH and `LC_ALL` are all of its environment, its input is empty.
+    /// Any command, in the sandbox: HOME, LOGNAME, PATH and `LC_ALL` are all of its environment, its input is empty.
     pub fn command<S: AsRef<OsStr>>(&self, program: &str, args: impl IntoIterator<Item = S>) -> Run {
         let mut command = match self.user {
             Some(_) if program == CB => Command::new(self.home().join("bin/cb")),
@@ -303,8 +303,34 @@ pub fn shift_times(text: &str, millis: i64) -> String {
     shifted
 }
 
+/// Some facts out of a document, by their paths: `pick(&status, ["state", "totals.late"])`.
+pub fn pick<const N: usize>(document: &Value, paths: [&str; N]) -> Value {
+    Value::from_iter(paths.map(|path| path.split('.').fold(document, |value, key| &value[key]).clone()))
+}
+
+/// A text with `TIME` in place of every time.
+pub fn timeless(text: &str) -> String {
+    const SHAPE: &[u8] = b"dddd-dd-ddTdd:dd:dd.dddZ";
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let word = rest.as_bytes().get(..SHAPE.len());
+        let digit_or_same =
+            |(byte, shape): (&u8, &u8)| if *shape == b'd' { byte.is_ascii_digit() } else { byte == shape };
+        if word.is_some_and(|word| word.iter().zip(SHAPE).all(digit_or_same)) {
+            shown.push_str("TIME");
+            rest = &rest[SHAPE.len()..];
+        } else {
+            shown.push(letter);
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    shown
+}
+
 enum Text {
     Exact(String),
+    Timeless(String),
     Contains(Vec<String>),
     Like(String),
     Any,
@@ -316,6 +342,7 @@ impl Text {
         let actual = String::from_utf8_lossy(actual);
         match self {
             Self::Exact(expected) => assert_eq!(actual, *expected, "{what} of {context}"),
+            Self::Timeless(expected) => assert_eq!(timeless(&actual), *expected, "{what} of {context}"),
             Self::Contains(parts) => {
                 for part in parts {
                     assert!(actual.contains(part), "{what} of {context} lacks {part:?}:\n{actual}");
@@ -431,6 +458,12 @@ impl Run {
         self
     }
 
+    /// What it must print on stderr, exactly but for the times in it, for which `TIME` stands.
+    pub fn stderr_timeless(mut self, text: impl Into<String>) -> Self {
+        self.expected.stderr = Text::Timeless(text.into());
+        self
+    }
+
     /// What must be somewhere in stderr, where the rest depends on the day. Each call adds a part.
     pub fn stderr_has(mut self, part: impl Into<String>) -> Self {
         match &mut self.expected.stderr {
@@ -538,6 +571,52 @@ impl Expected {
             "exit status of {context}; stderr: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+}
+
+/// A run whose child has started, and goes on until the test lets it end.
+pub struct Begun {
+    process: std::process::Child,
+    /// Whether the child was told that it is a probe: `CB_PROBE=1`.
+    pub probe: bool,
+}
+
+impl Sandbox {
+    /// Starts `cb run -n NAME [options]` with such a child.
+    ///
+    /// # Errors
+    /// It was refused: how it ended.
+    #[track_caller]
+    pub fn begin(&self, name: &str, options: &[&str]) -> Result<Begun, Output> {
+        let script = r#"echo "started ${CB_PROBE-}"; read -r code; exit "$code""#;
+        let args = ["run", "-n", name].into_iter().chain(options.iter().copied()).chain(["--", "sh", "-c", script]);
+        let mut process = self
+            .cb(args)
+            .with(|command| {
+                command.stdin(Stdio::piped());
+            })
+            .spawn();
+        let mut line = Vec::new();
+        let stdout = process.stdout.as_mut().expect("a pipe");
+        // Byte by byte: what the child may print later stays in the pipe.
+        for byte in std::io::Read::bytes(stdout) {
+            line.push(byte.expect("the pipe can be read"));
+            if line.ends_with(b"\n") {
+                return Ok(Begun { process, probe: line == b"started 1\n" });
+            }
+        }
+        Err(process.wait_with_output().expect("the run ends"))
+    }
+}
+
+impl Begun {
+    /// Lets the child exit with this code, and waits for `cb`.
+    #[track_caller]
+    pub fn end(mut self, code: i32) -> Output {
+        let mut stdin = self.process.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut stdin, format!("{code}\n").as_bytes()).expect("the child reads");
+        drop(stdin);
+        self.process.wait_with_output().expect("the run ends")
     }
 }
 
