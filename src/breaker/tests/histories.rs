@@ -10,7 +10,7 @@ use super::model::{Change as Told, END_OF_TIME, Millis, Model, Pass, Report, Ver
 use crate::breaker::permit::Permit;
 use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Change, Hold, HoldKind, Phase, Recorded, State};
 use crate::outcome::{End, Outcome, Run};
-use crate::settings::{Budget, Settings, TripRules, Window};
+use crate::settings::{Budget, Key, Settings, TripRules, Window};
 use crate::time::{LONGEST, Timestamp};
 
 const ID: u64 = 0x00c0_ffee_0000_0001;
@@ -578,6 +578,45 @@ proptest! {
         for (number, steps) in chapters {
             world.step(Step { clock: Clock::Goes(1), deed: many(number) })?;
             steps.into_iter().try_for_each(|step| world.step(step))?;
+        }
+    }
+}
+
+/// One of these settings as somebody may write it, or none.
+fn one_of(key: Key, texts: &'static [&'static str]) -> impl Strategy<Value = (Key, Option<&'static str>)> {
+    prop::option::of(prop::sample::select(texts)).prop_map(move |text| (key, text))
+}
+
+proptest! {
+    #![proptest_config(histories(1_000))]
+
+    #[test]
+    fn settings_come_back_from_the_state_as_they_were_given(given in [
+        one_of(Key::Threshold, &["0", "1", "5", "4294967295"]),
+        one_of(Key::FailureRate, &["1", "50%", "100"]),
+        one_of(Key::Window, &["1", "20", "1000", "1500us", "95ms", "5m", "36500d"]),
+        one_of(Key::MinCalls, &["1", "10", "4294967295"]),
+        one_of(Key::SlowAfter, &["0", "0.1ms", "1.5s", "1h30m"]),
+        one_of(Key::SlowRate, &["1", "100"]),
+        one_of(Key::FailureBudget, &["1/1ns", "3/1h", "100/99999d"]),
+        one_of(Key::Cooldown, &["0", "30", "1us", "36500d"]),
+        one_of(Key::Backoff, &["1", "1.000001", "1.5", "99.9", "100"]),
+        one_of(Key::MaxCooldown, &["1h", "36500d"]),
+        one_of(Key::Jitter, &["0", "1%", "100"]),
+        one_of(Key::Probes, &["1", "16"]),
+        one_of(Key::ProbeSuccesses, &["1", "4294967295"]),
+        one_of(Key::ProbeFailures, &["1", "2"]),
+        one_of(Key::Lease, &["1s", "1h"]),
+        one_of(Key::SuccessCodes, &["0,22", "0-9"]),
+        one_of(Key::FailureCodes, &["64-78,SIGTERM", "100"]),
+        one_of(Key::IgnoreCodes, &["125-127,timeout", "126"]),
+        one_of(Key::TripCodes, &["64", "130-140,SIG64"]),
+    ]) {
+        let text = |asked| given.iter().find(|pair| pair.0 == asked).and_then(|pair| pair.1);
+        // What contradicts itself is refused before it can be stored.
+        if let Ok(settings) = Settings::parse(text) {
+            let stored = serde_json::to_string(&settings).expect("plain data");
+            prop_assert_eq!(serde_json::from_str::<Settings>(&stored).expect(&stored), settings);
         }
     }
 }
