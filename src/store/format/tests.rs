@@ -84,7 +84,7 @@ fn fullest() -> Breaker {
     set("/totals", pack::rows(&[[MOST; 8]]).into());
     let slices = state["slices"][2].as_str().and_then(pack::unrows::<4>).expect("slices");
     assert_eq!(slices.len(), 10);
-    let full: Vec<_> = slices.iter().map(|slice| [slice[0], (1 << 30) - 1, (1 << 30) - 1, (1 << 30) - 1]).collect();
+    let full: Vec<_> = slices.iter().map(|slice| [slice[0], (1 << 28) - 1, (1 << 28) - 1, (1 << 28) - 1]).collect();
     state["slices"][2] = pack::rows(&full).into();
     let probes = state["state"]["half_open"]["probes"][2].as_str().and_then(pack::unrows::<4>).expect("probes");
     assert_eq!(probes.len(), 16);
