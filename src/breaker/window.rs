@@ -141,6 +141,8 @@ impl Slices {
                 let mut count = Count::default();
                 count.add(mark);
                 self.slices.push((now, count));
+                // Only of a state that somebody has edited are there more.
+                self.slices.drain(..self.slices.len().saturating_sub(Self::MOST));
             }
         }
     }
