@@ -136,9 +136,10 @@ pub struct Hold {
     /// Held open, or switched off.
     pub kind: HoldKind,
     /// Who ordered it.
+    #[serde(deserialize_with = "bounded::who")]
     pub by: String,
     /// Why, if that was said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::reason")]
     pub reason: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -191,7 +192,7 @@ pub struct Totals {
 
 /// Adds one, up to the largest number that every JSON reader can hold.
 fn bump(count: &mut u64) {
-    *count = (*count + 1).min((1 << 53) - 1);
+    *count = count.saturating_add(1).min((1 << 53) - 1);
 }
 
 /// The last result.
@@ -816,6 +817,27 @@ mod packed_totals {
             return Err(D::Error::custom("totals"));
         };
         Ok(Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned })
+    }
+}
+
+/// Texts in a state that somebody has edited may be longer than ours.
+mod bounded {
+    use serde::{Deserialize, Deserializer};
+
+    use super::{LONGEST_REASON, LONGEST_WHO, shorten};
+
+    pub(super) fn who<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let mut who = String::deserialize(deserializer)?;
+        shorten(&mut who, LONGEST_WHO);
+        Ok(who)
+    }
+
+    pub(super) fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        let mut reason = Option::<String>::deserialize(deserializer)?;
+        if let Some(reason) = &mut reason {
+            shorten(reason, LONGEST_REASON);
+        }
+        Ok(reason)
     }
 }
 

@@ -107,7 +107,8 @@ pub fn millis(span: Duration) -> u64 {
 /// A duration as people write it: `30` (seconds), `.5`, `1.5s`, `250ms`, `2m`, `1h30m`, `1d`.
 ///
 /// The units are those of GNU `timeout` (`s m h d`) and the usual short ones around them. Durations beyond
-/// [`LONGEST`] saturate. `5M` would be months, of which no one can say how long they are, and is refused.
+/// [`LONGEST`] saturate, and what is finer than a millisecond is rounded up, since that is what the state can say. `5M`
+/// would be months, of which no one can say how long they are, and is refused.
 ///
 /// # Errors
 /// What is wrong with the text, and what would be right.
@@ -130,7 +131,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = after.trim_start_matches(' ');
     }
     let nanos = u64::try_from(total).unwrap_or(u64::MAX);
-    Ok(Duration::from_nanos(nanos).min(LONGEST))
+    Ok(Duration::from_millis(millis(Duration::from_nanos(nanos))).min(LONGEST))
 }
 
 /// A duration as people read it: `45s`, `1m 30s`, `1h`; below a second `250ms`.
@@ -220,8 +221,9 @@ mod tests {
             ("0", 0),
             ("5.", 5_000),
             ("0.0001s", 1),
+            ("1500us", 2),
         ] {
-            assert_eq!(parse_duration(text).map(super::millis), Ok(millis), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 

@@ -105,31 +105,43 @@ impl History {
 
     /// Takes less room: gives up the oldest change, and when only the last eight are left, the ends of long reasons.
     /// `false` if it is as small as it gets.
+    ///
+    /// Those eight always fit. Only in a state that somebody has edited can other things leave them no room; then they
+    /// go as well.
     pub fn shrink(&mut self) -> bool {
-        if self.0.len() > Self::LEAST {
-            self.0.remove(0);
+        if self.0.len() <= Self::LEAST
+            && let Some(long) = self.0.iter_mut().find(|change| stored_len(&change.reason) > Self::SHORT_REASON)
+        {
+            shorten(&mut long.reason, Self::SHORT_REASON);
             return true;
         }
-        let long = self.0.iter_mut().find(|change| stored_len(&change.reason) > Self::SHORT_REASON);
-        long.map(|change| shorten(&mut change.reason, Self::SHORT_REASON)).is_some()
+        let oldest = (!self.0.is_empty()).then(|| self.0.remove(0));
+        oldest.is_some()
     }
 }
 
 /// How many bytes a text takes in the state, where JSON escapes some characters.
 pub fn stored_len(text: &str) -> usize {
-    text.chars()
-        .map(|letter| match letter {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            '\0'..='\u{1f}' => 6,
-            _ => letter.len_utf8(),
-        })
-        .sum()
+    text.chars().map(stored_letter).sum()
+}
+
+fn stored_letter(letter: char) -> usize {
+    match letter {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => letter.len_utf8(),
+    }
 }
 
 /// Cuts a text so that it takes at most so many bytes in the state.
 pub fn shorten(text: &mut String, most: usize) {
-    while stored_len(text) > most {
-        text.pop();
+    let mut length = 0;
+    let surplus = text.char_indices().find(|&(_, letter)| {
+        length += stored_letter(letter);
+        length > most
+    });
+    if let Some((end, _)) = surplus {
+        text.truncate(end);
     }
 }
 
@@ -169,5 +181,28 @@ impl<'de> Deserialize<'de> for History {
             })
         };
         rows.into_iter().zip(words).skip(surplus).map(change).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_length_of_a_text_in_the_state_is_known(text in r#"([\x00-\x7f]|.|["\\\n]){0,40}"#) {
+            let stored = serde_json::to_string(&text).expect("plain data");
+            prop_assert_eq!(stored_len(&text) + 2, stored.len(), "{}", stored);
+        }
+
+        #[test]
+        fn a_text_is_cut_as_little_as_it_must_be(text in r#"([\x00-\x7f]|.|["\\\n]){0,40}"#, most in 0_usize..60) {
+            let mut cut = text.clone();
+            shorten(&mut cut, most);
+            prop_assert!(text.starts_with(&cut) && stored_len(&cut) <= most);
+            let next = text[cut.len()..].chars().next();
+            prop_assert!(next.is_none_or(|next| stored_len(&cut) + stored_letter(next) > most));
+        }
     }
 }

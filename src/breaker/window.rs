@@ -31,14 +31,17 @@ pub struct Count {
 }
 
 impl Count {
-    /// Saturates far above what anybody can run within one window, so that a slice stays short as text.
-    const MOST: u32 = (1 << 30) - 1;
+    /// Full far above what anybody can run within one window, so that a slice stays short as text,
+    /// and that no sum of slices overflows.
+    const MOST: u32 = (1 << 28) - 1;
 
+    /// A full count stays as it is: were only its parts to grow, they would become all of it.
     fn add(&mut self, mark: Mark) {
-        let plus = |count: &mut u32, yes: bool| *count = (*count + u32::from(yes)).min(Self::MOST);
-        plus(&mut self.calls, true);
-        plus(&mut self.failures, mark.failed);
-        plus(&mut self.slow, mark.slow);
+        if self.calls < Self::MOST {
+            self.calls += 1;
+            self.failures += u32::from(mark.failed);
+            self.slow += u32::from(mark.slow);
+        }
     }
 
     fn plus(self, other: Self) -> Self {
@@ -138,6 +141,8 @@ impl Slices {
                 let mut count = Count::default();
                 count.add(mark);
                 self.slices.push((now, count));
+                // Only of a state that somebody has edited are there more.
+                self.slices.drain(..self.slices.len().saturating_sub(Self::MOST));
             }
         }
     }
@@ -174,8 +179,10 @@ impl<'de> Deserialize<'de> for Slices {
         let rows = pack::unrows(&text).filter(|rows| rows.len() <= Self::MOST).ok_or_else(bad)?;
         let slice = |[after, calls, failures, slow]: [u64; 4]| {
             let start = oldest.ok_or_else(bad)?.after(Duration::from_millis(after));
-            let small = |number: u64| u32::try_from(number).ok().filter(|&count| count <= Count::MOST).ok_or_else(bad);
-            Ok((start, Count { calls: small(calls)?, failures: small(failures)?, slow: small(slow)? }))
+            let small =
+                |number: u64, most: u32| u32::try_from(number).ok().filter(|&count| count <= most).ok_or_else(bad);
+            let calls = small(calls, Count::MOST)?;
+            Ok((start, Count { calls, failures: small(failures, calls)?, slow: small(slow, calls)? }))
         };
         let slices = rows.into_iter().map(slice).collect::<Result<_, _>>()?;
         Ok(Self { length: Duration::from_millis(length).min(LONGEST), slices })
@@ -253,6 +260,16 @@ mod tests {
         assert!(!reaches(499_999, 1_000_000, 50));
         assert!(reaches(u32::MAX, u32::MAX, 100));
         assert!(!reaches(33, 100, 34));
+    }
+
+    #[test]
+    fn a_full_count_keeps_its_rate() {
+        let mut count = Count { calls: Count::MOST - 1, failures: 10, slow: 20 };
+        count.add(BAD);
+        let full = Count { calls: Count::MOST, failures: 11, slow: 20 };
+        assert_eq!(count, full);
+        count.add(BAD);
+        assert_eq!(count, full);
     }
 
     #[test]

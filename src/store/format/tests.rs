@@ -84,7 +84,7 @@ fn fullest() -> Breaker {
     set("/totals", pack::rows(&[[MOST; 8]]).into());
     let slices = state["slices"][2].as_str().and_then(pack::unrows::<4>).expect("slices");
     assert_eq!(slices.len(), 10);
-    let full: Vec<_> = slices.iter().map(|slice| [slice[0], (1 << 30) - 1, (1 << 30) - 1, (1 << 30) - 1]).collect();
+    let full: Vec<_> = slices.iter().map(|slice| [slice[0], (1 << 28) - 1, (1 << 28) - 1, (1 << 28) - 1]).collect();
     state["slices"][2] = pack::rows(&full).into();
     let probes = state["state"]["half_open"]["probes"][2].as_str().and_then(pack::unrows::<4>).expect("probes");
     assert_eq!(probes.len(), 16);
@@ -132,6 +132,36 @@ fn everything_at_its_largest_fits_into_the_block() {
     while before.shrink() {}
     while breaker.shrink() {}
     assert!(before == breaker, "more than history has given way");
+}
+
+#[test]
+fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
+    let name: Name = "n".repeat(LONGEST_NAME).parse().expect("the longest name");
+    let mut state = serde_json::to_value(fullest()).expect("plain data");
+    let long = "\u{1}\"é€".repeat(2_000);
+    for path in ["/generation", "/serial", "/hold/for_ms", "/last/took_ms", "/slices/0", "/state/half_open/probes/1"] {
+        *state.pointer_mut(path).expect(path) = u64::MAX.into();
+    }
+    for path in ["/hold/by", "/hold/reason", "/history/2/0/0", "/history/2/3/1"] {
+        *state.pointer_mut(path).expect(path) = long.clone().into();
+    }
+    state["totals"] = pack::rows(&[[u64::MAX; 8]]).into();
+    let probes: Vec<_> = (0..16).map(|serial| [u64::MAX / 16 * serial, u32::MAX.into(), u64::MAX, u64::MAX]).collect();
+    state["state"]["half_open"]["probes"][2] = pack::rows(&probes).into();
+    // Ten slices within a millisecond.
+    state["slices"][2] = pack::rows(&[[u64::MAX, 1, 1, 1]; 10]).into();
+    let mut breaker: Breaker = serde_json::from_value(state).expect("it can be read");
+    let settings = breaker.settings().expect("it was used").clone();
+    let run = Run { outcome: Outcome::Success, trips: false, end: None, took: None };
+    for now in [0, 1, u64::MAX] {
+        drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
+        let block = render(&mut breaker, &name, u64::MAX).expect("it fits");
+        assert_eq!(block.len(), BLOCK);
+        let Ok(Content::Breaker { breaker: read, .. }) = parse(&block, &name, "state".as_ref()) else {
+            panic!("it cannot be read again")
+        };
+        assert!(*read == breaker, "something was lost on the way through the text");
+    }
 }
 
 #[test]
