@@ -540,7 +540,8 @@ impl Model {
             && failed
             && self.budget_used(span(budget.within), now) >= budget.failures.into()
         {
-            reasons.push(format!("{} failures within {}", budget.failures, format_duration(budget.within)));
+            let plural = if budget.failures == 1 { "failure" } else { "failures" };
+            reasons.push(format!("{} {plural} within {}", budget.failures, format_duration(budget.within)));
         }
         let bad = failed || is_slow(run, settings);
         if bad && enough && trip.slow_rate.is_some_and(|percent| reaches(slow, percent)) {

@@ -157,7 +157,7 @@ fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
         drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
         let block = render(&mut breaker, &name, u64::MAX).expect("it fits");
         assert_eq!(block.len(), BLOCK);
-        let Ok(Content::Breaker { breaker: read, .. }) = parse(&block, &name, "state".as_ref()) else {
+        let Ok(Content::Breaker { breaker: read, .. }) = parse(&block, &name) else {
             panic!("it cannot be read again")
         };
         assert!(*read == breaker, "something was lost on the way through the text");
