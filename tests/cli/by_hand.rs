@@ -472,9 +472,7 @@ fn several_breakers_at_once_and_what_fails_for_one_stops_no_other() {
 #[test]
 fn a_breaker_of_the_configuration_is_known_before_its_first_run() {
     let sandbox = Sandbox::new();
-    let config = sandbox.home().join(".config/cb");
-    fs::create_dir_all(&config).expect("a directory");
-    fs::write(config.join("config.toml"), "[breakers.planned]\nthreshold = 3\n").expect("a file");
+    sandbox.configure("[breakers.planned]\nthreshold = 3\n");
     sandbox.cb(["reset", "planned"]).run();
     sandbox.cb(["remove", "planned"]).run();
     sandbox.cb(["-v", "enable", "planned"]).stderr("cb: planned: it was not disabled\n").run();

@@ -260,9 +260,7 @@ fn an_unknown_breaker_is_an_error_and_a_planned_one_has_no_history() {
         .code(125)
         .stderr("cb: there is no breaker 'opnai'; did you mean 'openai'?\n")
         .run();
-    let config = sandbox.home().join(".config/cb");
-    fs::create_dir_all(&config).expect("a directory");
-    fs::write(config.join("config.toml"), "[breakers.planned]\nthreshold = 3\n").expect("a file");
+    sandbox.configure("[breakers.planned]\nthreshold = 3\n");
     sandbox.cb(["history", "planned"]).run();
 }
 

@@ -16,4 +16,5 @@ mod by_hand;
 mod cases;
 mod core;
 mod history;
+mod hooks;
 mod two_step;

@@ -47,6 +47,14 @@ impl Sandbox {
         self.state_dir().join(format!("{name}.json"))
     }
 
+    /// Writes the user's `config.toml`.
+    #[track_caller]
+    pub fn configure(&self, text: &str) {
+        let dir = self.home().join(".config/cb");
+        fs::create_dir_all(&dir).expect("a directory for the configuration");
+        fs::write(dir.join("config.toml"), text).expect("the configuration can be written");
+    }
+
     /// `cb` with these arguments.
     pub fn cb<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
         self.command(CB, args)
@@ -335,11 +343,6 @@ impl Sandbox {
 }
 
 impl Held {
-    /// The process number of `cb`.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Lets the child exit with this code, and waits for `cb`.
     #[track_caller]
     pub fn end(mut self, code: i32) -> Output {

@@ -206,9 +206,7 @@ fn a_lease_says_for_how_long_a_place_is_kept() {
 #[test]
 fn the_lease_of_the_configuration_holds_for_allow_too() {
     let sandbox = opened("10s", &[]);
-    let config = sandbox.home().join(".config/cb");
-    fs::create_dir_all(&config).expect("a directory");
-    fs::write(config.join("config.toml"), "[breakers.a]\nlease = \"10m\"\n").expect("a file");
+    sandbox.configure("[breakers.a]\nlease = \"10m\"\n");
     sandbox.shift("a", 10 * SECOND);
     allow(&sandbox, &[]);
     sandbox.shift("a", 9 * MINUTE);
@@ -423,9 +421,7 @@ fn the_settings_of_a_report_are_those_last_used() {
 #[test]
 fn a_first_report_is_judged_by_the_configuration() {
     let sandbox = Sandbox::new();
-    let config = sandbox.home().join(".config/cb");
-    fs::create_dir_all(&config).expect("a directory");
-    fs::write(config.join("config.toml"), "[breakers.a]\nthreshold = 1\ncooldown = \"5m\"\n").expect("a file");
+    sandbox.configure("[breakers.a]\nthreshold = 1\ncooldown = \"5m\"\n");
     sandbox
         .cb(["record", "a", "--exit-code", "7"])
         .stderr_timeless("cb: a: opened: 1 failure in a row: exit 7; next try in 5m (TIME), or now with 'cb reset a'\n")
