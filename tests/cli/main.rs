@@ -17,4 +17,5 @@ mod cases;
 mod core;
 mod history;
 mod hooks;
+mod refused;
 mod two_step;
