@@ -95,6 +95,7 @@ fn a_run_that_waits_is_let_through_when_the_cool_down_is_over() {
 fn those_who_wait_for_the_same_moment_are_all_let_through_in_the_end() {
     let sandbox = Sandbox::new();
     sandbox.runs("a", &["--threshold", "1", "--cooldown", "1s"], 1).any_stderr().run();
+    let before = writes(&sandbox);
     let waiting: Vec<_> = (0..12)
         .map(|_| sandbox.cb(["run", "-n", "a", "--wait=1m", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\""]).spawn())
         .collect();
@@ -106,6 +107,7 @@ fn those_who_wait_for_the_same_moment_are_all_let_through_in_the_end() {
     }
     assert_eq!(probes, 1);
     assert_eq!(pick(&sandbox.status("a"), ["totals.refused", "totals.successes"]), json!([0, 12]));
+    assert_eq!(writes(&sandbox), before + 24, "the start of each run and its result");
 }
 
 #[test]
@@ -134,7 +136,9 @@ fn a_run_that_waits_wakes_for_a_reset() {
     terminal.until("cb: a: waiting, until it is let through\u{1b}[K");
     let before = writes(&sandbox);
     sandbox.cb(["reset", "a"]).run();
+    let reset = Instant::now();
     let (status, seen) = terminal.end();
+    assert!(reset.elapsed() < Duration::from_secs(30), "it looks each second, and took {:?}", reset.elapsed());
     // What the countdown wrote is taken away before the command starts.
     assert!(status.success() && seen.ends_with("\r\u{1b}[Kpassed\n"), "{seen:?}");
     assert_eq!(writes(&sandbox), before + 3, "the reset, the start of the run and its result");
