@@ -184,6 +184,24 @@ fn it_can_ask_cb_itself_for_the_change_is_recorded_and_nothing_is_locked() {
 }
 
 #[test]
+fn it_can_ask_cb_itself_after_a_change_by_hand_or_by_a_report_too() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\non-change = 'cb run -n a -- echo run; echo \"status $?\"'\n");
+    for (args, told) in [
+        (&["trip", "a"][..], "status 75\n"),
+        (&["disable", "a"], "run\nstatus 0\n"),
+        (&["enable", "a"], "run\ncb: a: closed again: probe succeeded\nrun\nstatus 0\nstatus 0\n"),
+        (&["trip", "a", "--for", "1h"], "status 75\n"),
+        (&["reset", "a"], "run\nstatus 0\n"),
+        (&["-q", "record", "a", "failure", "--threshold", "1"], "status 75\n"),
+        (&["-q", "record", "a", "success"], "run\nstatus 0\n"),
+    ] {
+        sandbox.cb(args).stderr(told).run();
+    }
+    assert_eq!(sandbox.status("a")["totals"]["late"], 0);
+}
+
+#[test]
 fn it_asks_about_the_breakers_of_the_same_place() {
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\nthreshold = 9\n");
