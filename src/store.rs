@@ -124,6 +124,8 @@ impl Store {
             return Ok(None);
         }
         for _ in 0..REPLACEMENTS {
+            // In place of a file that was set aside there is a new one, and somebody to tell of it.
+            let missing = if notice.is_some() { Missing::Create } else { missing };
             let Some(file) = self.open_to_write(&path, missing)? else { return Ok(None) };
             lock_until(&file, Mode::Exclusive, deadline)
                 .with_context(|| format!("could not lock {}", path.display()))?;

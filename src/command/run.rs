@@ -225,6 +225,9 @@ impl Guard<'_> {
         let Ticket { permit, place } = ticket;
         // If the breaker was removed meanwhile, its result goes with it.
         let Some(mut locked) = self.context.store()?.lock(self.name, Missing::Leave)? else { return Ok(None) };
+        if let Some(notice) = &locked.notice {
+            say(&format!("{}: {notice}", self.name));
+        }
         let now = clock::now();
         let recorded = locked.breaker.record(permit, run, &self.config.settings, now);
         if recorded == Recorded::Foreign {
