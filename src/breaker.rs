@@ -53,7 +53,7 @@ pub struct Breaker {
     slices: Option<Slices>,
     #[serde(default, skip_serializing_if = "FailureTimes::is_empty")]
     failures: FailureTimes,
-    #[serde(default)]
+    #[serde(with = "packed_totals", default)]
     totals: Totals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
@@ -65,6 +65,9 @@ pub struct Breaker {
     /// The settings last used; `None` where no run was ever asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settings: Option<Settings>,
+    /// Whether callers with different trip rules met here since the counters were cleared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rules_differ: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
@@ -123,7 +126,7 @@ pub struct Probe {
 impl Probe {
     /// Whether its place may be given to another.
     fn is_overdue(&self, now: Timestamp) -> bool {
-        self.since.age(now).is_none_or(|age| age >= self.lease)
+        !self.since.lasts(self.lease, now)
     }
 }
 
@@ -161,13 +164,12 @@ impl Hold {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        self.span.is_some_and(|span| self.since.age(now).is_none_or(|age| age >= span))
+        self.span.is_some_and(|span| !self.since.lasts(span, now))
     }
 }
 
 /// What was counted since the breaker was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Runs let through.
     pub admitted: u64,
@@ -288,6 +290,7 @@ impl Breaker {
             last_failure: None,
             history: History::default(),
             settings: None,
+            rules_differ: false,
         }
     }
 
@@ -336,6 +339,11 @@ impl Breaker {
     /// The settings last used; `None` where no run was ever asked for.
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// Whether callers with different trip rules met here since the counters were cleared.
+    pub fn rules_differ(&self) -> bool {
+        self.rules_differ
     }
 
     /// The hold that is in force.
@@ -397,18 +405,19 @@ impl Breaker {
         }
         match &self.state {
             State::Closed { .. } => Answer::Pass,
-            State::Open { since, cooldown, .. } => match since.age(now) {
-                Some(age) if age < *cooldown => refuse(Cause::Open, Some(since.after(*cooldown))),
-                // The cool-down is over, or the clock has stepped out of it.
-                _ => Answer::Probe,
-            },
+            State::Open { since, cooldown, .. } if since.lasts(*cooldown, now) => {
+                refuse(Cause::Open, Some(since.after(*cooldown)))
+            }
+            // The cool-down is over, or the clock has stepped out of it.
+            State::Open { .. } => Answer::Probe,
             State::HalfOpen { probes, .. } => {
-                let full = probes.len() >= usize::from(settings.probes);
-                let next = probes.iter().map(|probe| probe.since.after(probe.lease)).min();
-                if full && !probes.iter().any(|probe| probe.is_overdue(now)) {
-                    refuse(Cause::Probing, next)
-                } else {
-                    Answer::Probe
+                // A caller with more places than this one may have let in more probes than this one would.
+                let live = probes.iter().filter(|probe| !probe.is_overdue(now));
+                let mut ends: Vec<_> = live.map(|probe| probe.since.after(probe.lease)).collect();
+                ends.sort_unstable();
+                match ends.len().checked_sub(settings.probes.into()) {
+                    None => Answer::Probe,
+                    Some(too_many) => refuse(Cause::Probing, ends.get(too_many).copied()),
                 }
             }
         }
@@ -418,6 +427,7 @@ impl Breaker {
 
     /// Remembers the settings by which it is judged, for those who look and for reports that bring none.
     pub fn use_settings(&mut self, settings: &Settings) {
+        self.rules_differ |= self.settings.as_ref().is_some_and(|last| last.trip != settings.trip);
         self.settings = Some(settings.clone());
     }
 
@@ -487,10 +497,10 @@ impl Breaker {
     /// Reports a run that was admitted.
     #[expect(clippy::needless_pass_by_value, reason = "a permit is good for one report, so it is consumed")]
     pub fn record(&mut self, permit: Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
-        self.settle(now);
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
+        self.settle(now);
         if !self.redeem(&permit) {
             bump(&mut self.totals.late);
             return Recorded::Late;
@@ -678,6 +688,7 @@ impl Breaker {
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Closed { since: Some(now) };
         self.consecutive_failures = 0;
+        self.rules_differ = false;
         self.recent = Recent::default();
         self.slices = None;
         self.failures = FailureTimes::default();
@@ -784,6 +795,28 @@ fn failures(count: u32) -> String {
 /// How the run ended, as the tail of a reason.
 fn ended(run: &Run) -> String {
     run.end.map_or(String::new(), |end| format!(": {end}"))
+}
+
+/// The totals in the state: one row of numbers, without their names.
+mod packed_totals {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Totals, pack};
+
+    pub(super) fn serialize<S: Serializer>(totals: &Totals, serializer: S) -> Result<S::Ok, S::Error> {
+        let &Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned } = totals;
+        pack::rows(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Totals, D::Error> {
+        let rows = pack::unrows(&String::deserialize(deserializer)?);
+        let Some(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]) = rows.as_deref()
+        else {
+            return Err(D::Error::custom("totals"));
+        };
+        Ok(Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned })
+    }
 }
 
 /// Durations in the state are whole milliseconds.

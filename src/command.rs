@@ -36,7 +36,7 @@ use crate::outcome::End;
 use crate::places::Places;
 use crate::report::speech::{self, Volume, say};
 use crate::settings::{Limits, Settings};
-use crate::store::{Missing, READERS_PATIENCE, Snapshot, Store};
+use crate::store::{Locked, Missing, READERS_PATIENCE, Snapshot, Store};
 use crate::time::{Timestamp, format_duration};
 
 /// How long the `on-change` command may take.
@@ -70,6 +70,15 @@ impl Context {
             Ok(dir) => Ok(Store::new(dir.clone())),
             Err(error) => Err(anyhow!("{error}")),
         }
+    }
+
+    /// Locks a breaker to change it, and says what had to be done to its file before.
+    fn lock(&self, name: &Name, missing: Missing) -> Result<Option<Locked>> {
+        let locked = self.store()?.lock(name, missing)?;
+        if let Some(notice) = locked.as_ref().and_then(|locked| locked.notice.as_ref()) {
+            say(&format!("{name}: {notice}"));
+        }
+        Ok(locked)
     }
 
     /// The configuration, as far as one breaker is concerned.
@@ -252,12 +261,9 @@ fn by_hand(
     act: impl FnOnce(&mut Breaker, Timestamp) -> Option<Change>,
 ) -> Result<Done> {
     let on_change = context.config(Tables::Only(name))?.resolve(Some(name), &[])?.conduct.on_change;
-    let Some(mut locked) = context.store()?.lock(name, missing)? else {
+    let Some(mut locked) = context.lock(name, missing)? else {
         return if context.is_known(name)? { Ok(Done::Unused) } else { Err(context.unknown(name)?) };
     };
-    if let Some(notice) = &locked.notice {
-        say(&format!("{name}: {notice}"));
-    }
     let now = clock::now();
     let Some(change) = act(&mut locked.breaker, now) else { return Ok(Done::Unchanged) };
     locked.save()?;

@@ -40,6 +40,11 @@ impl Timestamp {
         now.0.checked_sub(self.0).map(Duration::from_millis)
     }
 
+    /// Whether a span that began then is under way at `now`. It is over at its end, and before its start.
+    pub fn lasts(self, span: Duration, now: Self) -> bool {
+        (self..self.after(span)).contains(&now)
+    }
+
     /// How long it is from `now` until this time; zero if it is past.
     pub fn left(self, now: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(now.0))
@@ -109,7 +114,7 @@ pub fn millis(span: Duration) -> u64 {
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total: u128 = 0;
-    if text.starts_with('-') {
+    if text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.')) {
         return Err("a duration cannot be negative, write one like 30s, 1.5m or 1h30m".to_owned());
     }
     if text.is_empty() {
@@ -234,6 +239,8 @@ mod tests {
             ("-5s", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
             ("42D", "'42D' is not a duration; did you mean '42d'?"),
             ("", "a duration is missing, write one like 30s, 1.5m or 1h30m"),
+            ("-.5", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
+            ("--", "'--' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("soon", "'soon' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("1h30", "'1h30' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("1.2.3s", "'1.2.3s' is not a duration, write one like 30s, 1.5m or 1h30m"),

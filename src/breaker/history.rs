@@ -1,8 +1,11 @@
 //! PURE. The changes of state that are remembered.
 
+use std::time::Duration;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::pack;
 use crate::time::Timestamp;
 
 /// What a breaker is, as far as a change is concerned.
@@ -28,20 +31,10 @@ impl Phase {
             Self::Disabled => "disabled",
         }
     }
-
-    fn letter(self) -> char {
-        match self {
-            Self::Closed => 'c',
-            Self::Open => 'o',
-            Self::HalfOpen => 'h',
-            Self::Disabled => 'd',
-        }
-    }
-
-    fn of_letter(letter: char) -> Option<Self> {
-        [Self::Closed, Self::Open, Self::HalfOpen, Self::Disabled].into_iter().find(|phase| phase.letter() == letter)
-    }
 }
+
+/// All of them; in the state each is its place in this list.
+const PHASES: [Phase; 4] = [Phase::Closed, Phase::Open, Phase::HalfOpen, Phase::Disabled];
 
 /// A change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,45 +134,40 @@ pub fn shorten(text: &mut String, most: usize) {
 }
 
 impl Serialize for History {
-    /// The newest time, then for each change, newest first: how many milliseconds before the one after it, from and to,
-    /// why, who, how many.
+    /// The earliest time; for each change, oldest first, how long after it, from and to, how many; then why and who.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let newest = self.0.last().map(|change| change.at);
-        let mut later = newest.map_or(0, Timestamp::as_millis);
-        let entries = self.newest_first().map(|change| {
-            // A clock that was set back makes a negative distance.
-            let before = i128::from(later) - i128::from(change.at.as_millis());
-            later = change.at.as_millis();
-            let phases: String = [change.from.letter(), change.to.letter()].into_iter().collect();
-            (
-                i64::try_from(before).unwrap_or(0),
-                phases,
-                &change.reason,
-                change.by.as_deref().unwrap_or(""),
-                change.count,
-            )
-        });
-        (newest, entries.collect::<Vec<_>>()).serialize(serializer)
+        // Not that of the oldest change: the clock may have been set back.
+        let first = self.0.iter().map(|change| change.at).min();
+        let row = |change: &Change| {
+            let after = change.at.as_millis() - first.map_or(0, Timestamp::as_millis);
+            [after, change.from as u64 * PHASES.len() as u64 + change.to as u64, change.count.into()]
+        };
+        let rows: Vec<_> = self.0.iter().map(row).collect();
+        let words = self.0.iter().map(|change| (&change.reason, change.by.as_deref().unwrap_or("")));
+        (first, pack::rows(&rows), words.collect::<Vec<_>>()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for History {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        type Entry = (i64, String, String, String, u32);
-        let (newest, entries) = <(Option<Timestamp>, Vec<Entry>)>::deserialize(deserializer)?;
+        type Words = Vec<(String, String)>;
+        let (first, text, words) = <(Option<Timestamp>, String, Words)>::deserialize(deserializer)?;
         let bad = || D::Error::custom("history");
-        let mut at = newest.map_or(0, Timestamp::as_millis);
-        let mut changes = Vec::new();
-        for (before, phases, mut reason, mut by, count) in entries.into_iter().take(Self::MOST) {
-            at = at.saturating_add_signed(before.saturating_neg());
-            let mut letters = phases.chars().map(Phase::of_letter);
-            let mut phase = || letters.next().flatten().ok_or_else(bad);
+        let rows: Vec<[u64; 3]> = pack::unrows(&text).filter(|rows| rows.len() == words.len()).ok_or_else(bad)?;
+        let surplus = rows.len().saturating_sub(Self::MOST);
+        let change = |([after, phases, count], (mut reason, mut by)): ([u64; 3], (String, String))| {
             shorten(&mut reason, super::LONGEST_REASON);
             shorten(&mut by, super::LONGEST_WHO);
-            let by = Some(by).filter(|by| !by.is_empty());
-            changes.push(Change { at: Timestamp::from_millis(at), from: phase()?, to: phase()?, reason, by, count });
-        }
-        changes.reverse();
-        Ok(Self(changes))
+            let phases = usize::try_from(phases).map_err(|_| bad())?;
+            Ok(Change {
+                at: first.ok_or_else(bad)?.after(Duration::from_millis(after)),
+                from: *PHASES.get(phases / PHASES.len()).ok_or_else(bad)?,
+                to: PHASES[phases % PHASES.len()],
+                reason,
+                by: Some(by).filter(|by| !by.is_empty()),
+                count: u32::try_from(count).map_err(|_| bad())?,
+            })
+        };
+        rows.into_iter().zip(words).skip(surplus).map(change).collect::<Result<_, _>>().map(Self)
     }
 }

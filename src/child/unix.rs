@@ -19,7 +19,7 @@ pub struct Arrived {
     pub signal: c_int,
     /// Whether the kernel sent it (a terminal does it that way), not a process.
     pub by_kernel: bool,
-    /// Whether we sent it ourselves: a write to a closed pipe or over a limit.
+    /// Whether it is a fault of our own: a write to a closed pipe or over a limit.
     pub by_us: bool,
 }
 
@@ -231,12 +231,12 @@ pub fn next_signal(limit: Option<Duration>) -> Option<Arrived> {
     unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let signal = libc::sigtimedwait(&raw const set, &raw mut info, limit);
-        let by_process =
-            info.si_code == libc::SI_USER || info.si_code == libc::SI_TKILL || info.si_code == libc::SI_QUEUE;
+        // Such a fault looks as if we had sent it. Any other that this process has sent was sent before it became us.
+        let fault = info.si_code == libc::SI_USER && matches!(signal, libc::SIGPIPE | libc::SIGXFSZ);
         (signal > 0).then(|| Arrived {
             signal,
             by_kernel: info.si_code == libc::SI_KERNEL,
-            by_us: by_process && info.si_pid() == libc::getpid(),
+            by_us: fault && info.si_pid() == libc::getpid(),
         })
     }
 }
@@ -266,10 +266,18 @@ pub fn try_wait(pid: pid_t, block: bool) -> io::Result<Option<Status>> {
     }
 }
 
-/// Sends a signal to a process, or to its whole group. One that is gone needs none.
+/// Sends a signal to a process, or to the group that it led at first and to itself if it has left that. One that is gone
+/// needs none.
 pub fn send(pid: pid_t, group: bool, signal: c_int) {
-    // SAFETY: kill has no memory effects.
-    unsafe { libc::kill(if group { -pid } else { pid }, signal) };
+    // SAFETY: kill and getpgid have no memory effects.
+    unsafe {
+        if group {
+            libc::kill(-pid, signal);
+        }
+        if !group || libc::getpgid(pid) != pid {
+            libc::kill(pid, signal);
+        }
+    }
 }
 
 /// Stops this process as its terminal would have; returns when it is continued.

@@ -44,10 +44,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
 
 fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<String>> {
     let name = &args.name;
-    let mut locked = context.store()?.lock(name, Missing::Create)?.ok_or_else(|| anyhow!("the state is gone"))?;
-    if let Some(notice) = &locked.notice {
-        speech::say(&format!("{name}: {notice}"));
-    }
+    let mut locked = context.lock(name, Missing::Create)?.ok_or_else(|| anyhow!("the state is gone"))?;
     locked.forget_dead_probes();
     let before = locked.breaker.generation();
     let now = clock::now();

@@ -50,13 +50,10 @@ fn report(
     let name = &args.name;
     let late = |why: &str| context.volume.news(&format!("{name}: late: {why}; it changes nothing"));
     let missing = if permit.is_some() { Missing::Leave } else { Missing::Create };
-    let Some(mut locked) = context.store()?.lock(name, missing)? else {
+    let Some(mut locked) = context.lock(name, missing)? else {
         late("the breaker of this permit was removed");
         return Ok(None);
     };
-    if let Some(notice) = &locked.notice {
-        speech::say(&format!("{name}: {notice}"));
-    }
     let breaker = &mut locked.breaker;
     let settings = given.or(breaker.settings()).unwrap_or(configured).clone();
     let run = judge(args, &settings.codes);

@@ -16,7 +16,7 @@ use crate::name::Name;
 use crate::outcome::{End, Run};
 use crate::report::speech::{self, Volume, say};
 use crate::settings::{Limits, OnStateError};
-use crate::store::{CaseClash, Missing, Place, READERS_PATIENCE, Store};
+use crate::store::{CaseClash, Missing, Place, READERS_PATIENCE};
 use crate::time::{Timestamp, format_rough, millis};
 
 /// How often `--wait` looks at least.
@@ -81,7 +81,7 @@ impl Guard<'_> {
     ///
     /// `None` is for a patient caller, in place of a refusal: not now, and nothing was counted.
     fn enter(&self, patient: bool) -> Result<Option<Entrance>> {
-        let error = match self.context.store().and_then(|store| self.ask(&store, patient)) {
+        let error = match self.ask(patient) {
             Ok(entrance) => return Ok(entrance),
             Err(error) => error,
         };
@@ -100,12 +100,10 @@ impl Guard<'_> {
     }
 
     /// Asks under the lock.
-    fn ask(&self, store: &Store, patient: bool) -> Result<Option<Entrance>> {
+    fn ask(&self, patient: bool) -> Result<Option<Entrance>> {
         let settings = &self.config.settings;
-        let mut locked = store.lock(self.name, Missing::Create)?.ok_or_else(|| anyhow!("the state is gone"))?;
-        if let Some(notice) = &locked.notice {
-            say(&format!("{}: {notice}", self.name));
-        }
+        let locked = self.context.lock(self.name, Missing::Create)?;
+        let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
         locked.forget_dead_probes();
         let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
         let before = locked.breaker.generation();
@@ -142,7 +140,7 @@ impl Guard<'_> {
                 if changed {
                     unlocked.flush();
                 }
-                self.context.volume.remark(|| format!("{}: this run is a probe, to see whether it is back", self.name));
+                self.context.volume.remark(|| format!("{}: this run is a probe", self.name));
                 Ok(Some(Entrance::Guarded(Ticket { permit, place: Some(unlocked.into_place()) })))
             }
             Admission::Admitted(permit) => {
@@ -224,10 +222,7 @@ impl Guard<'_> {
     fn report(&self, ticket: Ticket, run: &Run) -> Result<Option<Told>> {
         let Ticket { permit, place } = ticket;
         // If the breaker was removed meanwhile, its result goes with it.
-        let Some(mut locked) = self.context.store()?.lock(self.name, Missing::Leave)? else { return Ok(None) };
-        if let Some(notice) = &locked.notice {
-            say(&format!("{}: {notice}", self.name));
-        }
+        let Some(mut locked) = self.context.lock(self.name, Missing::Leave)? else { return Ok(None) };
         let now = clock::now();
         let recorded = locked.breaker.record(permit, run, &self.config.settings, now);
         if recorded == Recorded::Foreign {

@@ -30,11 +30,13 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
             // Home, then each line over the one before it, then nothing below: no flicker.
             text = format!("\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"));
         }
-        if print(&text)? == Reader::Gone || !args.watch {
-            return Ok(Exit::Done);
+        let reader = print(&text)?;
+        if reader == Reader::Gone || !args.watch {
+            break;
         }
         clock::sleep(AGAIN);
     }
+    Ok(Exit::Done)
 }
 
 fn render(args: &StatusArgs, shown: &[Shown], context: &Context) -> Result<String> {

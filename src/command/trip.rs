@@ -18,9 +18,8 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
             breaker.trip(args.span, reason.clone(), who(), now)
         })?;
         if done == Done::Unchanged {
-            context
-                .volume
-                .remark(|| format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten"));
+            let text = format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten");
+            context.volume.remark(|| text);
         }
         Ok(())
     }))

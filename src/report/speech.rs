@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use super::{escape, stderr, write_all};
-use crate::breaker::{Breaker, Cause, Change, Hold, HoldKind, Phase, Refusal};
+use crate::breaker::{Breaker, Cause, Change, HoldKind, Phase, Refusal};
 use crate::name::Name;
 use crate::time::{Timestamp, format_rough};
 
@@ -52,26 +52,36 @@ pub fn overwrite(line: &str) {
 
 /// What happened, when the next try is, and the way out.
 pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
-    let by = change.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+    if let Some(by) = &change.by {
+        return format!("{name}: {}", by_hand(name, by, change, breaker, now));
+    }
     let reason = &change.reason;
-    match (change.from, change.to) {
-        (_, Phase::Open) => {
-            // One that is enabled again, and was open before it was disabled, does not open now.
-            let reopened = change.from == Phase::Disabled && breaker.hold(now).is_none();
-            let verb = if reopened || change.from == Phase::HalfOpen { "open again" } else { "opened" };
-            let next = next_try(name, breaker.retry_at(now), now);
-            format!("{name}: {verb}{by}: {reason}; {next}")
+    if change.to == Phase::Closed {
+        return format!("{name}: closed again: {reason}");
+    }
+    let verb = if change.from == Phase::Closed { "opened" } else { "open again" };
+    format!("{name}: {verb}: {reason}; {}", next_try(name, breaker.retry_at(now), now))
+}
+
+/// What a person did, and how it ends.
+fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
+    let Some(hold) = breaker.hold(now) else {
+        return match (change.from, change.to) {
+            (Phase::Disabled, to) => format!("enabled by {by}, and {} as before", to.word().replace('_', "-")),
+            (_, Phase::Closed) => format!("closed by {by}"),
+            (_, to) => format!("{} by {by}, with a probe due", to.word().replace('_', "-")),
+        };
+    };
+    let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+    let (what, way_out) = match hold.kind {
+        HoldKind::Trip => ("held open", format!("'cb reset {name}'")),
+        HoldKind::Disable => ("disabled", format!("'cb enable {name}'")),
+    };
+    match hold.until() {
+        Some(until) => {
+            format!("{what} by {by} for {} (until {until}), or {way_out}{reason}", format_rough(until.left(now)))
         }
-        (Phase::Closed, Phase::Closed) => format!("{name}: was closed, its counters are cleared{by}: {reason}"),
-        (_, Phase::Closed) => format!("{name}: closed again{by}: {reason}"),
-        (_, Phase::HalfOpen) => format!("{name}: half-open{by}: {reason}"),
-        (_, Phase::Disabled) => {
-            let end = match breaker.hold(now).and_then(Hold::until) {
-                Some(until) => format!("for {} (until {until}), or", format_rough(until.left(now))),
-                None => String::from("until"),
-            };
-            format!("{name}: disabled{by}: {reason}; runs pass unjudged {end} 'cb enable {name}'")
-        }
+        None => format!("{what} by {by} until {way_out}{reason}"),
     }
 }
 
@@ -84,7 +94,10 @@ pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp
         Cause::Probing => format!("{name}: refused, a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
-            format!("{name}: refused, it is held open by {by}{reason}; {next}")
+            match refusal.retry_at {
+                Some(_) => format!("{name}: refused, it is held open by {by}{reason}; {next}"),
+                None => format!("{name}: refused, it is held open by {by}{reason} until 'cb reset {name}'"),
+            }
         }
     }
 }

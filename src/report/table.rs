@@ -67,7 +67,7 @@ fn state(row: &Row<'_>, now: Timestamp) -> (&'static str, Option<&'static str>) 
     match words(breaker, now) {
         (_, "disabled") => ("disabled", Some(YELLOW)),
         (_, "held") => ("held open", Some(RED)),
-        ("open", _) if admits(breaker, row.settings, now) => ("open, due", Some(YELLOW)),
+        ("open", _) if admits(breaker, row.settings, now) => ("probe due", Some(YELLOW)),
         ("open", _) => ("open", Some(RED)),
         ("half_open", _) => ("half-open", Some(YELLOW)),
         _ => ("closed", Some(GREEN)),
@@ -283,8 +283,16 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
             totals.refused
         ),
     ));
-    facts.push(("opened", format!("{} times", totals.opened)));
+    let opened = match totals.opened {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    facts.push(("opened", opened));
     let given = Key::ALL[..=Key::TripCodes as usize].iter();
     let given: Vec<String> = given.filter_map(|(key, name)| Some(format!("{name} {}", settings.text(*key)?))).collect();
+    if breaker.rules_differ() {
+        facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));
+    }
     facts.push(("settings", if given.is_empty() { "as built in".to_owned() } else { given.join(", ") }));
 }

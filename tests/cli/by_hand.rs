@@ -87,7 +87,7 @@ fn a_trip_for_no_time_makes_a_probe_due_at_once() {
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["open", "normal", true]));
     sandbox.cb(["check", "a"]).run();
-    let probe = sandbox.hold("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
     assert!(probe.probe);
     sandbox.runs("a", &[], 0).code(75).run();
     sandbox.cb(["check", "a"]).code(75).run();
@@ -127,7 +127,7 @@ fn between_two_trips_for_a_time_the_last_word_wins() {
 #[test]
 fn a_trip_makes_the_results_of_runs_before_it_late() {
     let sandbox = Sandbox::new();
-    let run = sandbox.hold("a", &[]).expect("closed");
+    let run = sandbox.begin("a", &[]).expect("closed");
     sandbox.cb(["trip", "a", "--for", "1h"]).run();
     assert_eq!(run.end(0).status.code(), Some(0));
     let status = sandbox.status("a");
@@ -217,7 +217,7 @@ fn disabled_while_half_open_a_probe_decides_nothing() {
     for code in [0, 1] {
         let sandbox = Sandbox::new();
         sandbox.cb(["trip", "a", "--for", "0"]).run();
-        let probe = sandbox.hold("a", &[]).expect("the probe is let through");
+        let probe = sandbox.begin("a", &[]).expect("the probe is let through");
         sandbox.cb(["disable", "a"]).run();
         sandbox.cb(run_of("a")).stdout("probe no\n").run();
         let output = probe.end(code);
@@ -291,7 +291,7 @@ fn reset_ends_both_holds_and_clears_what_trips() {
 #[test]
 fn a_reset_makes_the_results_of_runs_before_it_late() {
     let sandbox = Sandbox::new();
-    let run = sandbox.hold("a", &["--threshold", "1"]).expect("closed");
+    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
     sandbox.cb(["reset", "a"]).run();
     let output = run.end(1);
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
@@ -367,12 +367,12 @@ fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
     let sandbox = Sandbox::new();
     sandbox
         .cb(["-v", "trip", "a", "--reason", HOSTILE])
-        .stderr(format!("cb: a: opened by tester: {SHOWN}; no next try before 'cb reset a'\n"))
+        .stderr(format!("cb: a: held open by tester until 'cb reset a': {SHOWN}\n"))
         .run();
     sandbox
         .runs("a", &["-v"], 0)
         .code(75)
-        .stderr(format!("cb: a: refused, it is held open by tester ({SHOWN}); no next try before 'cb reset a'\n"))
+        .stderr(format!("cb: a: refused, it is held open by tester ({SHOWN}) until 'cb reset a'\n"))
         .run();
     let table = "NAME  STATE      FAILURES  NEXT TRY  RECENT  LAST FAILURE\n";
     let row = format!("a     held open  0/5       on reset  -       by tester: {SHOWN}\n");
@@ -395,33 +395,23 @@ fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
 #[test]
 fn each_change_by_hand_has_a_line_that_is_told_with_v() {
     let sandbox = Sandbox::new();
-    let held = "no next try before 'cb reset a'";
     let steps: [(&[&str], &str); 14] = [
-        (&["trip", "a"], &format!("a: opened by tester: tripped; {held}")),
-        (&["trip", "a", "--reason", "fire"], &format!("a: opened by tester: fire; {held}")),
-        (&["disable", "a"], "a: disabled by tester: disabled; runs pass unjudged until 'cb enable a'"),
+        (&["trip", "a"], "a: held open by tester until 'cb reset a'"),
+        (&["trip", "a", "--reason", "fire"], "a: held open by tester until 'cb reset a': fire"),
+        (&["disable", "a"], "a: disabled by tester until 'cb enable a'"),
         (
             &["disable", "a", "--for", "5m", "--reason", "why"],
-            "a: disabled by tester: why; runs pass unjudged for 5m (until TIME), or 'cb enable a'",
+            "a: disabled by tester for 5m (until TIME), or 'cb enable a': why",
         ),
-        (&["enable", "a"], "a: open again by tester: enabled; the next run is a probe, or close it with 'cb reset a'"),
+        (&["enable", "a"], "a: enabled by tester, and open as before"),
         (&["enable", "a"], "a: it was not disabled"),
-        (
-            &["trip", "a", "--for", "90s"],
-            "a: opened by tester: tripped; next try in 1m 30s (TIME), or now with 'cb reset a'",
-        ),
-        (
-            &["trip", "a", "--for", "0"],
-            "a: opened by tester: tripped; the next run is a probe, or close it with 'cb reset a'",
-        ),
-        (&["reset", "a"], "a: closed again by tester: reset"),
-        (&["reset", "a"], "a: was closed, its counters are cleared by tester: reset"),
-        (
-            &["disable", "a", "--for", "1d"],
-            "a: disabled by tester: disabled; runs pass unjudged for 1d (until TIME), or 'cb enable a'",
-        ),
-        (&["enable", "a"], "a: closed again by tester: enabled"),
-        (&["reset", "--all"], "a: was closed, its counters are cleared by tester: reset"),
+        (&["trip", "a", "--for", "90s"], "a: held open by tester for 1m 30s (until TIME), or 'cb reset a'"),
+        (&["trip", "a", "--for", "0"], "a: open by tester, with a probe due"),
+        (&["reset", "a"], "a: closed by tester"),
+        (&["reset", "a"], "a: closed by tester"),
+        (&["disable", "a", "--for", "1d"], "a: disabled by tester for 1d (until TIME), or 'cb enable a'"),
+        (&["enable", "a"], "a: enabled by tester, and closed as before"),
+        (&["reset", "--all"], "a: closed by tester"),
         (&["remove", "a"], "a: removed"),
     ];
     for (args, line) in steps {
@@ -437,9 +427,9 @@ fn each_change_by_hand_has_a_line_that_is_told_with_v() {
 fn a_half_open_breaker_is_enabled_to_what_it_was() {
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.hold("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
     sandbox.cb(["disable", "a"]).run();
-    sandbox.cb(["-v", "enable", "a"]).stderr("cb: a: half-open by tester: enabled\n").run();
+    sandbox.cb(["-v", "enable", "a"]).stderr("cb: a: enabled by tester, and half-open as before\n").run();
     sandbox.runs("a", &[], 0).code(75).run();
     assert_eq!(probe.end(0).stderr, b"cb: a: closed again: probe succeeded\n");
 }
@@ -545,13 +535,13 @@ fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
 #[test]
 fn the_result_of_a_removed_breaker_is_dropped() {
     let sandbox = Sandbox::new();
-    let run = sandbox.hold("a", &["--threshold", "1"]).expect("closed");
+    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
     sandbox.cb(["remove", "a"]).run();
     let output = run.end(1);
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
     assert!(!sandbox.state_file("a").exists(), "no file was made for it");
     // Nor does it count in a new breaker of the name.
-    let run = sandbox.hold("a", &["--threshold", "1"]).expect("closed");
+    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
     sandbox.cb(["remove", "a"]).run();
     sandbox.exits("a", &["--threshold", "1"], 0);
     assert_eq!(run.end(1).status.code(), Some(1));
@@ -581,7 +571,7 @@ fn whoever_sets_an_unreadable_state_aside_says_so() {
     let sandbox = Sandbox::new();
     let path = sandbox.state_file("a");
     let notice = format!(
-        "cb: a: {path} was not readable (it is not a state of cb): set aside as {path}.corrupt, the breaker starts anew, \
+        "cb: a: {path} was not readable (it is not a state of cb): set aside as a.json.corrupt, the breaker starts anew, \
          closed\n",
         path = path.display()
     );
@@ -596,7 +586,7 @@ fn whoever_sets_an_unreadable_state_aside_says_so() {
         fs::remove_file(aside).expect("it can be removed");
     }
     sandbox.cb(["remove", "a"]).run();
-    let run = sandbox.hold("a", &[]).expect("closed");
+    let run = sandbox.begin("a", &[]).expect("closed");
     spoil();
     let output = run.end(3);
     assert_eq!((output.status.code(), String::from_utf8(output.stderr).expect("text")), (Some(3), notice.clone()));
@@ -723,9 +713,7 @@ esac
         return;
     }
     let sandbox = Sandbox::new();
-    let script = sandbox.home().join("bin/fetch");
-    fs::write(&script, SCRIPT).expect("a script");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+    sandbox.script("fetch", SCRIPT);
     let (address, serving) = server(vec![
         "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n",

@@ -38,7 +38,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::{Held, Sandbox};
+use crate::support::{Begun, Sandbox};
 
 /// How many milliseconds here are one of a case.
 const SCALE: u64 = 10_000;
@@ -164,7 +164,7 @@ enum Way {
 
 /// A run that has begun.
 enum Running {
-    Child(Held),
+    Child(Begun),
     Permit { word: String, begun: u64 },
 }
 
@@ -338,7 +338,7 @@ impl<'a> Replay<'a> {
     /// The first half of a run.
     fn begin(&mut self, call: String, step: &Value) -> Result<(), String> {
         let running = if self.way == Way::Child {
-            self.sandbox.hold(NAME, &self.with_options(&[])).ok().map(Running::Child)
+            self.sandbox.begin(NAME, &self.with_options(&[])).ok().map(Running::Child)
         } else {
             let output = self.ended(self.with_options(&["allow", NAME]));
             let word = String::from_utf8(output.stdout).expect("a permit").trim().to_owned();

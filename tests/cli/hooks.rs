@@ -222,7 +222,7 @@ fn it_asks_about_the_breakers_of_the_same_place() {
 fn fifty_processes_at_the_moment_of_tripping_tell_it_once() {
     let sandbox = Sandbox::new();
     let options = ["--on-change", TELL];
-    let runs: Vec<_> = (0..50).map(|_| sandbox.hold("a", &options).expect("closed")).collect();
+    let runs: Vec<_> = (0..50).map(|_| sandbox.begin("a", &options).expect("closed")).collect();
     let mut lines = String::new();
     std::thread::scope(|scope| {
         let ends: Vec<_> = runs.into_iter().map(|run| scope.spawn(|| run.end(1))).collect();

@@ -7,17 +7,29 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "tests start processes, write files, and fail by panicking; the program's own rules are for it"
+    reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 
+mod namespace;
+mod python;
 mod support;
 
 mod by_hand;
 mod cases;
 mod core;
 mod cron;
+mod crowd;
+mod files;
 mod history;
 mod hooks;
+mod looking;
 mod metrics;
+mod outage;
 mod refused;
+mod settings;
+mod signals;
+mod timeout;
+mod transparent;
 mod two_step;
+mod usage;
+mod wrapper;

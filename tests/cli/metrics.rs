@@ -75,7 +75,7 @@ fn every_state(sandbox: &Sandbox) -> Vec<Expected> {
     for code in [0, 0, 1, 125] {
         sandbox.exits("closed", &[], code);
     }
-    let late = sandbox.hold("closed", &[]).expect("closed");
+    let late = sandbox.begin("closed", &[]).expect("closed");
     sandbox.cb(["reset", "closed"]).run();
     drop(late.end(0));
     // Disabled, and open below.
@@ -168,7 +168,7 @@ fn what_cannot_be_read_is_left_out_and_said() {
         .cb(["metrics"])
         .stdout(render(&sandbox, &[a]))
         .stderr(format!(
-            "cb: broken: left out: could not read {path}: {path} was written by a newer cb (its version is 2, this cb \
+            "cb: broken: left out: could not read {path}: it was written by a newer cb (its version is 2, this cb \
              knows 1); update cb, or forget the breaker with 'cb remove broken'\n",
             path = path.display()
         ))

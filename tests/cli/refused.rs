@@ -117,7 +117,7 @@ fn a_run_that_waits_for_a_probe_is_let_through_when_that_is_over() {
     }
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.hold("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
     let mut terminal = Terminal::start(&sandbox, "cb run -n a --wait -- echo passed");
     terminal.until("cb: a: waiting, ");
     assert_eq!(probe.end(0).status.code(), Some(0));
@@ -277,7 +277,7 @@ fn a_dry_run_tells_of_a_refusal_like_any() {
     sandbox.cb(["trip", "a"]).run();
     sandbox
         .runs("a", &["-v", "--dry-run"], 0)
-        .stderr("cb: a: refused, it is held open by tester; no next try before 'cb reset a'\n")
+        .stderr("cb: a: refused, it is held open by tester until 'cb reset a'\n")
         .run();
     sandbox.exits("a", &["--dry-run", "-E", "9"], 4);
     sandbox.exits("a", &["-q", "--dry-run"], 4);
@@ -322,14 +322,14 @@ const OUTAGE: [(i32, i64, &str); 8] = [
     (
         7,
         HOUR,
-        "cb: a: this run is a probe, to see whether it is back\n\
+        "cb: a: this run is a probe\n\
          cb: a: open again: probe failed: exit 7; next try in 1h (TIME), or now with 'cb reset a'\n",
     ),
     (75, 0, "cb: a: refused, it is open (probe failed: exit 7); next try in SPAN (TIME), or now with 'cb reset a'\n"),
     (
         0,
         HOUR,
-        "cb: a: this run is a probe, to see whether it is back\n\
+        "cb: a: this run is a probe\n\
          cb: a: closed again: probe succeeded\n",
     ),
     (0, 0, ""),
@@ -413,7 +413,7 @@ fn on_a_terminal_all_of_it_is_said() {
 fn a_refusal_names_its_cause() {
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.hold("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
     let probing = "cb: a: refused, a probe is under way to see whether it is back (tripped)\n";
     for words in [&["-v", "run", "-n", "a", "--", "true"][..], &["-v", "check", "a"], &["-v", "allow", "a"]] {
         sandbox.cb(words).code(75).stderr(probing).run();
@@ -448,7 +448,7 @@ fn quiet_and_verbose_exclude_each_other() {
     sandbox
         .cb(["-q", "-v", "status"])
         .code(125)
-        .stderr("cb: the argument '--quiet' cannot be used with '--verbose'; see 'cb --help'\n")
+        .stderr("cb: --quiet and --verbose contradict each other; give one of them\n")
         .run();
 }
 

@@ -1,0 +1,137 @@
+# What the test programs in Python share. Their descriptors are the synchronisation: a child that has one to write to
+# reports through it, and its end is seen as the end of the file.
+import ctypes, faulthandler, fcntl, json, os, pty, resource, signal, struct, subprocess, sys, termios
+
+# A test that hangs must fail, and say where it was.
+faulthandler.register(signal.SIGALRM, chain=True)
+signal.alarm(60)
+CB = ["cb", "run", "-n", "x"]
+# Uncaught it ends a process, terminals and shells do not send it, and it is larger than every signal with a name: what
+# `cb` is sent before it, `cb` has dealt with when this one arrives.
+MARK = signal.SIGRTMIN + 6
+
+# A child that blocks every signal and reports each that it gets, by whom it was sent and in the order of arrival. Its
+# arguments are the descriptor to report to and, as NAME=CODE, what ends it and how; the code "death" is the signal itself.
+REPORTER = """
+import os, select, signal, sys
+ends = dict(word.split("=") for word in sys.argv[2:])
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.write(int(sys.argv[1]), b"ready\\n")
+test = select.poll()
+test.register(int(sys.argv[1]), 0)
+while True:
+    info = signal.sigtimedwait(signal.valid_signals(), 1)
+    if not info:
+        # Nobody listens any more: the test has failed.
+        if test.poll(0):
+            sys.exit("the test has gone")
+        continue
+    name = "MARK" if info.si_signo == signal.SIGRTMIN + 6 else "RT%d" % (info.si_signo - signal.SIGRTMIN)
+    if info.si_signo < 32:
+        name = signal.Signals(info.si_signo).name
+    sender = "kernel" if info.si_code == 128 else "cb" if info.si_pid == os.getppid() else "another"
+    os.write(int(sys.argv[1]), ("%s by %s\\n" % (name, sender)).encode())
+    end = ends.get(name)
+    if end == "death":
+        signal.signal(info.si_signo, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [info.si_signo])
+        os.kill(os.getpid(), info.si_signo)
+    elif end:
+        os._exit(int(end))
+"""
+
+
+class Reports:
+    """A pipe whose writing end our children inherit."""
+
+    def __init__(self):
+        self.reader, self.writer = os.pipe()
+        os.set_inheritable(self.writer, True)
+
+    def child(self, *ends):
+        """The command of a child that reports here."""
+        return [sys.executable, "-c", REPORTER, str(self.writer), *ends]
+
+    def line(self):
+        """The next line. At the end of the file it is empty."""
+        line = b""
+        while not line.endswith(b"\n"):
+            byte = os.read(self.reader, 1)
+            if not byte:
+                break
+            line += byte
+        return line.decode().rstrip("\n")
+
+    def until(self, last):
+        """The lines up to this one, or to the end of the file."""
+        lines = [self.line()]
+        while lines[-1] not in (last, ""):
+            lines.append(self.line())
+        return lines
+
+    def rest(self):
+        """What is written until all who could write have ended."""
+        os.close(self.writer)
+        return self.until("")[:-1]
+
+
+# Python reaps a child that nobody has a name for.
+STARTED = []
+
+
+def start(command, ignore=(), block=(), group=False, before=lambda: None, **options):
+    """Starts a command that finds these signals ignored and blocked. It inherits descriptors."""
+
+    def ready():
+        for number in ignore:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, block)
+        if group:
+            os.setpgrp()
+        before()
+
+    STARTED.append(subprocess.Popen(command, preexec_fn=ready, close_fds=False, **options))
+    return STARTED[-1]
+
+
+def in_terminal(command, block=()):
+    """Starts a command as the leader of a session with a terminal of its own: its number, and the other end."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, block)
+        # Python ignores these two.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        os.execvp(command[0], command)
+    return pid, terminal
+
+
+def called(number):
+    """The name of a signal."""
+    return signal.Signals(number).name if number < 32 else "RT%d" % (number - signal.SIGRTMIN)
+
+
+def told(status):
+    """A status of waitpid in words."""
+    if os.WIFSTOPPED(status):
+        return "stopped by " + called(os.WSTOPSIG(status))
+    if os.WIFSIGNALED(status):
+        return "died of " + called(os.WTERMSIG(status))
+    return "exit %d" % os.WEXITSTATUS(status)
+
+
+def stop(pid):
+    """Waits until a child is stopped, or has ended, and says which."""
+    return told(os.waitpid(pid, os.WUNTRACED)[1])
+
+
+def end(pid):
+    """Waits for the end of a child and says what it was."""
+    return told(os.waitpid(pid, 0)[1])
+
+
+def last(name="x"):
+    """What `cb status` says of the last result: the outcome, the exit code, the signal, whether its time was over."""
+    text = subprocess.run(["cb", "status", "--json", name], stdout=subprocess.PIPE, check=True).stdout
+    result = json.loads(text)["breakers"][0]["last"]
+    return [result[key] for key in ("outcome", "exit_code", "signal", "timed_out")]

@@ -1,0 +1,293 @@
+//! Signals: what `cb` gets reaches the child, once, and what ends the child ends `cb`.
+//!
+//! The children of these tests block all signals and take them one by one, so that none is lost and each is counted.
+
+use crate::python::check;
+
+#[test]
+fn every_signal_to_cb_alone_reaches_the_child() {
+    check(
+        r#"
+reports = Reports()
+process = start(CB + reports.child("MARK=0"), group=True)
+assert reports.line() == "ready"
+ours = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU, MARK}
+others = sorted(signal.valid_signals() - ours)
+assert len(others) > 50, others
+for number in others:
+    os.kill(process.pid, number)
+    said, expected = reports.line(), called(number) + " by cb"
+    assert said == expected, (said, expected)
+    if number == signal.SIGTSTP:
+        assert stop(process.pid) == "stopped by SIGTSTP"
+        os.kill(process.pid, signal.SIGCONT)
+        assert reports.line() == "SIGCONT by cb"
+os.kill(process.pid, MARK)
+assert reports.rest() == ["MARK by cb"]
+assert end(process.pid) == "exit 0"
+"#,
+    );
+}
+
+#[test]
+fn signals_that_queue_are_passed_on_one_by_one() {
+    check(
+        r#"
+reports = Reports()
+process = start(CB + reports.child("MARK=0"))
+assert reports.line() == "ready"
+os.kill(process.pid, signal.SIGSTOP)
+assert stop(process.pid) == "stopped by SIGSTOP"
+for _ in range(3):
+    os.kill(process.pid, signal.SIGRTMIN)
+os.kill(process.pid, MARK)
+os.kill(process.pid, signal.SIGCONT)
+said = reports.rest()
+assert said.count("RT0 by cb") == 3, said
+assert end(process.pid) == "exit 0"
+"#,
+    );
+}
+
+#[test]
+fn what_concerns_cb_itself_is_not_passed_on() {
+    check(
+        r#"
+reports = Reports()
+process = start(CB + reports.child("MARK=0"), group=True)
+assert reports.line() == "ready"
+os.kill(process.pid, signal.SIGCHLD)
+for number in signal.SIGTTIN, signal.SIGTTOU:
+    os.kill(process.pid, number)
+    assert stop(process.pid) == "stopped by " + number.name
+    os.kill(process.pid, signal.SIGCONT)
+    assert reports.line() == "SIGCONT by cb"
+os.kill(process.pid, MARK)
+assert reports.rest() == ["MARK by cb"]
+assert end(process.pid) == "exit 0"
+"#,
+    );
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored() {
+    check(
+        r#"
+ours = {signal.SIGKILL, signal.SIGSTOP, MARK}
+ignored = signal.valid_signals() - ours
+reports = Reports()
+process = start(CB + reports.child("MARK=1"), ignore=ignored, group=True)
+assert reports.line() == "ready"
+for number in sorted(ignored):
+    os.kill(process.pid, number)
+os.kill(process.pid, MARK)
+assert reports.rest() == ["MARK by cb"]
+assert end(process.pid) == "exit 1"
+# Nor did the user stop anything by it.
+assert last() == ["failure", 1, None, False], last()
+"#,
+    );
+}
+
+#[test]
+fn before_the_child_has_started_signals_end_cb_at_once() {
+    check(
+        r#"
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+subprocess.run(CB + ["true"], check=True)
+state = open(os.environ["HOME"] + "/.cache/cb/x.json", "r+")
+fcntl.flock(state, fcntl.LOCK_EX)
+
+def waiting(**options):
+    process = start(CB + ["touch", "started"], stderr=subprocess.PIPE, **options)
+    queued = lambda line: "->" in line and str(process.pid) in line.split()
+    while not any(queued(line) for line in open("/proc/locks")):
+        assert process.poll() is None, process.stderr.read()
+    return process
+
+for number in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGTERM, MARK:
+    process = waiting()
+    os.kill(process.pid, number)
+    assert end(process.pid) == "died of " + called(number)
+    assert process.stderr.read() == b""
+assert not os.path.exists("started")
+
+# One that is ignored does not.
+process = waiting(ignore=[signal.SIGINT])
+os.kill(process.pid, signal.SIGINT)
+fcntl.flock(state, fcntl.LOCK_UN)
+assert end(process.pid) == "exit 0"
+assert process.stderr.read() == b""
+assert os.path.exists("started")
+text = subprocess.run(["cb", "status", "--json", "x"], stdout=subprocess.PIPE, check=True).stdout
+assert json.loads(text)["breakers"][0]["totals"]["admitted"] == 2, text
+"#,
+    );
+}
+
+#[test]
+fn a_child_that_the_user_stopped_counts_as_nothing() {
+    check(
+        r#"
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+for name in "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1":
+    for how in "0", "1", "130", "death":
+        reports = Reports()
+        process = start(CB + reports.child(name + "=" + how))
+        assert reports.line() == "ready"
+        os.kill(process.pid, signal.Signals[name])
+        assert reports.rest() == [name + " by cb"]
+        died = how == "death"
+        assert end(process.pid) == ("died of " + name if died else "exit " + how)
+        outcome = "success" if how == "0" else "failure" if name == "SIGUSR1" else "ignored"
+        expected = [outcome, None if died else int(how), name if died else None, False]
+        assert last() == expected, (name, how, last())
+"#,
+    );
+}
+
+#[test]
+fn an_alarm_and_a_pending_signal_from_before_the_start_reach_the_child() {
+    check(
+        r#"
+for number, before in (
+    (signal.SIGALRM, lambda: signal.setitimer(signal.ITIMER_REAL, 0.01)),
+    (signal.SIGUSR1, lambda: os.kill(os.getpid(), signal.SIGUSR1)),
+):
+    reports = Reports()
+    # Blocked it waits for the child, even if it comes before that has started.
+    process = start(CB + reports.child(number.name + "=4"), block=[number], before=before)
+    assert reports.rest() == ["ready", number.name + " by cb"], number
+    assert end(process.pid) == "exit 4"
+"#,
+    );
+}
+
+#[test]
+fn what_the_terminal_sends_to_both_is_not_sent_twice() {
+    check(
+        r#"
+def resize(terminal):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
+
+for name, act in (
+    ("SIGINT", lambda terminal: os.write(terminal, b"\x03")),
+    ("SIGQUIT", lambda terminal: os.write(terminal, b"\x1c")),
+    ("SIGWINCH", resize),
+):
+    reports = Reports()
+    pid, terminal = in_terminal(CB + reports.child("MARK=1"))
+    assert reports.line() == "ready"
+    # While cb is stopped, the child takes what the terminal sends; a second one would then come from cb.
+    os.kill(pid, signal.SIGSTOP)
+    assert stop(pid) == "stopped by SIGSTOP"
+    act(terminal)
+    assert reports.line() == name + " by kernel"
+    os.kill(pid, signal.SIGCONT)
+    os.kill(pid, MARK)
+    said = reports.rest()
+    assert said == ["SIGCONT by cb", "MARK by cb"], (name, said)
+    assert end(pid) == "exit 1"
+    assert last()[0] == ("failure" if name == "SIGWINCH" else "ignored")
+    os.close(terminal)
+"#,
+    );
+}
+
+#[test]
+fn ctrl_z_stops_and_fg_goes_on() {
+    check(
+        r#"
+reports = Reports()
+child = "echo ready >&$0; read line; echo read $line >&$0; exit 7"
+script = 'set -m; cb run -n x -- sh -c "$2" "$1"; echo status $? >&$1; fg >/dev/null; echo status $? >&$1'
+pid, terminal = in_terminal(["bash", "-c", script, "bash", str(reports.writer), child])
+assert reports.line() == "ready"
+os.write(terminal, b"\x1a")
+assert reports.line() == "status %d" % (128 + signal.SIGTSTP)
+os.write(terminal, b"a line\n")
+assert reports.line() == "read a line"
+assert reports.line() == "status 7"
+assert reports.rest() == []
+assert end(pid) == "exit 0"
+assert last() == ["failure", 7, None, False], last()
+"#,
+    );
+}
+
+#[test]
+fn a_hang_up_reaches_the_child_of_the_session_leader() {
+    check(
+        r#"
+reports = Reports()
+pid, terminal = in_terminal(CB + reports.child("SIGHUP=3"))
+assert reports.line() == "ready"
+os.close(terminal)
+assert reports.rest() == ["SIGHUP by cb"]
+assert end(pid) == "exit 3"
+assert last() == ["ignored", 3, None, False], last()
+"#,
+    );
+}
+
+#[test]
+fn a_hang_up_of_the_whole_group_reaches_the_child_once() {
+    check(
+        r#"
+reports = Reports()
+script = 'cb run -n x -- "$@"; exit 9'
+pid, terminal = in_terminal(["sh", "-c", script, "sh"] + reports.child("MARK=3"))
+assert reports.line() == "ready"
+cb = int(open("/proc/%d/task/%d/children" % (pid, pid)).read())
+os.close(terminal)
+# The leader alone is told, and dies; when it has ended, the kernel tells the others.
+assert end(pid) == "died of SIGHUP"
+assert reports.until("SIGCONT by kernel") == ["SIGHUP by kernel", "SIGCONT by kernel"]
+os.kill(cb, MARK)
+# The end of the file is the end of cb too.
+assert reports.rest() == ["MARK by cb"]
+assert last() == ["ignored", 3, None, False], last()
+"#,
+    );
+}
+
+#[test]
+fn a_child_reads_the_terminal() {
+    check(
+        r#"
+reports = Reports()
+child = "echo ready >&$0; read line </dev/tty; echo read $line >&$0"
+pid, terminal = in_terminal(CB + ["sh", "-c", child, str(reports.writer)])
+assert reports.line() == "ready"
+os.write(terminal, b"a line\n")
+assert reports.rest() == ["read a line"]
+assert end(pid) == "exit 0"
+"#,
+    );
+}
+
+#[test]
+fn a_loop_in_a_shell_ends_on_ctrl_c_if_the_child_died_of_it() {
+    check(
+        r#"
+script = 'for i in 1 2; do cb run -n x -- "$@"; echo "$i: $?" >&$0; done'
+
+def loop(how):
+    reports = Reports()
+    pid, terminal = in_terminal(["bash", "-c", script, str(reports.writer)] + reports.child("SIGINT=" + how))
+    assert reports.line() == "ready"
+    os.write(terminal, b"\x03")
+    return reports, pid, terminal
+
+reports, pid, terminal = loop("death")
+assert reports.rest() == ["SIGINT by kernel"]
+assert end(pid) == "died of SIGINT"
+for status in "0", "130":
+    reports, pid, terminal = loop(status)
+    assert reports.until("ready") == ["SIGINT by kernel", "1: " + status, "ready"]
+    os.write(terminal, b"\x03")
+    assert reports.rest() == ["SIGINT by kernel", "2: " + status]
+    assert end(pid) == "exit 0"
+"#,
+    );
+}
