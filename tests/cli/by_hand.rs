@@ -566,6 +566,38 @@ fn a_permit_of_a_removed_breaker_never_counts_in_a_new_one() {
     assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before, "nothing was written");
 }
 
+#[test]
+fn whoever_sets_an_unreadable_state_aside_says_so() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.state_file("a");
+    let notice = format!(
+        "cb: a: {path} was not readable (it is not a state of cb): set aside as a.json.corrupt, the breaker starts anew, \
+         closed\n",
+        path = path.display()
+    );
+    let spoil = || fs::write(&path, "spoilt").expect("the state file can be written");
+    sandbox.exits("a", &[], 0);
+    for args in [&["trip", "a"][..], &["reset", "a"], &["disable", "a"], &["enable", "a"], &["record", "a", "failure"]]
+    {
+        spoil();
+        sandbox.cb(args).stderr(&notice).run();
+        let aside = sandbox.state_dir().join("a.json.corrupt");
+        assert_eq!(fs::read_to_string(&aside).expect("it was set aside"), "spoilt", "{args:?}");
+        fs::remove_file(aside).expect("it can be removed");
+    }
+    sandbox.cb(["remove", "a"]).run();
+    let run = sandbox.begin("a", &[]).expect("closed");
+    spoil();
+    let output = run.end(3);
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).expect("text")), (Some(3), notice.clone()));
+    let permit = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
+    spoil();
+    let late = "cb: a: late: the breaker of this permit was removed; it changes nothing\n";
+    sandbox.cb(["record", "a", "failure", "--permit", permit.trim()]).stderr(format!("{notice}{late}")).run();
+    sandbox.exits("a", &[], 0);
+    assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.failures"]), json!([1, 0]));
+}
+
 // The kill switch.
 
 #[test]
@@ -681,9 +713,7 @@ esac
         return;
     }
     let sandbox = Sandbox::new();
-    let script = sandbox.home().join("bin/fetch");
-    fs::write(&script, SCRIPT).expect("a script");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
+    sandbox.script("fetch", SCRIPT);
     let (address, serving) = server(vec![
         "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n",

@@ -74,7 +74,7 @@ fn what_a_person_does_is_told_to_the_command_of_the_configuration() {
     for (args, line) in steps {
         sandbox.cb([&["-q"], args].concat()).run();
         if !line.is_empty() {
-            expected.push_str(&format!("a: {line}\n"));
+            expected.extend(["a: ", line, "\n"]);
         }
         assert_eq!(told(&sandbox), expected, "{args:?}");
     }
@@ -135,11 +135,10 @@ fn quiet_silences_the_lines_and_not_the_command() {
 fn it_reads_nothing_and_its_output_is_speech() {
     let sandbox = Sandbox::new();
     let hook = "readlink /proc/self/fd/0; cat; echo out; echo err >&2";
-    let script =
-        format!("echo data | cb run -n a --threshold 1 --on-change '{hook}' -- sh -c 'echo child; exit 1'; cat");
+    let run = format!("cb run -n a --threshold 1 --on-change '{hook}' -- sh -c 'echo child; exit 1'");
     sandbox
-        .bash(&script)
-        .stdout("child\n")
+        .bash(&format!("echo data | {{ {run}; cat; }}"))
+        .stdout("child\ndata\n")
         .stderr_timeless(
             "cb: a: opened: 1 failure in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n\
              /dev/null\nout\nerr\n",
@@ -182,6 +181,24 @@ fn it_can_ask_cb_itself_for_the_change_is_recorded_and_nothing_is_locked() {
         )
         .run();
     assert_eq!(pick(&sandbox.status("a"), ["state", "totals.refused"]), json!(["closed", 1]));
+}
+
+#[test]
+fn it_can_ask_cb_itself_after_a_change_by_hand_or_by_a_report_too() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\non-change = 'cb run -n a -- echo run; echo \"status $?\"'\n");
+    for (args, told) in [
+        (&["trip", "a"][..], "status 75\n"),
+        (&["disable", "a"], "run\nstatus 0\n"),
+        (&["enable", "a"], "run\ncb: a: closed again: probe succeeded\nrun\nstatus 0\nstatus 0\n"),
+        (&["trip", "a", "--for", "1h"], "status 75\n"),
+        (&["reset", "a"], "run\nstatus 0\n"),
+        (&["-q", "record", "a", "failure", "--threshold", "1"], "status 75\n"),
+        (&["-q", "record", "a", "success"], "run\nstatus 0\n"),
+    ] {
+        sandbox.cb(args).stderr(told).run();
+    }
+    assert_eq!(sandbox.status("a")["totals"]["late"], 0);
 }
 
 #[test]

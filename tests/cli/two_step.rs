@@ -171,10 +171,10 @@ fn a_probes_place_is_kept_for_a_minute() {
     let status = sandbox.status("a");
     assert_eq!(status["probes"], json!([{ "pid": null, "since": status["since"] }]));
     assert!(permit.ends_with('p'), "{permit}");
-    sandbox.shift("a", 40 * SECOND);
+    sandbox.shift("a", 55 * SECOND);
     sandbox.cb(["allow", "a"]).code(75).run();
     sandbox.runs("a", &[], 0).code(75).run();
-    sandbox.shift("a", 20 * SECOND);
+    sandbox.shift("a", 5 * SECOND);
     let next = allow(&sandbox, &[]);
     assert_eq!(pick(&sandbox.status("a"), ["state", "totals.abandoned"]), json!(["half_open", 1]));
     // Only from now on is the first one late.
@@ -269,11 +269,14 @@ fn an_exit_status_is_judged_as_that_of_a_child() {
         ("126", "ignored", json!(126), json!(null)),
         ("127", "ignored", json!(127), json!(null)),
         ("128", "failure", json!(128), json!(null)),
+        ("129", "failure", json!(null), json!("SIGHUP")),
         ("130", "failure", json!(null), json!("SIGINT")),
         ("137", "failure", json!(null), json!("SIGKILL")),
         ("141", "ignored", json!(null), json!("SIGPIPE")),
         ("143", "failure", json!(null), json!("SIGTERM")),
-        // There is no signal 127.
+        ("192", "failure", json!(null), json!("SIG64")),
+        // There is no signal 65, and none after it.
+        ("193", "failure", json!(193), json!(null)),
         ("255", "failure", json!(255), json!(null)),
     ];
     let sandbox = Sandbox::new();
