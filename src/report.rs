@@ -34,7 +34,7 @@ pub fn print(text: &str) -> Result<Reader> {
     }
 }
 
-/// Standard output, to ask about; printing is for [`print`].
+/// Standard output, to ask about; printing is for [`print()`].
 #[expect(clippy::disallowed_methods, reason = "asked about or written to as a descriptor, never as a buffer")]
 pub fn stdout() -> io::Stdout {
     io::stdout()
