@@ -4,9 +4,15 @@
 //! proved by counting.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests start processes and write files; the program's own rules are for it"
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 
+mod help;
 mod support;
 
+mod completion;
 mod core;
+mod manual;
+mod scripts;
