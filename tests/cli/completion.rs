@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::ChildStdout;
-use std::process::Stdio;
+use std::process::{ChildStdout, Stdio};
 
 use crate::help::{Help, subcommands};
 use crate::support::{Sandbox, have};
