@@ -251,7 +251,7 @@ __cb_hand_over() {
         mapfile -t COMPREPLY < <(compgen -d -c -- "$word")
         return
     fi
-    told=$(complete -p -- "$name" || complete -p -- "${name##*/}" || echo '-o bashdefault -o default -') 2>/dev/null
+    told=$({ complete -p -- "$name" || complete -p -- "${name##*/}" || echo '-o bashdefault -o default -'; } 2>/dev/null)
     eval "set -- ${told#complete }"
     while (($# > 1)); do
         case $1 in

@@ -90,6 +90,9 @@ impl Desk {
         let calls = notes.split_terminator(END).map(|call| call.lines().map(str::to_owned).collect());
         let calls: Vec<Vec<String>> = calls.collect();
         assert_eq!(calls.len(), lines.len(), "{calls:?}, on the screen: {}", screen.seen);
+        // A script that complains in the middle of a line is worse than none.
+        let complaint = screen.seen.lines().find(|line| line.contains("bash: ") || line.contains("_cb"));
+        assert_eq!(complaint, None, "on the screen of {shell}");
         calls
     }
 
