@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::name::Name;
 use crate::settings::Key;
 
+#[cfg(test)]
+mod generated;
+
 /// A circuit breaker around any command: leave a dead or rate-limited service alone
 ///
 /// `cb run --name NAME -- COMMAND` is COMMAND, plus a memory shared by every process of this user: after 5 failures in a

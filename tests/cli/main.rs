@@ -10,12 +10,14 @@
     reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 
+mod help;
 mod namespace;
 mod python;
 mod support;
 
 mod by_hand;
 mod cases;
+mod completion;
 mod core;
 mod cron;
 mod crowd;
@@ -23,9 +25,11 @@ mod files;
 mod history;
 mod hooks;
 mod looking;
+mod manual;
 mod metrics;
 mod outage;
 mod refused;
+mod scripts;
 mod settings;
 mod signals;
 mod timeout;
