@@ -31,6 +31,9 @@ pub const LONGEST_REASON: usize = 120;
 /// The most bytes of a login name that are kept.
 pub const LONGEST_WHO: usize = 32;
 
+/// The reason of the change that ends [`Breaker::disable`].
+const ENABLED: &str = "enabled";
+
 /// One named circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
@@ -393,7 +396,10 @@ impl Breaker {
             return hold.reason.as_deref();
         }
         let phase = if matches!(self.state, State::Closed { .. }) { Phase::Closed } else { Phase::Open };
-        self.history.newest_first().find(|change| change.to == phase).map(|change| change.reason.as_str())
+        // To be enabled again is to be as before, for the reason from before.
+        let enabled = |change: &Change| change.from == Phase::Disabled && change.reason == ENABLED;
+        let mut changes = self.history.newest_first().filter(|change| !enabled(change));
+        changes.find(|change| change.to == phase).map(|change| change.reason.as_str())
     }
 
     /// What a run that asked now would be told.
@@ -769,7 +775,7 @@ impl Breaker {
     pub fn enable(&mut self, by: String, now: Timestamp) -> Option<Change> {
         self.settle(now);
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
-        Some(self.changed(Phase::Disabled, "enabled".to_owned(), Some(by), now))
+        Some(self.changed(Phase::Disabled, ENABLED.to_owned(), Some(by), now))
     }
 
     fn hold_by_hand(
