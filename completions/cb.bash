@@ -16,15 +16,19 @@ __cb_options() {
             flags+=(-V --version)
             ;;
         run)
-            flags+=(-p --preserve-status -f --foreground)
+            flags+=(-p --preserve-status -f --foreground --wait --dry-run)
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
                 --probe-successes --probe-failures --lease --success-codes
                 --failure-codes --ignore-codes --timeout --probe-timeout -k
-                --kill-after -s --signal -E --open-exit-code --on-state-error)
+                --kill-after -s --signal -E --open-exit-code --fallback
+                --on-change --on-state-error)
             ;;
         status)
+            flags+=(--json --watch)
+            ;;
+        history)
             flags+=(--json)
             ;;
         reset)
@@ -32,6 +36,26 @@ __cb_options() {
             ;;
         trip)
             valued+=(--for --reason)
+            ;;
+        disable)
+            valued+=(--for --reason)
+            ;;
+        remove)
+            flags+=(--all)
+            ;;
+        allow)
+            valued+=(--threshold --failure-rate --window --min-calls
+                --slow-after --slow-rate --failure-budget --trip-codes
+                --cooldown --backoff --max-cooldown --jitter --probes
+                --probe-successes --probe-failures --lease --success-codes
+                --failure-codes --ignore-codes)
+            ;;
+        record)
+            valued+=(--exit-code --permit --took --threshold --failure-rate
+                --window --min-calls --slow-after --slow-rate --failure-budget
+                --trip-codes --cooldown --backoff --max-cooldown --jitter
+                --probes --probe-successes --probe-failures --lease
+                --success-codes --failure-codes --ignore-codes)
             ;;
         config)
             flags+=(--json)
@@ -73,10 +97,14 @@ __cb_value() {
 __cb_operand() {
     case "$1 $2" in
         ' 0' | 'help 0')
-            __cb_offer run status check reset trip config help
+            __cb_offer run status check history reset trip disable enable \
+                remove allow record metrics config help
             ;;
-        'status '* | 'check 0' | 'reset '* | 'trip '* | 'config 0')
+        'status '* | 'check 0' | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
             __cb_breakers
+            ;;
+        'record 1')
+            __cb_offer success failure ignored
             ;;
     esac
 }

@@ -18,9 +18,24 @@ function __cb_takes_next
                 --probes --probe-successes --probe-failures --lease \
                 --success-codes --failure-codes --ignore-codes --timeout \
                 --probe-timeout -k --kill-after -s --signal -E \
-                --open-exit-code --on-state-error
+                --open-exit-code --fallback --on-change --on-state-error
         case trip
             set -a valued --for --reason
+        case disable
+            set -a valued --for --reason
+        case allow
+            set -a valued --threshold --failure-rate --window --min-calls \
+                --slow-after --slow-rate --failure-budget --trip-codes \
+                --cooldown --backoff --max-cooldown --jitter --probes \
+                --probe-successes --probe-failures --lease --success-codes \
+                --failure-codes --ignore-codes
+        case record
+            set -a valued --exit-code --permit --took --threshold \
+                --failure-rate --window --min-calls --slow-after --slow-rate \
+                --failure-budget --trip-codes --cooldown --backoff \
+                --max-cooldown --jitter --probes --probe-successes \
+                --probe-failures --lease --success-codes --failure-codes \
+                --ignore-codes
     end
     # The flags at the front of a cluster, as in -qn NAME, are not looked at.
     contains -- (string replace -r -- "^-["(string join "" $letters)"]+(?=.)" - $argv[2]) $valued
@@ -126,8 +141,15 @@ complete -c cb -f
 complete -c cb -n '__cb_at ""' -a run -d 'Run a command, if the breaker lets it'
 complete -c cb -n '__cb_at ""' -a status -d 'Show breakers: state, failures, time to the next try'
 complete -c cb -n '__cb_at ""' -a check -d 'Say by the exit code whether a run would be let through now: 0 yes, 75 no'
+complete -c cb -n '__cb_at ""' -a history -d 'Show the last changes of state: when, from, to, why, who'
 complete -c cb -n '__cb_at ""' -a reset -d 'Close breakers, clear their counters and end any hold'
 complete -c cb -n '__cb_at ""' -a trip -d 'Open breakers by hand and hold them open'
+complete -c cb -n '__cb_at ""' -a disable -d 'Let every run through, and judge none, until cb enable'
+complete -c cb -n '__cb_at ""' -a enable -d 'End cb disable'
+complete -c cb -n '__cb_at ""' -a remove -d 'Forget breakers, with all that was counted'
+complete -c cb -n '__cb_at ""' -a allow -d 'Ask for admission, for what cb cannot start: print a permit, or exit 75'
+complete -c cb -n '__cb_at ""' -a record -d 'Report the result of what cb allow let through, or of what was seen elsewhere'
+complete -c cb -n '__cb_at ""' -a metrics -d 'Print the metrics of all breakers for Prometheus'
 complete -c cb -n '__cb_at ""' -a config -d 'Show the settings in force and where each comes from'
 complete -c cb -n '__cb_at ""' -a help -d 'Print this message or the help of the given subcommand(s)'
 
@@ -166,13 +188,21 @@ complete -c cb -n '__cb_at run 0' -s s -l signal -x -a 'HUP INT QUIT ILL TRAP AB
 complete -c cb -n '__cb_at run 0' -s p -l preserve-status -a 'true false' -d 'Exit with the command\'s own status even when its time was over'
 complete -c cb -n '__cb_at run 0' -s f -l foreground -a 'true false' -d 'Keep the command in the caller\'s process group and signal it alone'
 complete -c cb -n '__cb_at run 0' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
+complete -c cb -n '__cb_at run 0' -l fallback -x -d 'Run this with \'sh -c\' when refused, and exit as it does'
+complete -c cb -n '__cb_at run 0' -l on-change -x -d 'Run this with \'sh -c\' when the breaker opens from closed, closes, or is changed by hand'
 complete -c cb -n '__cb_at run 0' -l on-state-error -x -a 'run refuse' -d 'When the state cannot be used: run the command unguarded, or refuse with 125'
+complete -c cb -n '__cb_at run 0' -l wait -d 'Where it would be refused, wait until it is let through, at most this long'
+complete -c cb -n '__cb_at run 0' -l dry-run -d 'Decide and count as usual, but always run the command'
 complete -c cb -n '__cb_at run' -a '(__cb_command)'
 
 complete -c cb -n '__cb_at status' -l json -d 'Print JSON, stable and append-only'
+complete -c cb -n '__cb_at status' -l watch -d 'Look again each second, until Ctrl-C'
 complete -c cb -n '__cb_at status' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at check 0' -a '(__cb_breakers)'
+
+complete -c cb -n '__cb_at history' -l json -d 'Print JSON, stable and append-only'
+complete -c cb -n '__cb_at history' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at reset' -l all -d 'All breakers'
 complete -c cb -n '__cb_at reset' -a '(__cb_breakers)'
@@ -181,7 +211,62 @@ complete -c cb -n '__cb_at trip' -l for -x -d 'For how long'
 complete -c cb -n '__cb_at trip' -l reason -x -d 'Why, for those who look at cb status'
 complete -c cb -n '__cb_at trip' -a '(__cb_breakers)'
 
+complete -c cb -n '__cb_at disable' -l for -x -d 'For how long'
+complete -c cb -n '__cb_at disable' -l reason -x -d 'Why, for those who look at cb status'
+complete -c cb -n '__cb_at disable' -a '(__cb_breakers)'
+
+complete -c cb -n '__cb_at enable' -a '(__cb_breakers)'
+
+complete -c cb -n '__cb_at remove' -l all -d 'All breakers'
+complete -c cb -n '__cb_at remove' -a '(__cb_breakers)'
+
+complete -c cb -n '__cb_at allow' -l threshold -x -d 'Open after N failures in a row, 0 is never'
+complete -c cb -n '__cb_at allow' -l failure-rate -x -d 'Open when PCT per cent of the results in the window are failures'
+complete -c cb -n '__cb_at allow' -l window -x -d 'The window of the rates: the last N results, or the results of the last DURATION'
+complete -c cb -n '__cb_at allow' -l min-calls -x -d 'Judge rates only once N results are in the window'
+complete -c cb -n '__cb_at allow' -l slow-after -x -d 'A run that takes this long is slow; a slow probe fails'
+complete -c cb -n '__cb_at allow' -l slow-rate -x -d 'Open when PCT per cent of the results in the window were slow (needs --slow-after)'
+complete -c cb -n '__cb_at allow' -l failure-budget -x -d 'Open after N failures within DURATION, whatever succeeds between them (3/1h)'
+complete -c cb -n '__cb_at allow' -l trip-codes -x -d 'Open at once on these, which are failures: exit codes, ranges, signals, timeout (22,64-78,SIGTERM,timeout)'
+complete -c cb -n '__cb_at allow' -l cooldown -x -d 'How long it stays open before a probe is let through'
+complete -c cb -n '__cb_at allow' -l backoff -x -d 'Multiply the cool-down by this with each reopening in a row, 1 to 100'
+complete -c cb -n '__cb_at allow' -l max-cooldown -x -d 'How long the cool-down may grow'
+complete -c cb -n '__cb_at allow' -l jitter -x -d 'Lengthen each cool-down at random by up to PCT per cent'
+complete -c cb -n '__cb_at allow' -l probes -x -d 'How many probes may run at once, in all processes, 1 to 16'
+complete -c cb -n '__cb_at allow' -l probe-successes -x -d 'Close after N probes have succeeded'
+complete -c cb -n '__cb_at allow' -l probe-failures -x -d 'Open again after N probes have failed'
+complete -c cb -n '__cb_at allow' -l lease -x -d 'Give a probe\'s place away after this long'
+complete -c cb -n '__cb_at allow' -l success-codes -x -d 'These count as success: exit codes, ranges, signals, timeout (0,22,64-78)'
+complete -c cb -n '__cb_at allow' -l failure-codes -x -d 'These count as failure, and any other non-zero exit or signal counts as nothing'
+complete -c cb -n '__cb_at allow' -l ignore-codes -x -d 'These count as nothing'
+complete -c cb -n '__cb_at allow 0' -a '(__cb_breakers)'
+
+complete -c cb -n '__cb_at record' -l exit-code -x -d 'Judge an exit status instead, as the shell has it in $?: above 128 it means a signal'
+complete -c cb -n '__cb_at record' -l permit -x -d 'The permit that cb allow printed'
+complete -c cb -n '__cb_at record' -l took -x -d 'How long it took'
+complete -c cb -n '__cb_at record' -l threshold -x -d 'Open after N failures in a row, 0 is never'
+complete -c cb -n '__cb_at record' -l failure-rate -x -d 'Open when PCT per cent of the results in the window are failures'
+complete -c cb -n '__cb_at record' -l window -x -d 'The window of the rates: the last N results, or the results of the last DURATION'
+complete -c cb -n '__cb_at record' -l min-calls -x -d 'Judge rates only once N results are in the window'
+complete -c cb -n '__cb_at record' -l slow-after -x -d 'A run that takes this long is slow; a slow probe fails'
+complete -c cb -n '__cb_at record' -l slow-rate -x -d 'Open when PCT per cent of the results in the window were slow (needs --slow-after)'
+complete -c cb -n '__cb_at record' -l failure-budget -x -d 'Open after N failures within DURATION, whatever succeeds between them (3/1h)'
+complete -c cb -n '__cb_at record' -l trip-codes -x -d 'Open at once on these, which are failures: exit codes, ranges, signals, timeout (22,64-78,SIGTERM,timeout)'
+complete -c cb -n '__cb_at record' -l cooldown -x -d 'How long it stays open before a probe is let through'
+complete -c cb -n '__cb_at record' -l backoff -x -d 'Multiply the cool-down by this with each reopening in a row, 1 to 100'
+complete -c cb -n '__cb_at record' -l max-cooldown -x -d 'How long the cool-down may grow'
+complete -c cb -n '__cb_at record' -l jitter -x -d 'Lengthen each cool-down at random by up to PCT per cent'
+complete -c cb -n '__cb_at record' -l probes -x -d 'How many probes may run at once, in all processes, 1 to 16'
+complete -c cb -n '__cb_at record' -l probe-successes -x -d 'Close after N probes have succeeded'
+complete -c cb -n '__cb_at record' -l probe-failures -x -d 'Open again after N probes have failed'
+complete -c cb -n '__cb_at record' -l lease -x -d 'Give a probe\'s place away after this long'
+complete -c cb -n '__cb_at record' -l success-codes -x -d 'These count as success: exit codes, ranges, signals, timeout (0,22,64-78)'
+complete -c cb -n '__cb_at record' -l failure-codes -x -d 'These count as failure, and any other non-zero exit or signal counts as nothing'
+complete -c cb -n '__cb_at record' -l ignore-codes -x -d 'These count as nothing'
+complete -c cb -n '__cb_at record 0' -a '(__cb_breakers)'
+complete -c cb -n '__cb_at record 1' -a 'success failure ignored'
+
 complete -c cb -n '__cb_at config' -l json -d 'Print JSON'
 complete -c cb -n '__cb_at config 0' -a '(__cb_breakers)'
 
-complete -c cb -n '__cb_at help 0' -a 'run status check reset trip config help'
+complete -c cb -n '__cb_at help 0' -a 'run status check history reset trip disable enable remove allow record metrics config help'

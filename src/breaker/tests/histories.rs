@@ -156,6 +156,7 @@ enum Kind {
     Enable,
     Reset,
     Foreign,
+    Many,
 }
 
 /// One in sixteen.
@@ -167,7 +168,7 @@ const RARELY: [bool; 16] = {
 
 impl From<u64> for Step {
     fn from(number: u64) -> Self {
-        use Kind::{Again, Begin, Call, Die, Disable, Enable, End, Foreign, Observe, Reset, Trip};
+        use Kind::{Again, Begin, Call, Die, Disable, Enable, End, Foreign, Many, Observe, Reset, Trip};
         let mut choose = Choices(number);
         let kind = choose.of(&[
             Call, Call, Call, Call, Call, Call, Call, Begin, Begin, Begin, Begin, End, End, End, End, End, Again,
@@ -201,6 +202,7 @@ impl From<u64> for Step {
             Enable => Deed::Enable,
             Reset => Deed::Reset,
             Foreign => Deed::Foreign(caller, seen),
+            Many => Deed::Many { caller, seen, numbered, count: choose.of(&[3, 10, 12]) },
         };
         let far = choose.of(&[1, 7, 100, 999, 1_000, 10_000, 30_000, 600_000, 3_600_000, DAY, 400 * DAY, 20_000 * DAY]);
         let moment = 8 * choose.of(&[0, 1, 2, 3, 4, 5, 6, 7]) + choose.of(&[0, 1, 2, 3, 4, 5, 6, 7]);
