@@ -153,9 +153,9 @@ complete -c cb -n '__cb_at ""' -a metrics -d 'Print the metrics of all breakers 
 complete -c cb -n '__cb_at ""' -a config -d 'Show the settings in force and where each comes from'
 complete -c cb -n '__cb_at ""' -a help -d 'Print this message or the help of the given subcommand(s)'
 
-complete -c cb -n '__cb_common' -l state-dir -x -a '(__cb_directories)' -d 'Keep the state in this directory'
-complete -c cb -n '__cb_common' -l config -r -F -d 'Read settings from this file'
-complete -c cb -n '__cb_common' -s q -l quiet -d 'Print nothing but errors and warnings of unguarded runs'
+complete -c cb -n '__cb_common' -l state-dir -x -a '(__cb_directories)' -d 'Where the state is'
+complete -c cb -n '__cb_common' -l config -r -F -d 'Where the settings are'
+complete -c cb -n '__cb_common' -s q -l quiet -d 'Print only errors and warnings of unguarded runs'
 complete -c cb -n '__cb_common' -s v -l verbose -d 'Also tell of refusals, probes and other remarks'
 complete -c cb -n '__cb_common' -s h -l help -d 'Print help'
 

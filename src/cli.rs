@@ -12,9 +12,6 @@ use crate::settings::Key;
 mod generated;
 
 /// A circuit breaker around any command: leave a dead or rate-limited service alone
-///
-/// `cb run --name NAME -- COMMAND` is COMMAND, plus a memory shared by every process of this user: after 5 failures in a
-/// row the command is not started for 30 s (cb exits 75 instead), then one probe goes through to see whether it is back.
 #[derive(Debug, Parser)]
 #[command(
     name = "cb",
@@ -25,7 +22,11 @@ mod generated;
         cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n  \
         cb status\n  \
         cb reset openai",
-    after_help = "Every subcommand explains itself: cb run --help, or cb help run."
+    disable_help_flag = true,
+    after_help = "\
+        'cb run --name NAME -- COMMAND' is COMMAND, plus a memory that every process of this user shares:\n\
+        after 5 failures in a row the command is not started for 30 s (cb exits 75 instead), then one\n\
+        probe goes through to see whether it is back. Each subcommand explains itself: cb run --help"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -37,18 +38,21 @@ pub struct Cli {
 /// What every subcommand understands.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
-    /// Keep the state in this directory [default: cb/ in the user's cache directory]
-    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath, help_heading = "Output")]
+    /// Where the state is [default: cb/ in the user's cache directory]
+    #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,
-    /// Read settings from this file [default: cb/config.toml in the user's config directory]
-    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
+    /// Where the settings are [default: cb/config.toml in the config directory]
+    #[arg(long, global = true, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub config: Option<PathBuf>,
-    /// Print nothing but errors and warnings of unguarded runs
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    /// Print only errors and warnings of unguarded runs
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Also tell of refusals, probes and other remarks
-    #[arg(short, long, global = true, help_heading = "Output")]
+    #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -69,16 +73,15 @@ pub enum Command {
 }
 
 /// Run a command, if the breaker lets it
-///
-/// The exit status is the command's own. cb adds: 75 refused, 124 the time limit was reached, 125 cb itself failed,
-/// 126 the command could not be started, 127 it was not found.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
         cb run -n api -- curl -fsS --max-time 10 https://api.example.com/health\n  \
         cb run -n db --threshold 3 --cooldown 5m --timeout 20s -- psql -c 'select 1'\n  \
         cb run -n api --failure-rate 50 --window 5m --trip-codes 22 -- ./sync\n\n\
-        Any option below, but not --name, can stand in config.toml under its long name:\n  \
-        [defaults] for all breakers, [breakers.NAME] for one.")]
+        The exit status is the command's own. cb adds: 75 refused, 124 its time was over (137: by KILL),\n\
+        125 cb itself failed, 126 the command could not be started, 127 it was not found.\n\n\
+        The options from Tripping to Time limits, -E, --fallback, --on-change and --on-state-error can\n\
+        stand in config.toml under their long names: [defaults] for all, [breakers.NAME] for one.")]
 pub struct RunArgs {
     #[command(flatten)]
     pub plain: PlainRun,
@@ -283,9 +286,10 @@ impl Given for RunArgs {
 }
 
 /// Show breakers: state, failures, time to the next try
-///
-/// Never changes anything. With names, everything about these breakers.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+    With names it tells everything about these breakers. It never changes anything.\n\
+    In RECENT the last letter is the last result: . success, F failure, s slow, S slow failure.")]
 pub struct StatusArgs {
     /// The breakers [default: all]
     #[arg(value_name = "NAME", value_parser = parse_name)]
@@ -299,9 +303,8 @@ pub struct StatusArgs {
 }
 
 /// Say by the exit code whether a run would be let through now: 0 yes, 75 no
-///
-/// Never changes anything, and starts nothing.
 #[derive(Args, Debug)]
+#[command(after_help = "It never changes anything, and starts nothing.")]
 pub struct CheckArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
@@ -331,10 +334,10 @@ pub struct ResetArgs {
 }
 
 /// Open breakers by hand and hold them open
-///
-/// Until `cb reset`, or for a duration. A command that is told to stay away does so itself:
-/// `cb trip "$CB_NAME" --for 90s`
 #[derive(Args, Debug)]
+#[command(after_help = "\
+    A command that is told to stay away (HTTP 429 and Retry-After) does so itself:\n  \
+    cb trip \"$CB_NAME\" --for 90s")]
 pub struct TripArgs {
     /// The breakers
     #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
@@ -348,9 +351,8 @@ pub struct TripArgs {
 }
 
 /// Let every run through, and judge none, until cb enable
-///
-/// Results are counted meanwhile; the state stands still.
 #[derive(Args, Debug)]
+#[command(after_help = "Results are counted meanwhile; the state stands still.")]
 pub struct DisableArgs {
     /// The breakers
     #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
@@ -383,10 +385,11 @@ pub struct RemoveArgs {
 }
 
 /// Ask for admission, for what cb cannot start: print a permit, or exit 75
-///
-/// For a function, a pipeline, an agent's step:
-/// `permit=$(cb allow NAME) || exit; ...; cb record NAME --exit-code $? --permit "$permit"`
 #[derive(Args, Debug)]
+#[command(after_help = "\
+    For a function, a pipeline, an agent's step:\n  \
+    permit=$(cb allow NAME) || exit\n  \
+    step; cb record NAME --exit-code $? --permit \"$permit\"")]
 pub struct AllowArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
@@ -401,9 +404,8 @@ impl AllowArgs {
 }
 
 /// Report the result of what cb allow let through, or of what was seen elsewhere
-///
-/// Without a permit: a success closes the breaker, a failure counts as that of any run.
 #[derive(Args, Debug)]
+#[command(after_help = "Without a permit, a success closes the breaker and a failure counts as that of any run.")]
 pub struct RecordArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
@@ -433,16 +435,15 @@ pub enum Reported {
 }
 
 /// Print the metrics of all breakers for Prometheus
-///
-/// For the textfile collector of `node_exporter`, write to a file beside and rename:
-/// `cb metrics > cb.prom.new && mv cb.prom.new cb.prom`
 #[derive(Args, Debug)]
+#[command(after_help = "\
+    For the textfile collector of node_exporter, write to a file beside and rename:\n  \
+    cb metrics > cb.prom.new && mv cb.prom.new cb.prom")]
 pub struct MetricsArgs {}
 
 /// Show the settings in force and where each comes from
-///
-/// Reads the whole configuration file and reports what is wrong in it.
 #[derive(Args, Debug)]
+#[command(after_help = "It reads the whole configuration file and reports what is wrong in it.")]
 pub struct ConfigArgs {
     /// The breaker [default: what holds for any]
     #[arg(value_name = "NAME", value_parser = parse_name)]

@@ -109,7 +109,11 @@ impl Context {
     /// The named breakers, or all: those with a state and those of the configuration, by name.
     fn shown(&self, names: &[Name]) -> Result<Vec<Shown>> {
         let store = self.store()?;
-        let config = self.config(Tables::All)?;
+        // A slip in the configuration stops the runs it is about, but must not blind those who look why.
+        let config = self.config(Tables::All).unwrap_or_else(|error| {
+            say(&format!("{error:#}"));
+            Config::default()
+        });
         let deadline = clock::instant() + READERS_PATIENCE;
         let wanted = if names.is_empty() { store.names()? } else { names.to_vec() };
         let wanted: BTreeSet<&Name> = wanted.iter().chain(config.names().filter(|_| names.is_empty())).collect();

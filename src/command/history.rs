@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use std::path::Path;
+
 use anyhow::Result;
 use serde::Serialize;
 
@@ -17,9 +19,10 @@ use crate::report::{escape, print};
 use crate::time::Timestamp;
 
 #[derive(Serialize)]
-struct Item<'a> {
-    name: &'a Name,
-    changes: Vec<Entry<'a>>,
+#[serde(untagged)]
+enum Item<'a> {
+    Changes { name: &'a Name, changes: Vec<Entry<'a>> },
+    Error { name: &'a Name, error: &'a str, path: &'a Path },
 }
 
 #[derive(Serialize)]
@@ -67,7 +70,11 @@ impl<'a> Entry<'a> {
 
 impl<'a> Item<'a> {
     fn new(shown: &'a Shown) -> Self {
-        Self { name: &shown.name, changes: changes(shown).map(Entry::new).collect() }
+        let name = &shown.name;
+        match &shown.breaker {
+            Ok(_) => Self::Changes { name, changes: changes(shown).map(Entry::new).collect() },
+            Err(error) => Self::Error { name, error, path: &shown.path },
+        }
     }
 }
 

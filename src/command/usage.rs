@@ -47,7 +47,7 @@ fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
 }
 
 fn read_plain_run(args: &[OsString]) -> Option<Cli> {
-    let mut command = PlainRun::augment_args(Common::augment_args(clap::Command::new("run")));
+    let mut command = PlainRun::augment_args(Common::augment_args(clap::Command::new("run").disable_help_flag(true)));
     let matches = command.try_get_matches_from_mut(args);
     // The process is about to wait for another: taking the definition apart first would be time spent for nothing.
     std::mem::forget(command);

@@ -270,19 +270,16 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
         facts.push(("last failure", result(last, now)));
     }
     let totals = breaker.totals();
-    facts.push((
-        "runs",
-        format!(
-            "{} let through ({} succeeded, {} failed, {} ignored, {} late, {} abandoned), {} refused",
-            totals.admitted,
-            totals.successes,
-            totals.failures,
-            totals.ignored,
-            totals.late,
-            totals.abandoned,
-            totals.refused
-        ),
-    ));
+    facts.push(("runs", format!("{} let through, {} refused", totals.admitted, totals.refused)));
+    let results = [
+        (totals.successes, "succeeded"),
+        (totals.failures, "failed"),
+        (totals.ignored, "ignored"),
+        (totals.late, "late"),
+        (totals.abandoned, "abandoned"),
+    ];
+    let results: Vec<String> = results.iter().map(|(count, word)| format!("{count} {word}")).collect();
+    facts.push(("results", results.join(", ")));
     let opened = match totals.opened {
         0 => "never".to_owned(),
         1 => "once".to_owned(),

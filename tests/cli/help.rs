@@ -35,15 +35,21 @@ impl Help {
                 help.options.extend(names.map(name));
             }
         }
-        // Some help is short, with options and explanations in two columns; the others have them line by line.
+        // An explanation begins beside what it explains, or below it, and goes on below itself.
         for line in ask("--help").lines() {
-            let explanation = if line.trim_start().starts_with(['-', '<', '[']) {
-                line.trim_start().split_once("  ").map(|columns| columns.1.trim())
-            } else {
-                line.strip_prefix("          ")
-            };
-            help.explanations.extend(explanation.filter(|text| !text.starts_with("Print help")).map(str::to_owned));
+            if line.is_empty() || !line.starts_with(' ') {
+                line.clone_into(&mut heading);
+            } else if heading.ends_with(':') && heading != "Commands:" && heading != "Examples:" {
+                let begins = line.trim_start().starts_with(['-', '<', '[']);
+                let text = line.trim_start().split_once("  ").filter(|_| begins).map(|columns| columns.1.trim());
+                match (begins, text, help.explanations.last_mut()) {
+                    (true, text, _) => help.explanations.push(text.unwrap_or_default().to_owned()),
+                    (false, _, Some(last)) => *last = format!("{last} {}", line.trim()).trim().to_owned(),
+                    (false, _, None) => {}
+                }
+            }
         }
+        help.explanations.retain(|text| !text.starts_with("Print help"));
         assert!(help.options.contains("--help") && help.explanations.len() >= 4, "{:?}", help.explanations);
         help
     }

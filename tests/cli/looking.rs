@@ -410,7 +410,8 @@ ok: closed
   window:       0 of 1 calls failed
   recent:       .
   last run:     success: exit 0, <span> ago, took <span>
-  runs:         1 let through (1 succeeded, 0 failed, 0 ignored, 0 late, 0 abandoned), 0 refused
+  runs:         1 let through, 0 refused
+  results:      1 succeeded, 0 failed, 0 ignored, 0 late, 0 abandoned
   opened:       never
   settings:     as built in
   file:         {ok}
@@ -423,7 +424,8 @@ open: open
   window:       5 of 5 calls failed
   recent:       FFFFF
   last run:     failure: exit 22, <span> ago, took <span>
-  runs:         5 let through (0 succeeded, 5 failed, 0 ignored, 0 late, 0 abandoned), 0 refused
+  runs:         5 let through, 0 refused
+  results:      0 succeeded, 5 failed, 0 ignored, 0 late, 0 abandoned
   opened:       once
   settings:     cooldown 1h
   file:         {open}
