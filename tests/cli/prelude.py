@@ -2,6 +2,11 @@
 # reports through it, and its end is seen as the end of the file.
 import ctypes, faulthandler, fcntl, json, os, pty, resource, signal, struct, subprocess, sys, termios
 
+# Whoever runs the tests may have ignored or blocked some; Python ignores two.
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
 # A test that hangs must fail, and say where it was.
 faulthandler.register(signal.SIGALRM, chain=True)
 signal.alarm(60)
@@ -39,6 +44,11 @@ while True:
     elif end:
         os._exit(int(end))
 """
+
+
+def same(actual, expected, where=""):
+    """Asserts that what happened is what should have."""
+    assert actual == expected, "%s: %r is not %r" % (where, actual, expected)
 
 
 class Reports:
@@ -99,9 +109,6 @@ def in_terminal(command, block=()):
     pid, terminal = pty.fork()
     if pid == 0:
         signal.pthread_sigmask(signal.SIG_BLOCK, block)
-        # Python ignores these two.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         os.execvp(command[0], command)
     return pid, terminal
 
