@@ -309,6 +309,7 @@ echo "job $!" >&$0
 read -r go <&$GO
 fg >/dev/null
 echo "status $?" >&$0
+read -r go <&$GO
 fg >/dev/null
 echo "status $?" >&$0
 '''
@@ -328,6 +329,7 @@ os.write(terminal, b"\x03")
 same(reports.line(), "SIGINT by cb")
 os.write(terminal, b"\x1a")
 same(sorted([reports.line(), reports.line()]), ["SIGTSTP by cb", "status %d" % (128 + signal.SIGTSTP)])
+os.write(told_to_go, b"go\n")
 same(reports.line(), "SIGCONT by cb")
 os.kill(job, MARK)
 same(reports.rest(), ["MARK by cb", "status 7"])

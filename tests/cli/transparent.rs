@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -295,7 +295,7 @@ fn a_death_by_a_signal_is_the_death_of_cb() {
     let others = [17, 18, 19, 20, 21, 22, 23, 28, 32, 33];
     for number in (1..=64).filter(|number| !others.contains(number)) {
         let name = format!("s{number}");
-        let kill = format!("ulimit -c 0; kill -{number} $$; sleep 50");
+        let kill = format!("ulimit -c 0; kill -{number} $$; exit 99");
         // Whoever runs the tests may have ignored some.
         let words = ["--default-signal", CB, "run", "-n", &name, "sh", "-c", &kill];
         let run = sandbox.command("env", words).code(128 + number).run();
@@ -316,6 +316,28 @@ kill = "import os, signal; signal.signal(15, signal.SIG_DFL); signal.pthread_sig
 for setting in {"ignore": [signal.SIGTERM]}, {"block": [signal.SIGTERM]}:
     process = start(CB + ["python3", "-c", kill], **setting)
     same(end(process.pid), "died of SIGTERM", setting)
+"#,
+    );
+}
+
+#[test]
+fn a_child_that_came_with_cb_is_not_taken_for_the_commands() {
+    check(
+        r#"
+def with_a_child():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(9)
+    # It has ended, and is left for cb.
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+for options in [], ["--timeout", "50"]:
+    reports = Reports()
+    process = start(CB + options + reports.child("MARK=4"), before=with_a_child)
+    same(reports.line(), "ready")
+    os.kill(process.pid, MARK)
+    same(reports.rest(), ["MARK by cb"])
+    same(end(process.pid), "exit 4")
 "#,
     );
 }
@@ -351,7 +373,7 @@ fn process_1_exits_with_what_it_cannot_die_of() {
         sandbox.command("unshare", options.into_iter().chain(cb))
     };
     for number in [1, 2, 6, 9, 13, 15, 34, 64] {
-        let output = run(&format!("ulimit -c 0; kill -{number} $$; sleep 50")).code(128 + number).run();
+        let output = run(&format!("ulimit -c 0; kill -{number} $$; exit 99")).code(128 + number).run();
         assert_eq!(output.status.code(), Some(128 + number), "it must exit");
     }
     // What process 1 is sent it passes on, although the kernel protects a process 1 from it.
