@@ -31,6 +31,9 @@ pub const LONGEST_REASON: usize = 120;
 /// The most bytes of a login name that are kept.
 pub const LONGEST_WHO: usize = 32;
 
+/// The reason of the change that ends [`Breaker::disable`].
+const ENABLED: &str = "enabled";
+
 /// One named circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Breaker {
@@ -53,15 +56,21 @@ pub struct Breaker {
     slices: Option<Slices>,
     #[serde(default, skip_serializing_if = "FailureTimes::is_empty")]
     failures: FailureTimes,
-    #[serde(default)]
+    #[serde(with = "packed_totals", default)]
     totals: Totals,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
+    /// The last failure, where the last result was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_failure: Option<Last>,
     #[serde(default, skip_serializing_if = "History::is_empty")]
     history: History,
     /// The settings last used; `None` where no run was ever asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settings: Option<Settings>,
+    /// Whether callers with different trip rules met here since the counters were cleared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rules_differ: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
@@ -120,7 +129,7 @@ pub struct Probe {
 impl Probe {
     /// Whether its place may be given to another.
     fn is_overdue(&self, now: Timestamp) -> bool {
-        self.since.age(now).is_none_or(|age| age >= self.lease)
+        !self.since.lasts(self.lease, now)
     }
 }
 
@@ -130,9 +139,10 @@ pub struct Hold {
     /// Held open, or switched off.
     pub kind: HoldKind,
     /// Who ordered it.
+    #[serde(deserialize_with = "bounded::who")]
     pub by: String,
     /// Why, if that was said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::reason")]
     pub reason: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -158,13 +168,12 @@ impl Hold {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        self.span.is_some_and(|span| self.since.age(now).is_none_or(|age| age >= span))
+        self.span.is_some_and(|span| !self.since.lasts(span, now))
     }
 }
 
 /// What was counted since the breaker was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Runs let through.
     pub admitted: u64,
@@ -186,7 +195,7 @@ pub struct Totals {
 
 /// Adds one, up to the largest number that every JSON reader can hold.
 fn bump(count: &mut u64) {
-    *count = (*count + 1).min((1 << 53) - 1);
+    *count = count.saturating_add(1).min((1 << 53) - 1);
 }
 
 /// The last result.
@@ -282,8 +291,10 @@ impl Breaker {
             failures: FailureTimes::default(),
             totals: Totals::default(),
             last: None,
+            last_failure: None,
             history: History::default(),
             settings: None,
+            rules_differ: false,
         }
     }
 
@@ -314,6 +325,11 @@ impl Breaker {
         self.last.as_ref()
     }
 
+    /// The last failure.
+    pub fn last_failure(&self) -> Option<&Last> {
+        self.last.as_ref().filter(|last| last.outcome == Outcome::Failure).or(self.last_failure.as_ref())
+    }
+
     /// The changes that are remembered.
     pub fn history(&self) -> &History {
         &self.history
@@ -327,6 +343,11 @@ impl Breaker {
     /// The settings last used; `None` where no run was ever asked for.
     pub fn settings(&self) -> Option<&Settings> {
         self.settings.as_ref()
+    }
+
+    /// Whether callers with different trip rules met here since the counters were cleared.
+    pub fn rules_differ(&self) -> bool {
+        self.rules_differ
     }
 
     /// The hold that is in force.
@@ -375,7 +396,10 @@ impl Breaker {
             return hold.reason.as_deref();
         }
         let phase = if matches!(self.state, State::Closed { .. }) { Phase::Closed } else { Phase::Open };
-        self.history.newest_first().find(|change| change.to == phase).map(|change| change.reason.as_str())
+        // To be enabled again is to be as before, for the reason from before.
+        let enabled = |change: &Change| change.from == Phase::Disabled && change.reason == ENABLED;
+        let mut changes = self.history.newest_first().filter(|change| !enabled(change));
+        changes.find(|change| change.to == phase).map(|change| change.reason.as_str())
     }
 
     /// What a run that asked now would be told.
@@ -388,18 +412,19 @@ impl Breaker {
         }
         match &self.state {
             State::Closed { .. } => Answer::Pass,
-            State::Open { since, cooldown, .. } => match since.age(now) {
-                Some(age) if age < *cooldown => refuse(Cause::Open, Some(since.after(*cooldown))),
-                // The cool-down is over, or the clock has stepped out of it.
-                _ => Answer::Probe,
-            },
+            State::Open { since, cooldown, .. } if since.lasts(*cooldown, now) => {
+                refuse(Cause::Open, Some(since.after(*cooldown)))
+            }
+            // The cool-down is over, or the clock has stepped out of it.
+            State::Open { .. } => Answer::Probe,
             State::HalfOpen { probes, .. } => {
-                let full = probes.len() >= usize::from(settings.probes);
-                let next = probes.iter().map(|probe| probe.since.after(probe.lease)).min();
-                if full && !probes.iter().any(|probe| probe.is_overdue(now)) {
-                    refuse(Cause::Probing, next)
-                } else {
-                    Answer::Probe
+                // A caller with more places than this one may have let in more probes than this one would.
+                let live = probes.iter().filter(|probe| !probe.is_overdue(now));
+                let mut ends: Vec<_> = live.map(|probe| probe.since.after(probe.lease)).collect();
+                ends.sort_unstable();
+                match ends.len().checked_sub(settings.probes.into()) {
+                    None => Answer::Probe,
+                    Some(too_many) => refuse(Cause::Probing, ends.get(too_many).copied()),
                 }
             }
         }
@@ -407,10 +432,16 @@ impl Breaker {
 
     // What a run does.
 
+    /// Remembers the settings by which it is judged, for those who look and for reports that bring none.
+    pub fn use_settings(&mut self, settings: &Settings) {
+        self.rules_differ |= self.settings.as_ref().is_some_and(|last| last.trip != settings.trip);
+        self.settings = Some(settings.clone());
+    }
+
     /// Asks for admission, and counts the answer.
     pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
         self.settle(now);
-        self.settings = Some(ask.settings.clone());
+        self.use_settings(ask.settings);
         match self.answer(ask.settings, now) {
             Answer::Refuse(refusal) => {
                 bump(&mut self.totals.refused);
@@ -471,13 +502,13 @@ impl Breaker {
     }
 
     /// Reports a run that was admitted.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is good for one report, so it is consumed")]
     pub fn record(&mut self, permit: Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
-        self.settle(now);
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
-        let probe = permit.is_probe();
-        if !self.redeem(permit) {
+        self.settle(now);
+        if !self.redeem(&permit) {
             bump(&mut self.totals.late);
             return Recorded::Late;
         }
@@ -485,7 +516,7 @@ impl Breaker {
         Recorded::Counted(mark.and_then(|mark| match self.state {
             _ if self.held_by(HoldKind::Disable, now) => None,
             State::Closed { .. } => self.judge(run, mark, settings, now),
-            State::HalfOpen { .. } if probe => self.judge_probe(run, mark, settings, now),
+            State::HalfOpen { .. } if permit.is_probe() => self.judge_probe(run, mark, settings, now),
             State::HalfOpen { .. } | State::Open { .. } => None,
         }))
     }
@@ -518,7 +549,7 @@ impl Breaker {
     }
 
     /// Whether the permit is good; it is no more, afterwards. Frees the probe's place.
-    fn redeem(&mut self, permit: Permit) -> bool {
+    fn redeem(&mut self, permit: &Permit) -> bool {
         if permit.generation() != self.generation {
             return false;
         }
@@ -541,6 +572,7 @@ impl Breaker {
             Outcome::Failure => &mut self.totals.failures,
             Outcome::Ignored => &mut self.totals.ignored,
         });
+        self.last_failure = self.last_failure().copied().filter(|_| run.outcome != Outcome::Failure);
         self.last = Some(Last { at: now, outcome: run.outcome, end: run.end, took: run.took });
     }
 
@@ -591,8 +623,7 @@ impl Breaker {
             return Some(format!("a trip code{ended}"));
         }
         if mark.failed && trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
-            let plural = if self.consecutive_failures == 1 { "failure" } else { "failures" };
-            return Some(format!("{} {plural} in a row{ended}", self.consecutive_failures));
+            return Some(format!("{} in a row{ended}", failures(self.consecutive_failures)));
         }
         if mark.failed && rate(window.failures, trip.failure_rate) {
             return Some(format!("failure rate {}{ended}", share(window.failures)));
@@ -601,7 +632,8 @@ impl Breaker {
             && let Some(budget) = trip.budget
             && self.failures.count(budget.within, now) >= budget.failures.into()
         {
-            return Some(format!("{} failures within {}{ended}", budget.failures, format_duration(budget.within)));
+            let within = format_duration(budget.within);
+            return Some(format!("{} within {within}{ended}", failures(budget.failures.into())));
         }
         if (mark.failed || mark.slow) && rate(window.slow, trip.slow_rate) {
             return Some(format!("slow rate {}", share(window.slow)));
@@ -663,6 +695,7 @@ impl Breaker {
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Closed { since: Some(now) };
         self.consecutive_failures = 0;
+        self.rules_differ = false;
         self.recent = Recent::default();
         self.slices = None;
         self.failures = FailureTimes::default();
@@ -726,15 +759,92 @@ impl Breaker {
         }
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Open { since: now, cooldown: span.unwrap_or_default(), reopened: 0 };
-        let told = reason.clone().unwrap_or_else(|| "tripped".to_owned());
-        self.hold = Some(Hold { kind: HoldKind::Trip, by: by.clone(), reason, since: now, span });
-        Some(self.changed(from, told, Some(by), now))
+        Some(self.hold_by_hand(HoldKind::Trip, from, span, reason, by, now))
     }
+
+    /// Lets everything through, for a span or until [`Breaker::enable`]; in place of a trip, if there is one.
+    ///
+    /// The state stands still meanwhile: results are counted, and nothing trips or closes.
+    pub fn disable(&mut self, span: Option<Duration>, reason: Option<String>, by: String, now: Timestamp) -> Change {
+        self.settle(now);
+        let from = self.phase(now);
+        self.hold_by_hand(HoldKind::Disable, from, span, reason, by, now)
+    }
+
+    /// Ends [`Breaker::disable`] and goes on from there. `None` if it is not disabled.
+    pub fn enable(&mut self, by: String, now: Timestamp) -> Option<Change> {
+        self.settle(now);
+        self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
+        Some(self.changed(Phase::Disabled, ENABLED.to_owned(), Some(by), now))
+    }
+
+    fn hold_by_hand(
+        &mut self,
+        kind: HoldKind,
+        from: Phase,
+        span: Option<Duration>,
+        reason: Option<String>,
+        by: String,
+        now: Timestamp,
+    ) -> Change {
+        let word = if kind == HoldKind::Trip { "tripped" } else { "disabled" };
+        let told = reason.clone().unwrap_or_else(|| word.to_owned());
+        self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
+        self.changed(from, told, Some(by), now)
+    }
+}
+
+/// So many failures, in words.
+fn failures(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "failure" } else { "failures" })
 }
 
 /// How the run ended, as the tail of a reason.
 fn ended(run: &Run) -> String {
     run.end.map_or(String::new(), |end| format!(": {end}"))
+}
+
+/// The totals in the state: one row of numbers, without their names.
+mod packed_totals {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Totals, pack};
+
+    pub(super) fn serialize<S: Serializer>(totals: &Totals, serializer: S) -> Result<S::Ok, S::Error> {
+        let &Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned } = totals;
+        pack::rows(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Totals, D::Error> {
+        let rows = pack::unrows(&String::deserialize(deserializer)?);
+        let Some(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]) = rows.as_deref()
+        else {
+            return Err(D::Error::custom("totals"));
+        };
+        Ok(Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned })
+    }
+}
+
+/// Texts in a state that somebody has edited may be longer than ours.
+mod bounded {
+    use serde::{Deserialize, Deserializer};
+
+    use super::{LONGEST_REASON, LONGEST_WHO, shorten};
+
+    pub(super) fn who<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let mut who = String::deserialize(deserializer)?;
+        shorten(&mut who, LONGEST_WHO);
+        Ok(who)
+    }
+
+    pub(super) fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+        let mut reason = Option::<String>::deserialize(deserializer)?;
+        if let Some(reason) = &mut reason {
+            shorten(reason, LONGEST_REASON);
+        }
+        Ok(reason)
+    }
 }
 
 /// Durations in the state are whole milliseconds.

@@ -13,8 +13,20 @@ use crate::exit::Exit;
 use crate::outcome::End;
 use crate::settings::Limits;
 
+/// What is to be run, and how.
+pub struct Task<'a> {
+    /// The command and its arguments.
+    pub command: &'a [OsString],
+    /// The `CB_...` that it finds in its environment. `CB_PROBE` is taken out of it where it is not among them.
+    pub variables: Vec<CString>,
+    /// How long it may run.
+    pub limit: Limit<'a>,
+    /// A command of our own beside the user's: it reads nothing, its data goes where speech goes, and it leads a group.
+    pub apart: bool,
+}
+
 /// A child that runs.
-pub struct Child {
+struct Child {
     pid: libc::pid_t,
     own_group: bool,
     started: Instant,
@@ -51,23 +63,23 @@ pub struct Limit<'a> {
     pub limits: &'a Limits,
 }
 
+/// Runs a command to its end, passes on the signals that `cb` gets meanwhile, and keeps the limit.
+///
+/// # Errors
+/// Why it was not started, as a shell would say it.
+pub fn run(task: Task<'_>, inherited: Inherited) -> Result<Ended, NotStarted> {
+    let limit = task.limit;
+    Ok(Child::start(task, inherited)?.wait(limit))
+}
+
 impl Child {
-    /// Starts a command. `variables` are the `CB_...` that it finds in its environment; `CB_PROBE` is taken out of it
-    /// where it is not among them.
-    ///
-    /// # Errors
-    /// Why it was not started, as a shell would say it.
-    pub fn start(
-        command: &[OsString],
-        variables: Vec<CString>,
-        limit: Limit<'_>,
-        inherited: Inherited,
-    ) -> Result<Self, NotStarted> {
+    fn start(task: Task<'_>, inherited: Inherited) -> Result<Self, NotStarted> {
         const UNSET: &[&CStr] = &[c"CB_PROBE"];
+        let Task { command, variables, limit, apart } = task;
         // Arguments come from an exec and cannot hold a NUL byte.
         let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.clone().into_vec()).ok()).collect();
-        let own_group = limit.time.is_some() && !limit.limits.foreground && !unix::in_foreground();
-        let program = Program { argv, set: variables, unset: UNSET, own_group };
+        let own_group = apart || limit.time.is_some() && !limit.limits.foreground && !unix::in_foreground();
+        let program = Program { argv, set: variables, unset: UNSET, own_group, apart };
         let started = clock::instant();
         match unix::spawn(&program, inherited) {
             Ok(pid) => Ok(Self { pid, own_group, started }),
@@ -75,8 +87,8 @@ impl Child {
         }
     }
 
-    /// Waits until it has ended, passes on the signals that `cb` gets, and keeps the limit.
-    pub fn wait(self, limit: Limit<'_>) -> Ended {
+    /// Waits until it has ended.
+    fn wait(self, limit: Limit<'_>) -> Ended {
         let mut stopped = false;
         let mut clock = Countdown::new(self.started, limit);
         let status = loop {

@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::name::Name;
 use crate::settings::Key;
 
+#[cfg(test)]
+mod generated;
+
 /// A circuit breaker around any command: leave a dead or rate-limited service alone
 ///
 /// `cb run --name NAME -- COMMAND` is COMMAND, plus a memory shared by every process of this user: after 5 failures in a
@@ -53,8 +56,15 @@ pub enum Command {
     Run(Box<RunArgs>),
     Status(StatusArgs),
     Check(CheckArgs),
+    History(HistoryArgs),
     Reset(ResetArgs),
     Trip(TripArgs),
+    Disable(DisableArgs),
+    Enable(EnableArgs),
+    Remove(RemoveArgs),
+    Allow(Box<AllowArgs>),
+    Record(Box<RecordArgs>),
+    Metrics(MetricsArgs),
     Config(ConfigArgs),
 }
 
@@ -70,15 +80,29 @@ pub enum Command {
         Any option below, but not --name, can stand in config.toml under its long name:\n  \
         [defaults] for all breakers, [breakers.NAME] for one.")]
 pub struct RunArgs {
-    /// The breaker: one name for each service that can fail by itself
-    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
-    pub name: Name,
+    #[command(flatten)]
+    pub plain: PlainRun,
     #[command(flatten)]
     pub breaker: BreakerArgs,
     #[command(flatten)]
     pub limits: LimitArgs,
     #[command(flatten)]
     pub conduct: ConductArgs,
+    /// Where it would be refused, wait until it is let through, at most this long [default: for ever]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "36500d",
+        value_parser = crate::time::parse_duration, help_heading = "When refused")]
+    pub wait: Option<std::time::Duration>,
+    /// Decide and count as usual, but always run the command
+    #[arg(long, conflicts_with_all = ["wait", "fallback"], help_heading = "When refused")]
+    pub dry_run: bool,
+}
+
+/// What every run says, and most say no more: these are tried first, as the others take time to define.
+#[derive(Args, Debug)]
+pub struct PlainRun {
+    /// The breaker: one name for each service that can fail by itself
+    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
     /// The command and its arguments; options of cb end before it
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
@@ -177,8 +201,14 @@ pub struct LimitArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConductArgs {
     /// Exit with this code when refused, 0 to 255 [default: 75]
-    #[arg(short = 'E', long, value_name = "N", help_heading = "Output")]
+    #[arg(short = 'E', long, value_name = "N", help_heading = "When refused")]
     pub open_exit_code: Option<String>,
+    /// Run this with 'sh -c' when refused, and exit as it does
+    #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "When refused")]
+    pub fallback: Option<String>,
+    /// Run this with 'sh -c' when the breaker opens from closed, closes, or is changed by hand
+    #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "Output")]
+    pub on_change: Option<String>,
     /// When the state cannot be used: run the command unguarded, or refuse with 125 [default: run]
     #[arg(long, value_name = "run|refuse", help_heading = "Output")]
     pub on_state_error: Option<String>,
@@ -220,6 +250,19 @@ impl Given for BreakerArgs {
     }
 }
 
+impl From<PlainRun> for RunArgs {
+    fn from(plain: PlainRun) -> Self {
+        Self {
+            plain,
+            breaker: BreakerArgs::default(),
+            limits: LimitArgs::default(),
+            conduct: ConductArgs::default(),
+            wait: None,
+            dry_run: false,
+        }
+    }
+}
+
 impl Given for RunArgs {
     fn given(&self) -> Vec<(Key, &str)> {
         let mut given = self.breaker.given();
@@ -232,6 +275,8 @@ impl Given for RunArgs {
             (Key::Foreground, &self.limits.foreground),
             (Key::OpenExitCode, &self.conduct.open_exit_code),
             (Key::OnStateError, &self.conduct.on_state_error),
+            (Key::Fallback, &self.conduct.fallback),
+            (Key::OnChange, &self.conduct.on_change),
         ]));
         given
     }
@@ -248,6 +293,9 @@ pub struct StatusArgs {
     /// Print JSON, stable and append-only
     #[arg(long)]
     pub json: bool,
+    /// Look again each second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// Say by the exit code whether a run would be let through now: 0 yes, 75 no
@@ -258,6 +306,17 @@ pub struct CheckArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
+}
+
+/// Show the last changes of state: when, from, to, why, who
+#[derive(Args, Debug)]
+pub struct HistoryArgs {
+    /// The breakers [default: all]
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub names: Vec<Name>,
+    /// Print JSON, stable and append-only
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Close breakers, clear their counters and end any hold
@@ -287,6 +346,98 @@ pub struct TripArgs {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 }
+
+/// Let every run through, and judge none, until cb enable
+///
+/// Results are counted meanwhile; the state stands still.
+#[derive(Args, Debug)]
+pub struct DisableArgs {
+    /// The breakers
+    #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
+    pub names: Vec<Name>,
+    /// For how long [default: until cb enable]
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_duration)]
+    pub span: Option<std::time::Duration>,
+    /// Why, for those who look at cb status
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// End cb disable
+#[derive(Args, Debug)]
+pub struct EnableArgs {
+    /// The breakers
+    #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
+    pub names: Vec<Name>,
+}
+
+/// Forget breakers, with all that was counted
+#[derive(Args, Debug)]
+pub struct RemoveArgs {
+    /// The breakers
+    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "all")]
+    pub names: Vec<Name>,
+    /// All breakers
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+}
+
+/// Ask for admission, for what cb cannot start: print a permit, or exit 75
+///
+/// For a function, a pipeline, an agent's step:
+/// `permit=$(cb allow NAME) || exit; ...; cb record NAME --exit-code $? --permit "$permit"`
+#[derive(Args, Debug)]
+pub struct AllowArgs {
+    /// The breaker
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
+    #[command(flatten)]
+    pub breaker: BreakerArgs,
+}
+
+impl AllowArgs {
+    /// How long a probe keeps its place where nothing is said: no process of ours holds it.
+    pub const LEASE: std::time::Duration = std::time::Duration::from_secs(60);
+}
+
+/// Report the result of what cb allow let through, or of what was seen elsewhere
+///
+/// Without a permit: a success closes the breaker, a failure counts as that of any run.
+#[derive(Args, Debug)]
+pub struct RecordArgs {
+    /// The breaker
+    #[arg(value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
+    /// What it counts as
+    #[arg(value_name = "OUTCOME", required_unless_present = "exit_code", conflicts_with = "exit_code")]
+    pub outcome: Option<Reported>,
+    /// Judge an exit status instead, as the shell has it in $?: above 128 it means a signal
+    #[arg(long, value_name = "N")]
+    pub exit_code: Option<u8>,
+    /// The permit that cb allow printed
+    #[arg(long, value_name = "PERMIT")]
+    pub permit: Option<String>,
+    /// How long it took
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::parse_duration)]
+    pub took: Option<std::time::Duration>,
+    #[command(flatten)]
+    pub breaker: BreakerArgs,
+}
+
+/// An outcome as a word.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Reported {
+    Success,
+    Failure,
+    Ignored,
+}
+
+/// Print the metrics of all breakers for Prometheus
+///
+/// For the textfile collector of `node_exporter`, write to a file beside and rename:
+/// `cb metrics > cb.prom.new && mv cb.prom.new cb.prom`
+#[derive(Args, Debug)]
+pub struct MetricsArgs {}
 
 /// Show the settings in force and where each comes from
 ///

@@ -1,6 +1,6 @@
 //! The only reader of the clock.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::time::Timestamp;
 
@@ -8,6 +8,12 @@ use crate::time::Timestamp;
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may ask")]
 pub fn now() -> Timestamp {
     SystemTime::now().into()
+}
+
+/// Waits. A signal that ends `cb` ends this too.
+#[expect(clippy::disallowed_methods, reason = "a wait that was asked for, not one that hopes for something")]
+pub fn sleep(span: Duration) {
+    std::thread::sleep(span);
 }
 
 /// The monotonic clock: for the length of a run and for waiting, which a step of the wall clock must not touch.

@@ -1,27 +1,46 @@
 //! One file a subcommand: the story of that command, no decision of its own.
 
+mod allow;
 mod check;
 mod config;
+mod disable;
+mod enable;
+mod history;
+mod metrics;
+mod record;
+mod remove;
 mod reset;
 mod run;
 mod status;
 mod trip;
 pub mod usage;
 
+use std::collections::BTreeSet;
 use std::env;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::breaker::{LONGEST_REASON, LONGEST_WHO, shorten, stored_len};
+use crate::breaker::{Answer, Breaker, Change, LONGEST_REASON, LONGEST_WHO, shorten, stored_len};
 use crate::child::unix::Inherited;
+use crate::child::{self, Ended, Limit, Task};
 use crate::cli::{Command, Common};
 use crate::clock;
 use crate::config::{Config, Tables};
 use crate::exit::Exit;
 use crate::name::{Name, nearest};
+use crate::outcome::End;
 use crate::places::Places;
-use crate::report::speech::{Volume, say};
-use crate::store::{READERS_PATIENCE, Snapshot, Store};
+use crate::report::speech::{self, Volume, say};
+use crate::settings::{Limits, Settings};
+use crate::store::{Locked, Missing, READERS_PATIENCE, Snapshot, Store};
+use crate::time::{Timestamp, format_duration};
+
+/// How long the `on-change` command may take.
+const HOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What every command has.
 pub struct Context {
@@ -53,6 +72,15 @@ impl Context {
         }
     }
 
+    /// Locks a breaker to change it, and says what had to be done to its file before.
+    fn lock(&self, name: &Name, missing: Missing) -> Result<Option<Locked>> {
+        let locked = self.store()?.lock(name, missing)?;
+        if let Some(notice) = locked.as_ref().and_then(|locked| locked.notice.as_ref()) {
+            say(&format!("{name}: {notice}"));
+        }
+        Ok(locked)
+    }
+
     /// The configuration, as far as one breaker is concerned.
     fn config(&self, tables: Tables<'_>) -> Result<Config> {
         Config::load(self.places.config.as_ref(), tables)
@@ -61,6 +89,47 @@ impl Context {
     /// Reads a breaker for those who only look.
     fn snapshot(&self, name: &Name) -> Result<Option<Snapshot>> {
         self.store()?.read(name, clock::instant() + READERS_PATIENCE)
+    }
+
+    /// The named breakers, or all there are.
+    fn named_or_all(&self, names: &[Name], all: bool) -> Result<Vec<Name>> {
+        if all { self.store()?.names() } else { Ok(names.to_vec()) }
+    }
+
+    /// The refusal that the state speaks of, as far as it can be read. Nothing is written.
+    fn refused_by_what_is_there(&self, name: &Name, settings: &Settings) -> Option<String> {
+        let breaker = self.store().ok()?.read(name, clock::instant()).ok()??.without_dead_probes();
+        let now = clock::now();
+        match breaker.answer(settings, now) {
+            Answer::Refuse(refusal) => Some(speech::refusal(name, &refusal, &breaker, now)),
+            Answer::Pass | Answer::Probe => None,
+        }
+    }
+
+    /// The named breakers, or all: those with a state and those of the configuration, by name.
+    fn shown(&self, names: &[Name]) -> Result<Vec<Shown>> {
+        let store = self.store()?;
+        let config = self.config(Tables::All)?;
+        let deadline = clock::instant() + READERS_PATIENCE;
+        let wanted = if names.is_empty() { store.names()? } else { names.to_vec() };
+        let wanted: BTreeSet<&Name> = wanted.iter().chain(config.names().filter(|_| names.is_empty())).collect();
+        let mut shown = Vec::with_capacity(wanted.len());
+        for name in wanted {
+            let breaker = match store.read(name, deadline) {
+                Ok(Some(snapshot)) => Ok(snapshot.without_dead_probes()),
+                Ok(None) if config.names().any(|known| known == name) || store.path(name).exists() => {
+                    Ok(Breaker::new(0))
+                }
+                // Removed since it was listed.
+                Ok(None) if names.is_empty() => continue,
+                Ok(None) => return Err(self.unknown(name)?),
+                Err(error) => Err(format!("{error:#}")),
+            };
+            let used = breaker.as_ref().ok().and_then(Breaker::settings).cloned();
+            let settings = used.map_or_else(|| config.resolve(Some(name), &[]).map(|config| config.settings), Ok)?;
+            shown.push(Shown { path: store.path(name), name: name.clone(), breaker, settings });
+        }
+        Ok(shown)
     }
 
     /// Whether a breaker is known: it has a state, or a table in the configuration.
@@ -81,6 +150,16 @@ impl Context {
     }
 }
 
+/// A breaker to show.
+struct Shown {
+    name: Name,
+    path: PathBuf,
+    /// What was read, or what was wrong.
+    breaker: Result<Breaker, String>,
+    /// The settings last used, else those of the configuration.
+    settings: Settings,
+}
+
 /// Does what was asked for.
 ///
 /// # Errors
@@ -90,10 +169,119 @@ pub fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Run(args) => run::run(args, context),
         Command::Status(args) => status::run(args, context),
         Command::Check(args) => check::run(args, context),
+        Command::History(args) => history::run(args, context),
         Command::Reset(args) => reset::run(args, context),
         Command::Trip(args) => trip::run(args, context),
+        Command::Disable(args) => disable::run(args, context),
+        Command::Enable(args) => Ok(enable::run(args, context)),
+        Command::Remove(args) => remove::run(args, context),
+        Command::Allow(args) => allow::run(args, context),
+        Command::Record(args) => record::run(args, context),
+        Command::Metrics(args) => metrics::run(args, context),
         Command::Config(args) => config::run(args, context),
     }
+}
+
+/// Tells of a change once it is on disk: by a line, and where it is news by the `on-change` command.
+fn announce(context: &Context, name: &Name, told: &Told, on_change: Option<&str>) {
+    let Told { change, line, retry_at } = told;
+    if !change.is_news() {
+        context.volume.remark(|| line.clone());
+        return;
+    }
+    if change.by.is_some() {
+        // Who does it knows it.
+        context.volume.remark(|| line.clone());
+    } else {
+        context.volume.news(line);
+    }
+    let Some(on_change) = on_change else { return };
+    let variables = [
+        ("CB_NAME", name.to_string()),
+        ("CB_FROM", change.from.word().to_owned()),
+        ("CB_TO", change.to.word().to_owned()),
+        ("CB_REASON", change.reason.clone()),
+        ("CB_RETRY_AT", retry_at.map_or(String::new(), |at| at.to_string())),
+    ];
+    // A hand-edited reason may hold a NUL byte, which no environment can.
+    let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
+    // The command may ask `cb` itself, and must ask about the same breakers.
+    let variables = variables.chain(context.places.variables.iter().cloned());
+    let limits = Limits { signal: libc::SIGKILL, ..Limits::NONE };
+    let task = Task {
+        command: &shell(on_change),
+        variables: entries(variables),
+        limit: Limit { time: Some(HOOK_LIMIT), limits: &limits },
+        apart: true,
+    };
+    match child::run(task, context.inherited) {
+        Ok(Ended { end: End::Exit(0), .. }) => {}
+        Ok(Ended { end: End::TimedOut, .. }) => {
+            say(&format!("{name}: the on-change command took more than {} and was ended", format_duration(HOOK_LIMIT)));
+        }
+        Ok(ended) => say(&format!("{name}: the on-change command failed: {}", ended.end)),
+        Err(error) => say(&format!("{name}: could not run the on-change command: {}", error.message)),
+    }
+}
+
+/// Variables as an environment holds them.
+fn entries(variables: impl Iterator<Item = (&'static str, OsString)>) -> Vec<CString> {
+    // A path from the command line cannot hold a NUL byte.
+    let entry = |(variable, value): (&str, OsString)| {
+        let mut entry = format!("{variable}=").into_bytes();
+        entry.extend(value.into_vec());
+        CString::new(entry).ok()
+    };
+    variables.filter_map(entry).collect()
+}
+
+/// A command line for the shell.
+fn shell(line: &str) -> [OsString; 3] {
+    ["sh", "-c", line].map(OsString::from)
+}
+
+/// A change as it will be told, taken down while the breaker is still locked.
+struct Told {
+    change: Change,
+    line: String,
+    retry_at: Option<Timestamp>,
+}
+
+impl Told {
+    fn new(name: &Name, change: Change, breaker: &Breaker, now: Timestamp) -> Self {
+        Self { line: speech::change(name, &change, breaker, now), retry_at: breaker.retry_at(now), change }
+    }
+}
+
+/// Changes a breaker by hand: under its lock, then on disk, then told. `None` from `act` is no change.
+fn by_hand(
+    context: &Context,
+    name: &Name,
+    missing: Missing,
+    act: impl FnOnce(&mut Breaker, Timestamp) -> Option<Change>,
+) -> Result<Done> {
+    let on_change = context.config(Tables::Only(name))?.resolve(Some(name), &[])?.conduct.on_change;
+    let Some(mut locked) = context.lock(name, missing)? else {
+        return if context.is_known(name)? { Ok(Done::Unused) } else { Err(context.unknown(name)?) };
+    };
+    let now = clock::now();
+    let Some(change) = act(&mut locked.breaker, now) else { return Ok(Done::Unchanged) };
+    locked.save()?;
+    let told = Told::new(name, change, &locked.breaker, now);
+    locked.unlock().flush();
+    announce(context, name, &told, on_change.as_deref());
+    Ok(Done::Changed)
+}
+
+/// What became of a change by hand.
+#[derive(PartialEq, Eq)]
+enum Done {
+    /// It was made.
+    Changed,
+    /// There was nothing to change.
+    Unchanged,
+    /// The breaker is one of the configuration that nobody has used yet.
+    Unused,
 }
 
 /// The kill switch: `CB_DISABLED` is anything but empty, `0` or `false`.

@@ -80,7 +80,7 @@ impl Config {
     /// It cannot be read, or something in it is wrong: file, line, key and what would be right.
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let Some((path, named)) = place else { return Ok(Self::default()) };
-        let Some(text) = read(path, *named, tables)? else { return Ok(Self::default()) };
+        let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
         let source = Source { path, text: &text };
         let document = DeTable::parse(&text).map_err(|error| {
             let position = error.span().map_or(0, |span| span.start);
@@ -93,11 +93,13 @@ impl Config {
             else {
                 let hint = match &**word.get_ref() {
                     known @ ("defaults" | "breakers") => format!("{known} must be a table, [{known}]"),
-                    word => unknown(
-                        word,
-                        "a table; there are [defaults] and [breakers.NAME]",
-                        ["defaults", "breakers"].into_iter(),
-                    ),
+                    key if Key::named(key).is_some() => {
+                        format!("{key} must stand in a table, [defaults] or [breakers.NAME]")
+                    }
+                    word => {
+                        let there = "there are [defaults] and [breakers.NAME]";
+                        unknown(word, "a table", there, ["defaults", "breakers"].into_iter())
+                    }
                 };
                 return Err(source.error(word.span().start, hint));
             };
@@ -191,7 +193,7 @@ impl Resolved {
     }
 }
 
-fn read(path: &Path, named: bool, tables: Tables<'_>) -> Result<Option<String>> {
+fn read(path: &Path, named: bool) -> Result<Option<String>> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
@@ -200,15 +202,19 @@ fn read(path: &Path, named: bool, tables: Tables<'_>) -> Result<Option<String>> 
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
-        // No descriptor is trouble of ours and no wrong configuration: the state has none either, warns of it, and the
-        // command runs.
-        Err(error) if matches!(tables, Tables::Only(_)) && is_exhaustion(&error) => Ok(None),
-        Err(error) => Err(anyhow!("could not read the configuration {}: {}", path.display(), plain(&error))),
+        // Not a wrong configuration but trouble of our own, in which the command runs all the same. The state cannot be
+        // opened either, and that is told.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => Ok(None),
+        Err(error) => {
+            let shown = path.display();
+            let why = match error.kind() {
+                io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
+                _ => plain(&error),
+            };
+            let hint = if named { "; check --config and CB_CONFIG" } else { "" };
+            Err(anyhow!("could not read the configuration {shown}: {why}{hint}"))
+        }
     }
-}
-
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// The text of the file, for saying where in it something is.
@@ -235,20 +241,23 @@ impl Source<'_> {
         let position = word.span().start;
         let Some(key) = Key::named(word.get_ref()) else {
             let known = Key::ALL.iter().map(|key| key.1);
-            let message = unknown(&word.get_ref().replace('_', "-"), "a setting; 'cb config' lists them", known);
-            return Err(self.error(position, message));
+            return Err(self.error(position, unknown(word.get_ref(), "a setting", "'cb config' lists them", known)));
         };
         let Some(text) = text(value) else {
-            return Err(self.error(position, format!("{}: it cannot be a {}", key.name(), value.get_ref().type_str())));
+            let (key, kind) = (key.name(), value.get_ref().type_str());
+            let right = "write a string, a number, true or false, or a list of them";
+            return Err(self.error(position, format!("{key}: it cannot be a {kind}; {right}")));
         };
         check(key, &text).map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
         Ok(Entry { key, text, line: self.line(position) })
     }
 }
 
-fn unknown<'a>(word: &str, what: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let hint = nearest(word, known).map_or(String::new(), |near| format!("; did you mean {near}?"));
-    format!("'{}' is not {what}{hint}", word.escape_debug())
+/// That a word is not `what` it should be, with the one that is meant if it is near, else with what there is.
+fn unknown<'a>(word: &str, what: &str, there: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let near = nearest(&word.replace('_', "-"), known);
+    let hint = near.map_or(there.to_owned(), |near| format!("did you mean {near}?"));
+    format!("'{}' is not {what}; {hint}", word.escape_debug())
 }
 
 /// A value as it would be written as an option: numbers and flags as they are, lists with commas.

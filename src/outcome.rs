@@ -226,6 +226,9 @@ impl Codes {
         (!text.is_empty()).then_some(text)
     }
 
+    /// How many different numbers [`Codes::to_numbers`] gives.
+    pub const KINDS: u8 = 5;
+
     /// Everything as small numbers, for the state file: a flag, then one of 0 to 4 for each possible end.
     pub fn to_numbers(&self) -> impl Iterator<Item = u8> + '_ {
         let slot = |slot: &Option<Class>| match slot {
@@ -240,7 +243,7 @@ impl Codes {
 
     /// The reverse of [`Codes::to_numbers`], where zeros at the end may be missing; `None` if they are not such numbers.
     pub fn from_numbers(numbers: &[u8]) -> Option<Self> {
-        let (&flag, rest) = numbers.split_first()?;
+        let (&flag, rest) = numbers.split_first().unwrap_or((&0, &[]));
         let mut codes = Self { failures_listed: flag == 1, ..Self::default() };
         if flag > 1 {
             return None;

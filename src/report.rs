@@ -1,6 +1,7 @@
 //! The only text for people outside errors: lines on stderr, the table, JSON.
 
 pub mod json;
+pub mod metrics;
 pub mod speech;
 pub mod table;
 
@@ -12,26 +13,36 @@ use anyhow::{Result, anyhow};
 
 use crate::child::plain;
 
-/// Prints data. A reader that has gone is the end of it, and no error.
+/// Whether anybody still reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// It was read, or will be.
+    There,
+    /// The other end of the pipe is closed: the end of it, and no error.
+    Gone,
+}
+
+/// Prints data.
 ///
 /// # Errors
 /// Standard output is closed or full.
-pub fn print(text: &str) -> Result<()> {
+pub fn print(text: &str) -> Result<Reader> {
     match write_all(&stdout(), text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(anyhow!("could not write to standard output: {}", plain(&error)))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Reader::There),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(anyhow!("could not write to standard output: {}", plain(&error))),
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the two are used here and in the modules below, as descriptors only")]
-fn stdout() -> io::Stdout {
+/// Standard output, to ask about; printing is for [`print()`].
+#[expect(clippy::disallowed_methods, reason = "asked about or written to as a descriptor, never as a buffer")]
+pub fn stdout() -> io::Stdout {
     io::stdout()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the two are used here and in the modules below, as descriptors only")]
-fn stderr() -> io::Stderr {
+/// Standard error, to ask about; speaking is for [`speech`].
+#[expect(clippy::disallowed_methods, reason = "asked about or written to as a descriptor, never as a buffer")]
+pub fn stderr() -> io::Stderr {
     io::stderr()
 }
 

@@ -6,18 +6,16 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::ser::SerializeMap;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::breaker::pack;
 use crate::exit;
 use crate::outcome::{Class, Codes, signal_number};
-use crate::time::{LONGEST, format_duration, parse_duration};
+use crate::time::{LONGEST, format_duration, millis, parse_duration};
 
-/// The name of a setting: an option of `cb run`, a key of `config.toml`.
+/// The name of a setting: an option of `cb run`, a key of `config.toml`. Each is documented at its option, in cli.rs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is documented where a user meets it, at the option of the same name in cli.rs")]
 pub enum Key {
     Threshold,
     FailureRate,
@@ -283,35 +281,41 @@ impl Settings {
 
     /// A breaker's setting as it could be written again; `None` where it has its built-in value.
     pub fn text(&self, key: Key) -> Option<String> {
+        self.written(key, format_duration)
+    }
+
+    /// The same, with lengths of time written as `time` does.
+    fn written(&self, key: Key, time: fn(Duration) -> String) -> Option<String> {
         let plain = Self::default();
         let trip = &self.trip;
         let differs = |value: u32, default: u32| (value != default).then(|| value.to_string());
         let percent = |value: u8| format!("{value}%");
         match key {
             Key::Threshold => {
-                let threshold = |trip: &TripRules| trip.threshold.map_or(0, NonZeroU32::get);
-                differs(threshold(trip), threshold(&plain.trip))
+                // Any other rule switches it off unless it is given.
+                let other_rule = trip.failure_rate.is_some() || trip.slow_rate.is_some() || trip.budget.is_some();
+                let unsaid = plain.trip.threshold.filter(|_| !other_rule);
+                let number = |threshold: Option<NonZeroU32>| threshold.map_or(0, NonZeroU32::get);
+                differs(number(trip.threshold), number(unsaid))
             }
             Key::FailureRate => trip.failure_rate.map(percent),
             Key::SlowRate => trip.slow_rate.map(percent),
             Key::Window if trip.window == plain.trip.window => None,
             Key::Window => Some(match trip.window {
                 Window::Calls(calls) => calls.to_string(),
-                Window::Time(span) => format_duration(span),
+                Window::Time(span) => time(span),
             }),
             Key::MinCalls => differs(trip.min_calls, plain.trip.min_calls),
-            Key::FailureBudget => {
-                trip.budget.map(|budget| format!("{}/{}", budget.failures, format_duration(budget.within)))
-            }
-            Key::SlowAfter => self.slow_after.map(format_duration),
-            Key::Cooldown => (self.cooldown != plain.cooldown).then(|| format_duration(self.cooldown)),
+            Key::FailureBudget => trip.budget.map(|budget| format!("{}/{}", budget.failures, time(budget.within))),
+            Key::SlowAfter => self.slow_after.map(time),
+            Key::Cooldown => (self.cooldown != plain.cooldown).then(|| time(self.cooldown)),
             Key::Backoff => (self.backoff != plain.backoff).then(|| self.backoff_text()),
-            Key::MaxCooldown => self.max_cooldown.map(format_duration),
+            Key::MaxCooldown => self.max_cooldown.map(time),
             Key::Jitter => (self.jitter != plain.jitter).then(|| percent(self.jitter)),
             Key::Probes => differs(self.probes.into(), plain.probes.into()),
             Key::ProbeSuccesses => differs(self.probe_successes, plain.probe_successes),
             Key::ProbeFailures => differs(self.probe_failures, plain.probe_failures),
-            Key::Lease => self.lease.map(format_duration),
+            Key::Lease => self.lease.map(time),
             _ => CODE_KEYS.iter().find(|pair| pair.0 == key).and_then(|pair| self.codes.list(pair.1)),
         }
     }
@@ -325,11 +329,13 @@ impl Settings {
 
     /// How long the breaker stays open when it has been reopened `reopened` times in a row, before jitter.
     ///
-    /// A float is exact enough for a length of time, and cannot overflow.
+    /// A float is exact enough for a length of time to the millisecond, and cannot overflow. But it can become infinite,
+    /// and no cool-down at all times infinity would be no number.
     pub fn cooldown_after(&self, reopened: u32) -> Duration {
-        let growth = (f64::from(self.backoff) / 1e6).powi(i32::try_from(reopened).unwrap_or(i32::MAX));
-        let grown = Duration::try_from_secs_f64((self.cooldown.as_secs_f64() * growth * 1e3).round() / 1e3);
-        grown.unwrap_or(LONGEST).min(self.longest_cooldown())
+        let growth = (f64::from(self.backoff) / 1e6).powi(i32::try_from(reopened).unwrap_or(i32::MAX)).min(f64::MAX);
+        let grown = Duration::try_from_secs_f64(self.cooldown.as_secs_f64() * growth).unwrap_or(LONGEST);
+        let nearest = (grown.min(LONGEST) + Duration::from_micros(500)).as_millis();
+        u64::try_from(nearest).map_or(LONGEST, Duration::from_millis).min(self.longest_cooldown())
     }
 
     /// How far the cool-down grows, before jitter.
@@ -363,6 +369,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        timeout: None,
+        probe_timeout: None,
+        kill_after: None,
+        signal: libc::SIGTERM,
+        preserve_status: false,
+        foreground: false,
+    };
+
     /// The time limit of a run.
     pub fn limit(&self, probe: bool) -> Option<Duration> {
         self.probe_timeout.filter(|_| probe).or(self.timeout)
@@ -524,7 +540,10 @@ fn percent(text: &str, least: u64) -> Result<u8, String> {
         let shown = text.escape_debug();
         match number.parse::<f64>() {
             Ok(ratio) if ratio > 0.0 && ratio < 1.0 => {
-                format!("'{shown}' is not a whole number of per cent; did you mean {}%?", (ratio * 100.0).round())
+                format!(
+                    "'{shown}' is not a whole number of per cent; did you mean {}%?",
+                    (ratio * 100.0).round().max(1.0)
+                )
             }
             _ => format!("'{shown}' is not a whole number of per cent from {least} to 100; write 50 or 50%"),
         }
@@ -534,7 +553,12 @@ fn percent(text: &str, least: u64) -> Result<u8, String> {
 fn parse_window(text: &str) -> Result<Window, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return count(text, 1, MOST_CALLS).map(Window::Calls).map_err(|_| {
-            format!("'{text}' is not a number of calls from 1 to {MOST_CALLS}; for a time write '{text}s'")
+            let hint = if text.bytes().all(|byte| byte == b'0') {
+                String::new()
+            } else {
+                format!("; for a time write '{text}s'")
+            };
+            format!("'{text}' is not a number of calls from 1 to {MOST_CALLS}{hint}")
         });
     }
     match parse_duration(text)? {
@@ -581,55 +605,34 @@ fn parse_flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Where the code lists stand in the stored settings: packed, since as text they would be too long.
-const CODES: &str = "codes";
+/// In the state a setting is its letter, from `A` in the order of [`Key::ALL`], and its text.
+const FIRST_LETTER: u8 = b'A';
 
 impl Serialize for Settings {
-    /// Only what differs from the built-in values.
+    /// Only what differs from the built-in values; the code lists packed, since as text they would be too long.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (key, name) in &Key::ALL[..=Key::Lease as usize] {
-            if let Some(text) = self.text(*key) {
-                map.serialize_entry(name, &text)?;
+        let mut words = Vec::new();
+        for (key, letter) in Key::ALL[..=Key::Lease as usize].iter().map(|pair| pair.0).zip(FIRST_LETTER..) {
+            if let Some(text) = self.written(key, |span| format!("{}ms", millis(span))) {
+                words.push(format!("{}{text}", char::from(letter)));
             }
         }
-        if self.codes != Codes::default() {
-            map.serialize_entry(CODES, &pack::digits(self.codes.to_numbers(), 3))?;
-        }
-        map.end()
+        let codes = (self.codes != Codes::default()).then(|| pack::digits(self.codes.to_numbers(), Codes::KINDS));
+        (words.join(" "), codes.unwrap_or_default()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Settings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Stored;
-        impl<'de> Visitor<'de> for Stored {
-            type Value = Settings;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("settings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
-                let mut texts: Vec<(Key, String)> = Vec::new();
-                let mut codes = Codes::default();
-                while let Some(name) = map.next_key::<String>()? {
-                    if name == CODES {
-                        let digits = pack::undigits(&map.next_value::<String>()?, 3);
-                        codes = digits
-                            .and_then(|digits| Codes::from_numbers(&digits))
-                            .ok_or_else(|| A::Error::custom("codes"))?;
-                    } else if let Some(key) = Key::named(&name) {
-                        texts.push((key, map.next_value()?));
-                    } else {
-                        map.next_value::<serde::de::IgnoredAny>()?;
-                    }
-                }
-                let given = |key| texts.iter().find(|pair| pair.0 == key).map(|pair| pair.1.as_str());
-                let settings = Settings::read(given).map_err(|fault| A::Error::custom(fault.message))?;
-                Ok(Settings { codes, ..settings })
-            }
-        }
-        deserializer.deserialize_map(Stored)
+        let (words, codes) = <(String, String)>::deserialize(deserializer)?;
+        let words: Vec<&str> = words.split(' ').collect();
+        let given = |key| {
+            let letter = char::from(FIRST_LETTER + key as u8);
+            words.iter().find_map(|word| word.strip_prefix(letter))
+        };
+        let settings = Self::read(|key| if key <= Key::Lease { given(key) } else { None });
+        let settings = settings.map_err(|fault| D::Error::custom(fault.message))?;
+        let codes = pack::undigits(&codes, Codes::KINDS).and_then(|numbers| Codes::from_numbers(&numbers));
+        Ok(Self { codes: codes.ok_or_else(|| D::Error::custom("codes"))?, ..settings })
     }
 }

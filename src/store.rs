@@ -38,15 +38,14 @@ const PROBES_AT: i64 = 1 << 40;
 #[derive(Debug)]
 pub struct CaseClash {
     stored: Name,
-    path: PathBuf,
 }
 
 impl std::fmt::Display for CaseClash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (path, stored) = (self.path.display(), &self.stored);
+        let stored = &self.stored;
         write!(
             f,
-            "{path} belongs to the breaker '{stored}', and this file system does not tell the two names apart; use that name"
+            "it belongs to the breaker '{stored}', and this file system does not tell the two names apart; use that name"
         )
     }
 }
@@ -92,20 +91,14 @@ pub struct Locked {
     path: PathBuf,
     file: File,
     write: u64,
+    /// What is in the file.
+    bytes: Vec<u8>,
 }
 
 /// A probe's place: the kernel holds its lock until this is dropped or the process is gone.
 #[must_use = "dropping it gives the place away"]
 pub struct Place {
     _file: File,
-}
-
-/// What can be said of a file that could not be read.
-pub enum Entry {
-    /// It was read.
-    Breaker(Box<Breaker>),
-    /// It was not.
-    Unreadable(anyhow::Error),
 }
 
 impl Store {
@@ -131,6 +124,7 @@ impl Store {
         if !self.check_dir(missing)? {
             return Ok(None);
         }
+        let mut missing = missing;
         for _ in 0..REPLACEMENTS {
             let Some(file) = self.open_to_write(&path, missing)? else { return Ok(None) };
             lock_until(&file, Mode::Exclusive, deadline)
@@ -139,8 +133,9 @@ impl Store {
             if !is_at(&metadata, &path) {
                 continue;
             }
-            let content = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name, &path));
-            let (write, breaker) = match content.with_context(|| format!("could not read {}", path.display()))? {
+            let unread = || format!("could not read {}", path.display());
+            let bytes = read_at_start(&file).with_context(unread)?;
+            let (write, breaker) = match format::parse(&bytes, name).with_context(unread)? {
                 Content::Breaker { write, breaker } => (write, *breaker),
                 Content::Unused => {
                     self.set_access(&file, &metadata);
@@ -148,10 +143,12 @@ impl Store {
                 }
                 Content::Unreadable(why) => {
                     notice = Some(set_aside(&path, why)?);
+                    // It was there, so that it starts anew is not to make one out of nothing.
+                    missing = Missing::Create;
                     continue;
                 }
             };
-            return Ok(Some(Locked { breaker, notice, name: name.clone(), path, file, write }));
+            return Ok(Some(Locked { breaker, notice, name: name.clone(), path, file, write, bytes }));
         }
         bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
     }
@@ -180,7 +177,7 @@ impl Store {
         };
         let mut locked = fs2::FileExt::try_lock_shared(&file).is_ok();
         loop {
-            let parsed = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name, path));
+            let parsed = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name));
             match parsed.with_context(|| format!("could not read {}", path.display()))? {
                 Content::Unused => return Ok(None),
                 Content::Breaker { breaker, .. } => return Ok(Some(Snapshot { breaker: *breaker, file })),
@@ -188,7 +185,7 @@ impl Store {
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
                 Content::Unreadable(why) => {
                     bail!(
-                        "{} is not readable: {why}; the next run sets it aside, or remove it with 'cb remove {name}'",
+                        "{} is not readable: {why}; the next run sets it aside, or remove it yourself",
                         path.display()
                     )
                 }
@@ -196,20 +193,32 @@ impl Store {
         }
     }
 
-    /// All breakers with what was read of them, by name.
+    /// Forgets a breaker: deletes its file under its lock, whatever its state, even if a newer version wrote it.
+    /// `false` if there is none.
     ///
     /// # Errors
-    /// The directory cannot be used.
-    pub fn list(&self, deadline: Instant) -> Result<Vec<(Name, Entry)>> {
-        let mut entries = Vec::new();
-        for name in self.names()? {
-            match self.read_file(&name, &self.path(&name), deadline) {
-                Ok(Some(snapshot)) => entries.push((name, Entry::Breaker(Box::new(snapshot.without_dead_probes())))),
-                Ok(None) => {}
-                Err(error) => entries.push((name, Entry::Unreadable(error))),
-            }
+    /// The file is not of this breaker, and left alone; or it could not be locked or deleted.
+    pub fn remove(&self, name: &Name) -> Result<bool> {
+        let path = self.path(name);
+        if !self.check_dir(Missing::Leave)? {
+            return Ok(false);
         }
-        Ok(entries)
+        for _ in 0..REPLACEMENTS {
+            let Some(file) = self.open_to_write(&path, Missing::Leave)? else { return Ok(false) };
+            lock_until(&file, Mode::Exclusive, clock::instant() + PATIENCE)
+                .with_context(|| format!("could not lock {}", path.display()))?;
+            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
+            if !is_at(&metadata, &path) {
+                continue;
+            }
+            let bytes = read_at_start(&file).with_context(|| format!("could not read {}", path.display()))?;
+            if !format::belongs_to(&bytes, name) {
+                bail!("{} is not the state of {name}, so it was left alone; remove it yourself", path.display());
+            }
+            fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))?;
+            return Ok(true);
+        }
+        bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
     }
 
     /// The names of all breakers, sorted.
@@ -221,9 +230,9 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut names = Vec::new();
-        let unlisted = || format!("could not list {}", self.dir.path.display());
-        for entry in fs::read_dir(&self.dir.path).with_context(unlisted)? {
-            let file_name = entry.with_context(unlisted)?.file_name();
+        let unlisted = |error| told(&error).context(format!("could not list {}", self.dir.path.display()));
+        for entry in fs::read_dir(&self.dir.path).map_err(unlisted)? {
+            let file_name = entry.map_err(unlisted)?.file_name();
             names.extend(file_name.to_str().and_then(Name::from_file_name));
         }
         names.sort_unstable();
@@ -240,12 +249,7 @@ impl Store {
                 if missing == Missing::Leave {
                     return Ok(false);
                 }
-                make_dir(dir).with_context(|| {
-                    format!(
-                        "could not make the state directory {}; make it yourself, or give --state-dir",
-                        dir.display()
-                    )
-                })?;
+                make_dir(dir).map_err(|error| uncreated(dir, &error))?;
                 return Ok(true);
             }
             Err(error) => {
@@ -267,7 +271,9 @@ impl Store {
             )
         } else if !self.dir.named && metadata.uid() != effective_user() {
             let uid = metadata.uid();
-            format!("{path} belongs to another user ({uid}); {}, or give another --state-dir", chown_hint(dir))
+            // Root must not be advised to take away what is a user's.
+            let hint = if effective_user() == 0 { "run cb as that user".to_owned() } else { chown_hint(dir) };
+            format!("{path} belongs to another user ({uid}); {hint}, or give another --state-dir")
         } else if !self.dir.named && metadata.mode() & 0o020 != 0 {
             format!("{path} is writable by its group; run 'chmod g-w {path}', or name it with --state-dir to share it")
         } else {
@@ -297,7 +303,7 @@ impl Store {
                 "could not open {shown}: it belongs to another user ({owner}), perhaps from a run under sudo; {}",
                 chown_hint(&self.dir.path)
             ),
-            _ => anyhow!("could not open {shown}: {}; check the directory, or give another --state-dir", plain(error)),
+            _ => anyhow!("could not open {shown}: {}; {}", plain(error), cure(error)),
         }
     }
 
@@ -305,14 +311,12 @@ impl Store {
     fn set_access(&self, file: &File, metadata: &Metadata) {
         let dir = fs::symlink_metadata(&self.dir.path).ok();
         let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
-        let mode = if group.is_some() { 0o660 } else { 0o600 };
         if metadata.uid() != effective_user() {
             return;
         }
-        if group.is_some_and(|group| group != metadata.gid()) {
-            // Where we are not of that group the file stays ours alone, and the others are told when they open it.
-            drop(fchown(file, None, group));
-        }
+        // Where we are not of that group the file stays ours alone, and the others are told when they open it.
+        let shared = group.is_some_and(|group| group == metadata.gid() || fchown(file, None, Some(group)).is_ok());
+        let mode = if shared { 0o660 } else { 0o600 };
         if metadata.mode() & 0o777 != mode {
             drop(file.set_permissions(Permissions::from_mode(mode)));
         }
@@ -330,10 +334,22 @@ impl Locked {
         let unwritten = || format!("could not write {}", self.path.display());
         let block = format::render(&mut self.breaker, &self.name, self.write).with_context(unwritten)?;
         match self.file.write_at(&block, 0) {
-            Ok(written) if written == block.len() => Ok(()),
-            Ok(written) => Err(anyhow!("only {written} of {} bytes fit; make room on the disk", block.len()))
-                .with_context(unwritten),
-            Err(error) => Err(anyhow!("{}; {}", plain(&error), cure(&error))).with_context(unwritten),
+            Ok(written) if written == block.len() => {
+                if self.bytes.len() > block.len() {
+                    // Somebody's own formatting was longer. Where the rest stays, it is not read.
+                    drop(self.file.set_len(block.len() as u64));
+                }
+                self.bytes = block;
+                Ok(())
+            }
+            Ok(written) => {
+                // Half a new state is none; half an old one neither.
+                drop(self.file.write_at(&self.bytes[..written.min(self.bytes.len())], 0));
+                drop(self.file.set_len(self.bytes.len() as u64));
+                let cure = "make room on the disk, or raise the file size limit (ulimit -f)";
+                Err(anyhow!("only {written} of {} bytes fit; {cure}", block.len())).with_context(unwritten)
+            }
+            Err(error) => Err(told(&error)).with_context(unwritten),
         }
     }
 
@@ -348,9 +364,8 @@ impl Locked {
     /// The file system has no such locks, or no room for one.
     pub fn claim_place(&self, serial: u64) -> Result<()> {
         let lock = byte_lock(serial);
-        fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock))
-            .with_context(|| format!("could not lock a probe's place in {}", self.path.display()))?;
-        Ok(())
+        let claimed = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock)).map_err(|error| told(&error.into()));
+        claimed.map(drop).with_context(|| format!("could not lock a probe's place in {}", self.path.display()))
     }
 
     /// Gives up the lock. The file stays open and a claimed place taken, as long as what is returned lives.
@@ -358,14 +373,6 @@ impl Locked {
         // A lock that cannot be given up ends with the descriptor.
         drop(fs2::FileExt::unlock(&self.file));
         Unlocked { file: self.file }
-    }
-
-    /// Deletes the file, whatever the breaker's state.
-    ///
-    /// # Errors
-    /// It could not be deleted.
-    pub fn remove(self) -> Result<()> {
-        fs::remove_file(&self.path).with_context(|| format!("could not remove {}", self.path.display()))
     }
 }
 
@@ -433,7 +440,7 @@ fn is_regular(path: &Path) -> Result<bool> {
             bail!("{} is {kind}, which cb leaves alone; move it away", path.display())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(anyhow!("could not look at {}: {}; check the directory", path.display(), plain(&error))),
+        Err(error) => Err(anyhow!("could not look at {}: {}; {}", path.display(), plain(&error), cure(&error))),
     }
 }
 
@@ -461,7 +468,7 @@ fn read_at_start(file: &File) -> Result<Vec<u8>> {
             Ok(0) => break,
             Ok(read) => length += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => bail!("{}; check the disk", plain(&error)),
+            Err(error) => return Err(told(&error)),
         }
         if length == format::BLOCK || length > format::LARGEST {
             break;
@@ -492,11 +499,10 @@ fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
         Mode::Shared => fs2::FileExt::lock_shared(file),
         Mode::Exclusive => fs2::FileExt::lock_exclusive(file),
     };
-    let refused = |error: &io::Error| anyhow!("{}; {}", plain(error), cure(error));
     match try_lock() {
         Ok(()) => return Ok(()),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-        Err(error) => return Err(refused(&error)),
+        Err(error) => return Err(told(&error)),
     }
     let left = deadline.saturating_duration_since(clock::instant());
     let alarm = unix::Alarm::after(left).context("could not set a timer for the wait")?;
@@ -509,13 +515,21 @@ fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
     drop(alarm);
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => anyhow!("another process holds the lock; 'fuser -v' on the file says which"),
-        _ => refused(&error),
+        _ => told(&error),
     })
+}
+
+/// What the system says, and what to do about it.
+fn told(error: &io::Error) -> anyhow::Error {
+    anyhow!("{}; {}", plain(error), cure(error))
 }
 
 fn cure(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSPC | Errno::EDQUOT) => "make room on the disk, or give another --state-dir",
+        Some(Errno::EACCES | Errno::EPERM) => "check its access rights, or give another --state-dir",
+        Some(Errno::EROFS) => "give another --state-dir",
+        Some(Errno::EMFILE | Errno::ENFILE) => "raise the limit on open files (ulimit -n)",
         Some(Errno::EFBIG) => "raise the file size limit (ulimit -f)",
         Some(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS) => "give a --state-dir on a local file system",
         _ => "check the disk, or give another --state-dir",
@@ -533,14 +547,34 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
     Ok(format!(
         "{} was not readable ({why}): set aside as {}, the breaker starts anew, closed",
         path.display(),
-        aside.display()
+        aside.file_name().unwrap_or_default().display()
     ))
+}
+
+/// Why the directory could not be made: perhaps since what is above it was left by a run under sudo.
+fn uncreated(dir: &Path, error: &io::Error) -> anyhow::Error {
+    let above = dir.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?.uid())));
+    let cure = match above {
+        Some((above, owner)) if error.kind() == io::ErrorKind::PermissionDenied && owner != effective_user() => {
+            format!("{} belongs to another user ({owner}); {}, or give --state-dir", above.display(), chown_hint(above))
+        }
+        _ => "make it yourself, or give --state-dir".to_owned(),
+    };
+    anyhow!("could not make the state directory {}: {}; {cure}", dir.display(), plain(error))
 }
 
 /// Makes the directory, for its owner alone whatever the umask; what lies above it likewise, as XDG asks.
 fn make_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    fs::set_permissions(dir, Permissions::from_mode(0o700))
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| dir.symlink_metadata().is_err()).collect();
+    for dir in missing.iter().rev() {
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Ok(()) => fs::set_permissions(dir, Permissions::from_mode(0o700))?,
+            // Another run was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn effective_user() -> u32 {

@@ -40,6 +40,11 @@ impl Timestamp {
         now.0.checked_sub(self.0).map(Duration::from_millis)
     }
 
+    /// Whether a span that began then is under way at `now`. It is over at its end, and before its start.
+    pub fn lasts(self, span: Duration, now: Self) -> bool {
+        (self..self.after(span)).contains(&now)
+    }
+
     /// How long it is from `now` until this time; zero if it is past.
     pub fn left(self, now: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(now.0))
@@ -102,14 +107,15 @@ pub fn millis(span: Duration) -> u64 {
 /// A duration as people write it: `30` (seconds), `.5`, `1.5s`, `250ms`, `2m`, `1h30m`, `1d`.
 ///
 /// The units are those of GNU `timeout` (`s m h d`) and the usual short ones around them. Durations beyond
-/// [`LONGEST`] saturate. `5M` would be months, of which no one can say how long they are, and is refused.
+/// [`LONGEST`] saturate, and what is finer than a millisecond is rounded up, since that is what the state can say. `5M`
+/// would be months, of which no one can say how long they are, and is refused.
 ///
 /// # Errors
 /// What is wrong with the text, and what would be right.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total: u128 = 0;
-    if text.starts_with('-') {
+    if text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.')) {
         return Err("a duration cannot be negative, write one like 30s, 1.5m or 1h30m".to_owned());
     }
     if text.is_empty() {
@@ -125,7 +131,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = after.trim_start_matches(' ');
     }
     let nanos = u64::try_from(total).unwrap_or(u64::MAX);
-    Ok(Duration::from_nanos(nanos).min(LONGEST))
+    Ok(Duration::from_millis(millis(Duration::from_nanos(nanos))).min(LONGEST))
 }
 
 /// A duration as people read it: `45s`, `1m 30s`, `1h`; below a second `250ms`.
@@ -215,8 +221,9 @@ mod tests {
             ("0", 0),
             ("5.", 5_000),
             ("0.0001s", 1),
+            ("1500us", 2),
         ] {
-            assert_eq!(parse_duration(text).map(super::millis), Ok(millis), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
     }
 
@@ -234,6 +241,8 @@ mod tests {
             ("-5s", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
             ("42D", "'42D' is not a duration; did you mean '42d'?"),
             ("", "a duration is missing, write one like 30s, 1.5m or 1h30m"),
+            ("-.5", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
+            ("--", "'--' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("soon", "'soon' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("1h30", "'1h30' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("1.2.3s", "'1.2.3s' is not a duration, write one like 30s, 1.5m or 1h30m"),

@@ -1,8 +1,11 @@
 //! PURE. The changes of state that are remembered.
 
+use std::time::Duration;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::pack;
 use crate::time::Timestamp;
 
 /// What a breaker is, as far as a change is concerned.
@@ -28,20 +31,10 @@ impl Phase {
             Self::Disabled => "disabled",
         }
     }
-
-    fn letter(self) -> char {
-        match self {
-            Self::Closed => 'c',
-            Self::Open => 'o',
-            Self::HalfOpen => 'h',
-            Self::Disabled => 'd',
-        }
-    }
-
-    fn of_letter(letter: char) -> Option<Self> {
-        [Self::Closed, Self::Open, Self::HalfOpen, Self::Disabled].into_iter().find(|phase| phase.letter() == letter)
-    }
 }
+
+/// All of them; in the state each is its place in this list.
+const PHASES: [Phase; 4] = [Phase::Closed, Phase::Open, Phase::HalfOpen, Phase::Disabled];
 
 /// A change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +51,19 @@ pub struct Change {
     pub by: Option<String>,
     /// How many; only a row of failed probes is more than one.
     pub count: u32,
+}
+
+impl Change {
+    /// Whether it is worth a line and the `on-change` command: it opened from closed, it closed, or a person changed it.
+    pub fn is_news(&self) -> bool {
+        let moved = self.from != self.to;
+        match (self.by.is_some(), self.to) {
+            // A trip holds even what was open before.
+            (true, to) => moved || to != Phase::Closed,
+            (false, Phase::Closed) => true,
+            (false, _) => moved && self.from == Phase::Closed,
+        }
+    }
 }
 
 /// The last changes, newest last. How many there is room for, the state decides; at least [`History::LEAST`].
@@ -99,74 +105,104 @@ impl History {
 
     /// Takes less room: gives up the oldest change, and when only the last eight are left, the ends of long reasons.
     /// `false` if it is as small as it gets.
+    ///
+    /// Those eight always fit. Only in a state that somebody has edited can other things leave them no room; then they
+    /// go as well.
     pub fn shrink(&mut self) -> bool {
-        if self.0.len() > Self::LEAST {
-            self.0.remove(0);
+        if self.0.len() <= Self::LEAST
+            && let Some(long) = self.0.iter_mut().find(|change| stored_len(&change.reason) > Self::SHORT_REASON)
+        {
+            shorten(&mut long.reason, Self::SHORT_REASON);
             return true;
         }
-        let long = self.0.iter_mut().find(|change| stored_len(&change.reason) > Self::SHORT_REASON);
-        long.map(|change| shorten(&mut change.reason, Self::SHORT_REASON)).is_some()
+        let oldest = (!self.0.is_empty()).then(|| self.0.remove(0));
+        oldest.is_some()
     }
 }
 
 /// How many bytes a text takes in the state, where JSON escapes some characters.
 pub fn stored_len(text: &str) -> usize {
-    text.chars()
-        .map(|letter| match letter {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            '\0'..='\u{1f}' => 6,
-            _ => letter.len_utf8(),
-        })
-        .sum()
+    text.chars().map(stored_letter).sum()
+}
+
+fn stored_letter(letter: char) -> usize {
+    match letter {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => letter.len_utf8(),
+    }
 }
 
 /// Cuts a text so that it takes at most so many bytes in the state.
 pub fn shorten(text: &mut String, most: usize) {
-    while stored_len(text) > most {
-        text.pop();
+    let mut length = 0;
+    let surplus = text.char_indices().find(|&(_, letter)| {
+        length += stored_letter(letter);
+        length > most
+    });
+    if let Some((end, _)) = surplus {
+        text.truncate(end);
     }
 }
 
 impl Serialize for History {
-    /// The newest time, then for each change, newest first: how many milliseconds before the one after it, from and to,
-    /// why, who, how many.
+    /// The earliest time; for each change, oldest first, how long after it, from and to, how many; then why and who.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let newest = self.0.last().map(|change| change.at);
-        let mut later = newest.map_or(0, Timestamp::as_millis);
-        let entries = self.newest_first().map(|change| {
-            // A clock that was set back makes a negative distance.
-            let before = i128::from(later) - i128::from(change.at.as_millis());
-            later = change.at.as_millis();
-            let phases: String = [change.from.letter(), change.to.letter()].into_iter().collect();
-            (
-                i64::try_from(before).unwrap_or(0),
-                phases,
-                &change.reason,
-                change.by.as_deref().unwrap_or(""),
-                change.count,
-            )
-        });
-        (newest, entries.collect::<Vec<_>>()).serialize(serializer)
+        // Not that of the oldest change: the clock may have been set back.
+        let first = self.0.iter().map(|change| change.at).min();
+        let row = |change: &Change| {
+            let after = change.at.as_millis() - first.map_or(0, Timestamp::as_millis);
+            [after, change.from as u64 * PHASES.len() as u64 + change.to as u64, change.count.into()]
+        };
+        let rows: Vec<_> = self.0.iter().map(row).collect();
+        let words = self.0.iter().map(|change| (&change.reason, change.by.as_deref().unwrap_or("")));
+        (first, pack::rows(&rows), words.collect::<Vec<_>>()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for History {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        type Entry = (i64, String, String, String, u32);
-        let (newest, entries) = <(Option<Timestamp>, Vec<Entry>)>::deserialize(deserializer)?;
+        type Words = Vec<(String, String)>;
+        let (first, text, words) = <(Option<Timestamp>, String, Words)>::deserialize(deserializer)?;
         let bad = || D::Error::custom("history");
-        let mut at = newest.map_or(0, Timestamp::as_millis);
-        let mut changes = Vec::new();
-        for (before, phases, mut reason, mut by, count) in entries.into_iter().take(Self::MOST) {
-            at = at.saturating_add_signed(before.saturating_neg());
-            let mut letters = phases.chars().map(Phase::of_letter);
-            let mut phase = || letters.next().flatten().ok_or_else(bad);
+        let rows: Vec<[u64; 3]> = pack::unrows(&text).filter(|rows| rows.len() == words.len()).ok_or_else(bad)?;
+        let surplus = rows.len().saturating_sub(Self::MOST);
+        let change = |([after, phases, count], (mut reason, mut by)): ([u64; 3], (String, String))| {
             shorten(&mut reason, super::LONGEST_REASON);
             shorten(&mut by, super::LONGEST_WHO);
-            let by = Some(by).filter(|by| !by.is_empty());
-            changes.push(Change { at: Timestamp::from_millis(at), from: phase()?, to: phase()?, reason, by, count });
+            let phases = usize::try_from(phases).map_err(|_| bad())?;
+            Ok(Change {
+                at: first.ok_or_else(bad)?.after(Duration::from_millis(after)),
+                from: *PHASES.get(phases / PHASES.len()).ok_or_else(bad)?,
+                to: PHASES[phases % PHASES.len()],
+                reason,
+                by: Some(by).filter(|by| !by.is_empty()),
+                count: u32::try_from(count).map_err(|_| bad())?,
+            })
+        };
+        rows.into_iter().zip(words).skip(surplus).map(change).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_length_of_a_text_in_the_state_is_known(text in r#"([\x00-\x7f]|.|["\\\n]){0,40}"#) {
+            let stored = serde_json::to_string(&text).expect("plain data");
+            prop_assert_eq!(stored_len(&text) + 2, stored.len(), "{}", stored);
         }
-        changes.reverse();
-        Ok(Self(changes))
+
+        #[test]
+        fn a_text_is_cut_as_little_as_it_must_be(text in r#"([\x00-\x7f]|.|["\\\n]){0,40}"#, most in 0_usize..60) {
+            let mut cut = text.clone();
+            shorten(&mut cut, most);
+            prop_assert!(text.starts_with(&cut) && stored_len(&cut) <= most);
+            let next = text[cut.len()..].chars().next();
+            prop_assert!(next.is_none_or(|next| stored_len(&cut) + stored_letter(next) > most));
+        }
     }
 }

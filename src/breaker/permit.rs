@@ -108,14 +108,14 @@ impl Spent {
 impl Serialize for Spent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bits = self.0.iter().flat_map(|word| (0..64).map(move |bit| u8::from(word >> bit & 1 == 1)));
-        pack::digits(bits, 1).serialize(serializer)
+        pack::digits(bits, 2).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Spent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let bits =
-            pack::undigits(&String::deserialize(deserializer)?, 1).ok_or_else(|| D::Error::custom("spent permits"))?;
+            pack::undigits(&String::deserialize(deserializer)?, 2).ok_or_else(|| D::Error::custom("spent permits"))?;
         let mut spent = Self::default();
         for (index, _) in bits.iter().enumerate().filter(|(index, bit)| **bit == 1 && *index < 256) {
             spent.0[index / 64] |= 1 << (index % 64);
@@ -139,7 +139,7 @@ pub(super) mod hex {
     }
 }
 
-/// Probes as text: the first one's start, then numbers relative to it.
+/// Probes as text: the earliest start and the lowest number, then what is relative to them.
 pub(super) mod packed_probes {
     use std::time::Duration;
 
@@ -152,30 +152,30 @@ pub(super) mod packed_probes {
     use crate::time::{Timestamp, millis};
 
     pub(crate) fn serialize<S: Serializer>(probes: &[Probe], serializer: S) -> Result<S::Ok, S::Error> {
-        let base = probes.iter().map(|probe| probe.since).min();
-        let numbers = probes.iter().flat_map(|probe| {
-            let since = probe.since.as_millis() - base.map_or(0, Timestamp::as_millis);
+        let first = probes.iter().map(|probe| probe.since).min();
+        let lowest = probes.iter().map(|probe| probe.serial).min().unwrap_or(0);
+        let row = |probe: &Probe| {
+            let since = probe.since.as_millis() - first.map_or(0, Timestamp::as_millis);
             // A process number is never 0, so 0 can stand for none.
-            [probe.serial, probe.pid.unwrap_or(0).into(), since, millis(probe.lease)]
-        });
-        (base, pack::numbers(numbers)).serialize(serializer)
+            [probe.serial - lowest, probe.pid.unwrap_or(0).into(), since, millis(probe.lease)]
+        };
+        let rows: Vec<_> = probes.iter().map(row).collect();
+        (first, lowest, pack::rows(&rows)).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Probe>, D::Error> {
-        let (base, text) = <(Option<Timestamp>, String)>::deserialize(deserializer)?;
+        let (first, lowest, text) = <(Option<Timestamp>, u64, String)>::deserialize(deserializer)?;
         let bad = || D::Error::custom("probes");
-        let numbers =
-            pack::unnumbers(&text).filter(|numbers| numbers.len() <= 4 * usize::from(MOST_PROBES)).ok_or_else(bad)?;
-        let probe = |probe: &[u64]| {
-            let &[serial, pid, since, lease] = probe else { return Err(bad()) };
+        let rows = pack::unrows(&text).filter(|rows| rows.len() <= usize::from(MOST_PROBES)).ok_or_else(bad)?;
+        let probe = |[serial, pid, since, lease]: [u64; 4]| {
             Ok(Probe {
-                serial,
+                serial: lowest.wrapping_add(serial),
                 pid: u32::try_from(pid).ok().filter(|&pid| pid != 0),
-                since: base.ok_or_else(bad)?.after(Duration::from_millis(since)),
+                since: first.ok_or_else(bad)?.after(Duration::from_millis(since)),
                 lease: Duration::from_millis(lease),
             })
         };
-        numbers.chunks(4).map(probe).collect()
+        rows.into_iter().map(probe).collect()
     }
 }
 

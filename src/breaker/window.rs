@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::pack;
 use crate::settings::{MOST_BUDGET, MOST_CALLS};
-use crate::time::{Timestamp, millis};
+use crate::time::{LONGEST, Timestamp, millis};
 
 /// One result, as far as rates care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +31,17 @@ pub struct Count {
 }
 
 impl Count {
-    /// Saturates far above what anybody can run within one window, so that a slice stays short as text.
-    const MOST: u32 = (1 << 30) - 1;
+    /// Full far above what anybody can run within one window, so that a slice stays short as text,
+    /// and that no sum of slices overflows.
+    const MOST: u32 = (1 << 28) - 1;
 
+    /// A full count stays as it is: were only its parts to grow, they would become all of it.
     fn add(&mut self, mark: Mark) {
-        let plus = |count: &mut u32, yes: bool| *count = (*count + u32::from(yes)).min(Self::MOST);
-        plus(&mut self.calls, true);
-        plus(&mut self.failures, mark.failed);
-        plus(&mut self.slow, mark.slow);
+        if self.calls < Self::MOST {
+            self.calls += 1;
+            self.failures += u32::from(mark.failed);
+            self.slow += u32::from(mark.slow);
+        }
     }
 
     fn plus(self, other: Self) -> Self {
@@ -89,14 +92,14 @@ impl Recent {
 impl Serialize for Recent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let digits = self.0.iter().map(|mark| u8::from(mark.failed) | u8::from(mark.slow) << 1);
-        (self.0.len(), pack::digits(digits, 2)).serialize(serializer)
+        (self.0.len(), pack::digits(digits, 4)).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Recent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (length, text) = <(usize, String)>::deserialize(deserializer)?;
-        let digits = pack::undigits(&text, 2).filter(|_| length <= usize::from(MOST_CALLS));
+        let digits = pack::undigits(&text, 4).filter(|_| length <= usize::from(MOST_CALLS));
         let mut digits = digits.ok_or_else(|| D::Error::custom("recent results"))?;
         digits.resize(length, 0);
         let mark = |digit: u8| Mark { failed: digit & 1 == 1, slow: digit & 2 == 2 };
@@ -138,6 +141,8 @@ impl Slices {
                 let mut count = Count::default();
                 count.add(mark);
                 self.slices.push((now, count));
+                // Only of a state that somebody has edited are there more.
+                self.slices.drain(..self.slices.len().saturating_sub(Self::MOST));
             }
         }
     }
@@ -154,41 +159,33 @@ fn within(time: Timestamp, span: Duration, now: Timestamp) -> bool {
     time.age(now).is_some_and(|age| age < span)
 }
 
-/// The newest time, and the gaps between the times, newest first: one absolute time, the rest relative to it.
-fn gaps<'a>(newest_first: impl Iterator<Item = &'a Timestamp> + Clone) -> impl Iterator<Item = u64> {
-    let older = newest_first.clone().skip(1);
-    newest_first.zip(older).map(|(newer, older)| newer.as_millis().saturating_sub(older.as_millis()))
-}
-
 impl Serialize for Slices {
+    /// The length, the oldest time, then for each slice how long after it, and its counts.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let newest = self.slices.last().map(|slice| slice.0);
-        let starts = self.slices.iter().rev().map(|slice| &slice.0);
-        let gaps = std::iter::once(0).chain(gaps(starts));
-        let counts = self.slices.iter().rev().map(|slice| slice.1);
-        let numbers = gaps
-            .zip(counts)
-            .flat_map(|(gap, count)| [gap, count.calls.into(), count.failures.into(), count.slow.into()]);
-        (millis(self.length), newest, pack::numbers(numbers)).serialize(serializer)
+        let oldest = self.slices.first().map(|slice| slice.0);
+        let row = |&(start, count): &(Timestamp, Count)| {
+            let after = oldest.map_or(0, |oldest| start.as_millis().saturating_sub(oldest.as_millis()));
+            [after, count.calls.into(), count.failures.into(), count.slow.into()]
+        };
+        let rows: Vec<_> = self.slices.iter().map(row).collect();
+        (millis(self.length), oldest, pack::rows(&rows)).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Slices {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (length, newest, text) = <(u64, Option<Timestamp>, String)>::deserialize(deserializer)?;
+        let (length, oldest, text) = <(u64, Option<Timestamp>, String)>::deserialize(deserializer)?;
         let bad = || D::Error::custom("time window");
-        let numbers = pack::unnumbers(&text).filter(|numbers| numbers.len() <= 4 * Self::MOST).ok_or_else(bad)?;
-        let mut slices = Vec::new();
-        let mut start = newest.map_or(0, Timestamp::as_millis);
-        for slice in numbers.chunks(4) {
-            let &[gap, calls, failures, slow] = slice else { return Err(bad()) };
-            start = start.saturating_sub(gap);
-            let small = |number: u64| u32::try_from(number).ok().filter(|&count| count <= Count::MOST).ok_or_else(bad);
-            let count = Count { calls: small(calls)?, failures: small(failures)?, slow: small(slow)? };
-            slices.push((Timestamp::from_millis(start), count));
-        }
-        slices.reverse();
-        Ok(Self { length: Duration::from_millis(length), slices })
+        let rows = pack::unrows(&text).filter(|rows| rows.len() <= Self::MOST).ok_or_else(bad)?;
+        let slice = |[after, calls, failures, slow]: [u64; 4]| {
+            let start = oldest.ok_or_else(bad)?.after(Duration::from_millis(after));
+            let small =
+                |number: u64, most: u32| u32::try_from(number).ok().filter(|&count| count <= most).ok_or_else(bad);
+            let calls = small(calls, Count::MOST)?;
+            Ok((start, Count { calls, failures: small(failures, calls)?, slow: small(slow, calls)? }))
+        };
+        let slices = rows.into_iter().map(slice).collect::<Result<_, _>>()?;
+        Ok(Self { length: Duration::from_millis(length).min(LONGEST), slices })
     }
 }
 
@@ -197,12 +194,10 @@ impl<'de> Deserialize<'de> for Slices {
 pub struct FailureTimes(VecDeque<Timestamp>);
 
 impl FailureTimes {
-    /// A longer gap is written as this one, 397 days, so that a hundred gaps have a bounded length as text.
-    const LONGEST_GAP: u64 = (1 << 35) - 1;
-
-    /// Adds a failure of `now`, and drops those that lie in the future.
+    /// Adds a failure of `now`, and drops those that lie in the future or so far back that no budget reaches them: so the
+    /// gaps between all of them have a bounded length as text.
     pub fn push(&mut self, now: Timestamp) {
-        self.0.retain(|&time| time <= now);
+        self.0.retain(|&time| within(time, LONGEST, now));
         if self.0.len() == usize::from(MOST_BUDGET) {
             self.0.pop_front();
         }
@@ -221,16 +216,19 @@ impl FailureTimes {
 }
 
 impl Serialize for FailureTimes {
+    /// The newest time, how many came before it, and the gaps between them, newest first.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let gaps = gaps(self.0.iter().rev()).map(|gap| gap.min(Self::LONGEST_GAP));
-        (self.0.back(), pack::numbers(gaps)).serialize(serializer)
+        let newest_first = self.0.iter().rev().map(|time| time.as_millis());
+        let gaps = newest_first.clone().zip(newest_first.skip(1)).map(|(newer, older)| newer.saturating_sub(older));
+        let gaps: Vec<u64> = gaps.collect();
+        (self.0.back(), gaps.len(), pack::gaps(&gaps)).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for FailureTimes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (newest, text) = <(Option<Timestamp>, String)>::deserialize(deserializer)?;
-        let gaps = pack::unnumbers(&text).filter(|gaps| gaps.len() < usize::from(MOST_BUDGET));
+        let (newest, count, text) = <(Option<Timestamp>, usize, String)>::deserialize(deserializer)?;
+        let gaps = if count < usize::from(MOST_BUDGET) { pack::ungaps(&text, count) } else { None };
         let gaps = gaps.ok_or_else(|| D::Error::custom("failure times"))?;
         let mut times = VecDeque::new();
         if let Some(newest) = newest {
@@ -262,6 +260,16 @@ mod tests {
         assert!(!reaches(499_999, 1_000_000, 50));
         assert!(reaches(u32::MAX, u32::MAX, 100));
         assert!(!reaches(33, 100, 34));
+    }
+
+    #[test]
+    fn a_full_count_keeps_its_rate() {
+        let mut count = Count { calls: Count::MOST - 1, failures: 10, slow: 20 };
+        count.add(BAD);
+        let full = Count { calls: Count::MOST, failures: 11, slow: 20 };
+        assert_eq!(count, full);
+        count.add(BAD);
+        assert_eq!(count, full);
     }
 
     #[test]

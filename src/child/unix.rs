@@ -101,6 +101,8 @@ pub struct Program {
     pub unset: &'static [&'static CStr],
     /// Whether it leads a process group of its own.
     pub own_group: bool,
+    /// Whether it reads nothing and its data goes where speech goes: stdin is `/dev/null`, stdout is stderr.
+    pub apart: bool,
 }
 
 struct Start {
@@ -108,6 +110,7 @@ struct Start {
     envp: *const *const c_char,
     inherited: Inherited,
     own_group: bool,
+    apart: bool,
     errno: c_int,
 }
 
@@ -152,8 +155,14 @@ fn environment(program: &Program) -> Vec<*const c_char> {
 pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Error, bool)> {
     let argv: Vec<*const c_char> = program.argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
     let envp = environment(program);
-    let mut start =
-        Start { argv: argv.as_ptr(), envp: envp.as_ptr(), inherited, own_group: program.own_group, errno: 0 };
+    let mut start = Start {
+        argv: argv.as_ptr(),
+        envp: envp.as_ptr(),
+        inherited,
+        own_group: program.own_group,
+        apart: program.apart,
+        errno: 0,
+    };
     // execvpe keeps a path and, for a script without `#!`, a second argument list on its stack.
     let words = 4 * 1024 + argv.len();
     let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(words);
@@ -187,6 +196,17 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
     unsafe {
         if (*start).own_group {
             libc::setpgid(0, 0);
+        }
+        if (*start).apart {
+            let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+            if nothing > 0 {
+                libc::dup2(nothing, 0);
+                libc::close(nothing);
+            }
+            if libc::dup2(2, 1) < 0 {
+                // Where speech goes nowhere, it does not go among the data.
+                libc::close(1);
+            }
         }
         if (*start).inherited.ignored_children {
             dispose(libc::SIGCHLD, libc::SIG_IGN);

@@ -1,22 +1,26 @@
 //! `cb run`: admit, start, wait, record, and end as the command did.
 
 use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
-use super::{Context, switched_off};
-use crate::breaker::{Admission, Answer, Ask, Permit, Recorded};
-use crate::child::{Child, Ended, Limit, NotStarted};
+use super::{Context, Told, announce, entries, shell, switched_off};
+use crate::breaker::{Admission, Answer, Ask, Permit, Recorded, Refusal};
+use crate::child::{self, Ended, Limit, NotStarted, Task};
 use crate::cli::{Given, RunArgs};
 use crate::clock;
 use crate::config::{Resolved, Tables};
 use crate::exit::Exit;
 use crate::name::Name;
 use crate::outcome::{End, Run};
-use crate::report::speech;
-use crate::settings::OnStateError;
-use crate::store::{CaseClash, Missing, Place, Store};
+use crate::report::speech::{self, Volume, say};
+use crate::settings::{Limits, OnStateError};
+use crate::store::{CaseClash, Missing, Place, READERS_PATIENCE};
+use crate::time::{Timestamp, format_rough, millis};
+
+/// How often `--wait` looks at least.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What the breaker said.
 enum Entrance {
@@ -40,20 +44,28 @@ struct Ticket {
 /// # Errors
 /// Wrong configuration, or with `--on-state-error refuse` a state that cannot be used: nothing was started.
 pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
-    let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), &args.given())?;
-    let guard = Guard { name: &args.name, config: &config, context };
-    let entrance = if switched_off() { Entrance::Unguarded } else { guard.enter()? };
-    let ticket = match entrance {
-        Entrance::Refused => return Ok(Exit::Refused(config.conduct.open_exit_code)),
-        Entrance::Unguarded => None,
-        Entrance::Guarded(ticket) => Some(ticket),
-    };
-    let probe = ticket.as_ref().is_some_and(|ticket| ticket.permit.is_probe());
-    let ended = guard.start(&args.command, probe);
-    if let Some(ticket) = ticket {
-        guard.record(ticket, &ended);
+    let config = context.config(Tables::Only(&args.plain.name))?.resolve(Some(&args.plain.name), &args.given())?;
+    let guard = Guard { name: &args.plain.name, config: &config, context, dry_run: args.dry_run };
+    if switched_off() {
+        return Ok(guard.start(&args.plain.command, false).exit);
     }
-    Ok(ended.exit)
+    let deadline = args.wait.map(|most| clock::instant().checked_add(most));
+    let entrance = loop {
+        // Those who wait see the same moment come; all but one are told to wait on.
+        let patient = deadline.is_some_and(|deadline| guard.wait(deadline));
+        if let Some(entrance) = guard.enter(patient)? {
+            break entrance;
+        }
+    };
+    match entrance {
+        Entrance::Guarded(ticket) => {
+            let ended = guard.start(&args.plain.command, ticket.permit.is_probe());
+            guard.record(ticket, &ended);
+            Ok(ended.exit)
+        }
+        Entrance::Unguarded => Ok(guard.start(&args.plain.command, false).exit),
+        Entrance::Refused => Ok(guard.refuse()),
+    }
 }
 
 /// One breaker, as one run sees it.
@@ -61,12 +73,15 @@ struct Guard<'a> {
     name: &'a Name,
     config: &'a Resolved,
     context: &'a Context,
+    dry_run: bool,
 }
 
 impl Guard<'_> {
     /// Asks the breaker. Trouble with the state never stops the command, unless that was asked for.
-    fn enter(&self) -> Result<Entrance> {
-        let error = match self.context.store().and_then(|store| self.ask(&store)) {
+    ///
+    /// `None` is for a patient caller, in place of a refusal: not now, and nothing was counted.
+    fn enter(&self, patient: bool) -> Result<Option<Entrance>> {
+        let error = match self.ask(patient) {
             Ok(entrance) => return Ok(entrance),
             Err(error) => error,
         };
@@ -75,24 +90,27 @@ impl Guard<'_> {
             return Err(error);
         }
         // What cannot be written can perhaps be read: an open breaker on a read-only disk refuses.
-        if let Some(refusal) = self.refused_by_what_is_there() {
+        let refusal = self.context.refused_by_what_is_there(self.name, &self.config.settings);
+        if let Some(refusal) = refusal.filter(|_| !self.dry_run) {
             self.context.volume.remark(|| refusal);
-            return Ok(Entrance::Refused);
+            return Ok(Some(Entrance::Refused));
         }
-        speech::say(&format!("{}: unguarded: {error:#}", self.name));
-        Ok(Entrance::Unguarded)
+        say(&format!("{}: unguarded: {error:#}", self.name));
+        Ok(Some(Entrance::Unguarded))
     }
 
-    fn ask(&self, store: &Store) -> Result<Entrance> {
+    /// Asks under the lock.
+    fn ask(&self, patient: bool) -> Result<Option<Entrance>> {
         let settings = &self.config.settings;
-        let mut locked = store.lock(self.name, Missing::Create)?.ok_or_else(|| anyhow::anyhow!("the state is gone"))?;
-        if let Some(notice) = &locked.notice {
-            speech::say(&format!("{}: {notice}", self.name));
-        }
+        let locked = self.context.lock(self.name, Missing::Create)?;
+        let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
         locked.forget_dead_probes();
         let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
         let before = locked.breaker.generation();
         let now = clock::now();
+        if patient && matches!(locked.breaker.answer(settings, now), Answer::Refuse(_)) {
+            return Ok(None);
+        }
         let ask = Ask { settings, lease: self.config.limits.lease(settings), pid: Some(std::process::id()) };
         let admission = locked.breaker.admit(&ask, now);
         if other_rules {
@@ -102,10 +120,15 @@ impl Guard<'_> {
         }
         match admission {
             Admission::Refused(refusal) => {
-                // That one refusal is not counted is no reason to run.
-                drop(locked.save());
                 self.context.volume.remark(|| speech::refusal(self.name, &refusal, &locked.breaker, now));
-                Ok(Entrance::Refused)
+                let permit = self.dry_run.then(|| locked.breaker.overrule());
+                let saved = locked.save();
+                let Some(permit) = permit else {
+                    // That one refusal could not be counted is no reason to run.
+                    return Ok(Some(Entrance::Refused));
+                };
+                saved?;
+                Ok(Some(Entrance::Guarded(Ticket { permit, place: None })))
             }
             Admission::Admitted(permit) if permit.is_probe() => {
                 if let Some(serial) = permit.serial() {
@@ -118,89 +141,125 @@ impl Guard<'_> {
                     unlocked.flush();
                 }
                 self.context.volume.remark(|| format!("{}: this run is a probe", self.name));
-                Ok(Entrance::Guarded(Ticket { permit, place: Some(unlocked.into_place()) }))
+                Ok(Some(Entrance::Guarded(Ticket { permit, place: Some(unlocked.into_place()) })))
             }
             Admission::Admitted(permit) => {
                 locked.save()?;
-                Ok(Entrance::Guarded(Ticket { permit, place: None }))
+                Ok(Some(Entrance::Guarded(Ticket { permit, place: None })))
             }
         }
     }
 
-    /// The refusal that the state speaks of, as far as it can be read. Nothing is written.
-    fn refused_by_what_is_there(&self) -> Option<String> {
-        let snapshot = self.context.store().ok()?.read(self.name, clock::instant()).ok()??;
-        let breaker = snapshot.without_dead_probes();
-        let now = clock::now();
-        match breaker.answer(&self.config.settings, now) {
-            Answer::Refuse(refusal) => Some(speech::refusal(self.name, &refusal, &breaker, now)),
+    /// Waits until a run may be let through, but not beyond `deadline`; `None` is for ever. Only looks: nothing is counted
+    /// and nothing written. `false` if the time is over.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut countdown = Countdown { name: self.name, shown: false, volume: self.context.volume };
+        while let Some(refusal) = self.refusal_now() {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return false;
+            }
+            let now = clock::now();
+            countdown.show(&refusal, now);
+            let due = refusal.retry_at.map(|at| at.left(now)).filter(|due| !due.is_zero());
+            let pause = LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN)).min(left.unwrap_or(LOOK_AGAIN));
+            clock::sleep(Duration::from_millis(millis(pause)));
+        }
+        true
+    }
+
+    /// Why a run would be refused now; `None` if it would not, or if nobody can say.
+    fn refusal_now(&self) -> Option<Refusal> {
+        let deadline: Instant = clock::instant() + READERS_PATIENCE;
+        let breaker = self.context.store().ok()?.read(self.name, deadline).ok()??.without_dead_probes();
+        match breaker.answer(&self.config.settings, clock::now()) {
+            Answer::Refuse(refusal) => Some(refusal),
             Answer::Pass | Answer::Probe => None,
         }
     }
 
-    /// Starts the command and waits for its end.
+    /// What a refused run does instead.
+    fn refuse(&self) -> Exit {
+        match &self.config.conduct.fallback {
+            None => Exit::Refused(self.config.conduct.open_exit_code),
+            Some(line) => self.child(&shell(line), false, Limit { time: None, limits: &Limits::NONE }).exit,
+        }
+    }
+
+    /// Runs the command and waits for its end.
     fn start(&self, command: &[OsString], probe: bool) -> Ended {
         let limits = &self.config.limits;
-        let limit = Limit { time: limits.limit(probe), limits };
-        match Child::start(command, self.variables(probe), limit, self.context.inherited) {
-            Ok(child) => child.wait(limit),
-            Err(NotStarted { exit, message }) => {
-                let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-                speech::say(&format!("could not run '{word}': {message}"));
-                Ended { end: End::NotStarted, exit, stopped: false, took: std::time::Duration::ZERO }
-            }
-        }
+        self.child(command, probe, Limit { time: limits.limit(probe), limits })
+    }
+
+    fn child(&self, command: &[OsString], probe: bool, limit: Limit<'_>) -> Ended {
+        let task = Task { command, variables: self.variables(probe), limit, apart: false };
+        child::run(task, self.context.inherited).unwrap_or_else(|NotStarted { exit, message }| {
+            let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+            say(&format!("could not run '{word}': {message}"));
+            Ended { end: End::NotStarted, exit, stopped: false, took: Duration::ZERO }
+        })
     }
 
     /// What the child finds in its environment.
     fn variables(&self, probe: bool) -> Vec<CString> {
         let name = [("CB_NAME", OsString::from(self.name.as_str()))].into_iter();
         let probe = probe.then(|| ("CB_PROBE", OsString::from("1")));
-        let all = name.chain(probe).chain(self.context.places.variables.iter().cloned());
-        // A path from the command line cannot hold a NUL byte.
-        all.filter_map(|(variable, value)| {
-            let mut entry = format!("{variable}=").into_bytes();
-            entry.extend(value.into_vec());
-            CString::new(entry).ok()
-        })
-        .collect()
+        entries(name.chain(probe).chain(self.context.places.variables.iter().cloned()))
     }
 
     /// Reports how it ended. Trouble is a warning: the command has run.
     fn record(&self, ticket: Ticket, ended: &Ended) {
         let (outcome, trips) = self.config.settings.codes.judge(ended.end, ended.stopped);
         let run = Run { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
-        if let Err(error) = self.report(ticket, &run) {
-            speech::say(&format!("{}: could not record the result: {error:#}", self.name));
+        match self.report(ticket, &run) {
+            Ok(Some(told)) => announce(self.context, self.name, &told, self.config.conduct.on_change.as_deref()),
+            Ok(None) => {}
+            Err(error) => say(&format!("{}: could not record the result: {error:#}", self.name)),
         }
     }
 
-    fn report(&self, ticket: Ticket, run: &Run) -> Result<()> {
+    fn report(&self, ticket: Ticket, run: &Run) -> Result<Option<Told>> {
         let Ticket { permit, place } = ticket;
-        // The breaker was removed meanwhile: its result goes with it.
-        let Some(mut locked) = self.context.store()?.lock(self.name, Missing::Leave)? else { return Ok(()) };
+        // If the breaker was removed meanwhile, its result goes with it.
+        let Some(mut locked) = self.context.lock(self.name, Missing::Leave)? else { return Ok(None) };
         let now = clock::now();
-        let before = locked.breaker.generation();
         let recorded = locked.breaker.record(permit, run, &self.config.settings, now);
         if recorded == Recorded::Foreign {
-            return Ok(());
+            return Ok(None);
         }
         locked.save()?;
+        // Only now: a place that is free before the result is on disk would look like that of a dead probe.
         drop(place);
-        if locked.breaker.generation() == before {
-            return Ok(());
-        }
-        let lines = if let Recorded::Counted(Some(change)) = &recorded {
-            Some(speech::change(self.name, change, &locked.breaker, now))
-        } else {
-            None
-        };
+        let Recorded::Counted(Some(change)) = recorded else { return Ok(None) };
+        let told = Told::new(self.name, change, &locked.breaker, now);
         locked.unlock().flush();
-        match lines {
-            Some((line, true)) => self.context.volume.news(&line),
-            Some((line, false)) => self.context.volume.remark(|| line),
-            None => {}
+        Ok(Some(told))
+    }
+}
+
+/// The line that `--wait` keeps up to date on a terminal; elsewhere nothing.
+struct Countdown<'a> {
+    name: &'a Name,
+    shown: bool,
+    volume: Volume,
+}
+
+impl Countdown<'_> {
+    fn show(&mut self, refusal: &Refusal, now: Timestamp) {
+        if self.volume == Volume::Quiet || !speech::to_terminal() {
+            return;
         }
-        Ok(())
+        self.shown = true;
+        let next = refusal.retry_at.map_or("until it is let through".to_owned(), |at| format_rough(at.left(now)));
+        speech::overwrite(&format!("{}: waiting, {next}", self.name));
+    }
+}
+
+impl Drop for Countdown<'_> {
+    fn drop(&mut self) {
+        if self.shown {
+            speech::overwrite("");
+        }
     }
 }

@@ -1,71 +1,168 @@
 //! From arguments to a command, and from a wrong word to one line that says what would be right.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
-use clap::{Args, FromArgMatches, Parser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command, Common, RunArgs};
+use crate::cli::{Cli, Command, Common, PlainRun};
 use crate::exit::Exit;
 use crate::report::print;
 use crate::report::speech::say;
+
+/// What to write to guard a command, for those who have left out a part of it.
+const GUARD: &str = "'cb run --name NAME -- COMMAND'";
 
 /// Reads the arguments.
 ///
 /// # Errors
 /// How to end: help was asked for and given, or something was wrong and was said.
 pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
-    read(args).map_err(|error| explain(&error))
-}
-
-/// `cb run` is on the hot path: only its own arguments are built then, not those of all the others.
-fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
-    if args.get(1).is_none_or(|word| word != "run") {
-        return Cli::try_parse_from(args);
-    }
-    let command = RunArgs::augment_args(Common::augment_args(clap::Command::new("run").bin_name("cb run")));
-    let matches = command.max_term_width(100).try_get_matches_from(&args[1..])?;
-    let command = Command::Run(Box::new(RunArgs::from_arg_matches(&matches)?));
-    Ok(Cli { common: Common::from_arg_matches(&matches)?, command })
-}
-
-fn explain(error: &clap::Error) -> Exit {
-    match error.kind() {
+    let error = match read(args) {
+        Ok(cli) => return Ok(cli),
+        Err(error) => error,
+    };
+    let line = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print(&error.render().to_string()) {
-            Ok(()) => Exit::Done,
-            Err(error) => {
-                say(&format!("{error:#}"));
-                Exit::Failed
-            }
+            Ok(_) => return Err(Exit::Done),
+            Err(error) => format!("{error:#}"),
         },
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            say("a subcommand is missing; try 'cb run --name NAME -- COMMAND', 'cb status', or 'cb --help'");
-            Exit::Failed
+        _ => explain(&error, args),
+    };
+    say(&line);
+    Err(Exit::Failed)
+}
+
+/// `cb run` is on the hot path. A plain run is read by the definition of its few arguments alone; whatever that does not
+/// understand, and all help and errors, are for the whole definition.
+fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
+    if args.get(1).is_some_and(|word| word == "run")
+        && let Some(cli) = read_plain_run(&args[1..])
+    {
+        return Ok(cli);
+    }
+    let command = Cli::command().mut_args(takes_dashes).mut_subcommands(|command| command.mut_args(takes_dashes));
+    Cli::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+fn read_plain_run(args: &[OsString]) -> Option<Cli> {
+    let mut command = PlainRun::augment_args(Common::augment_args(clap::Command::new("run")));
+    let matches = command.try_get_matches_from_mut(args);
+    // The process is about to wait for another: taking the definition apart first would be time spent for nothing.
+    std::mem::forget(command);
+    let matches = matches.ok()?;
+    let plain = PlainRun::from_arg_matches(&matches).ok()?;
+    let common = Common::from_arg_matches(&matches).ok()?;
+    Some(Cli { common, command: Command::Run(Box::new(plain.into())) })
+}
+
+/// The word after an option is its value, even with a dash before it: of `--cooldown -5s` the setting can say what is
+/// wrong, clap only that there is no option `-5`.
+fn takes_dashes(arg: Arg) -> Arg {
+    let takes = !arg.is_positional() && arg.get_action().takes_values();
+    if takes { arg.allow_hyphen_values(true) } else { arg }
+}
+
+/// The subcommand that these arguments name, and where it stands, as far as they can be understood.
+fn subcommand(args: &[OsString]) -> Option<(usize, String)> {
+    let mut words = args.iter().enumerate().skip(1);
+    while let Some((place, word)) = words.next() {
+        if word == "--state-dir" || word == "--config" {
+            words.next();
+        } else if let Some(command) = Cli::command().find_subcommand(word) {
+            return Some((place, command.get_name().to_owned()));
         }
+    }
+    None
+}
+
+/// What is wrong and what would be right, in clap's knowledge but not in its words: those fill a screen.
+fn explain(error: &clap::Error, args: &[OsString]) -> String {
+    let subcommand = subcommand(args);
+    let (place, name) = subcommand.as_ref().map_or((args.len(), None), |(place, name)| (*place, Some(name.as_str())));
+    let help = name.map_or("see 'cb --help'".to_owned(), |name| format!("see 'cb {name} --help'"));
+    let wrong = words(error, ContextKind::InvalidArg);
+    let first = wrong.first().map_or("", String::as_str);
+    let (option, value) = split(first);
+    match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            format!("a subcommand is missing; try {GUARD}, 'cb status', or 'cb --help'")
+        }
+        ErrorKind::InvalidSubcommand => {
+            let word = words(error, ContextKind::InvalidSubcommand).join(" ");
+            match words(error, ContextKind::SuggestedSubcommand).first() {
+                Some(near) => format!("there is no subcommand '{word}'; did you mean '{near}'?"),
+                None => format!("there is no subcommand '{word}'; guard a command with {GUARD}, or see 'cb --help'"),
+            }
+        }
+        ErrorKind::UnknownArgument if !first.starts_with('-') => format!("'{first}' is one word too many; {help}"),
+        ErrorKind::UnknownArgument => match (words(error, ContextKind::SuggestedArg).first(), name) {
+            (Some(near), _) => format!("there is no option '{first}'; did you mean '{near}'?"),
+            (None, Some(name))
+                if args[..place].iter().any(|word| word.as_encoded_bytes().starts_with(option.as_bytes())) =>
+            {
+                format!("there is no option '{first}' before '{name}'; write its options after it")
+            }
+            (None, Some(_)) => format!("there is no option '{first}'; {help}"),
+            (None, None) => format!("there is no option '{first}' here; guard a command with {GUARD}, or {help}"),
+        },
+        ErrorKind::TooManyValues => format!("{option} takes no value; {help}"),
+        ErrorKind::MissingRequiredArgument => {
+            let missing: Vec<String> = wrong.iter().map(|word| shown(word)).collect();
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            let hint = if name == Some("run") { format!("write {GUARD}") } else { help };
+            format!("{} {are} missing; {hint}", missing.join(" and "))
+        }
+        ErrorKind::ValueValidation => {
+            let why = error.source().map(ToString::to_string).unwrap_or_default();
+            // A word without an option before it speaks for itself.
+            if option.is_empty() { why } else { format!("{option}: {why}") }
+        }
+        ErrorKind::InvalidValue => {
+            let given = words(error, ContextKind::InvalidValue).join(" ");
+            let known = words(error, ContextKind::ValidValue).join(" or ");
+            if given.is_empty() {
+                format!("{option} needs a value, {value}; {help}")
+            } else {
+                format!("{option}: '{given}' is not known; write {known}")
+            }
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = words(error, ContextKind::PriorArg);
+            let prior = prior.first().map_or("", String::as_str);
+            if prior == first {
+                return format!("{option} is given twice; give it once");
+            }
+            let bare = |word| if split(word).0.is_empty() { shown(word) } else { split(word).0.to_owned() };
+            format!("{} and {} contradict each other; give one of them", bare(first), bare(prior))
+        }
+        ErrorKind::InvalidUtf8 => format!("an argument is not valid UTF-8; {help}"),
         _ => {
-            say(&one_line(error));
-            Exit::Failed
+            let rendered = error.render().to_string();
+            let line = rendered.lines().next().unwrap_or_default();
+            format!("{}; {help}", line.trim_start_matches("error: "))
         }
     }
 }
 
-/// clap's message without its frame: what is wrong, its suggestion, where to read more.
-fn one_line(error: &clap::Error) -> String {
-    let rendered = error.render().to_string();
-    let mut lines = rendered.lines().map(str::trim).skip_while(|line| line.is_empty());
-    let mut message = lines.next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let usage = rendered.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("cb");
-    for line in lines.take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more")) {
-        if let Some(tip) = line.strip_prefix("tip: ") {
-            message.push_str("; ");
-            message.push_str(tip);
-        } else if !line.is_empty() {
-            message.push(' ');
-            message.push_str(line);
-        }
+/// What clap knows of one kind.
+fn words(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(word)) => vec![word.clone()],
+        Some(ContextValue::Strings(words)) => words.clone(),
+        _ => Vec::new(),
     }
-    // The help of the subcommand at hand, if there is one.
-    let subcommand = usage.split_whitespace().take(2).filter(|word| !word.starts_with(['<', '[', '-']));
-    let help: Vec<&str> = subcommand.collect();
-    format!("{message}; see '{} --help'", help.join(" "))
+}
+
+/// An argument as clap shows it, `--name <NAME>`, as option and value. A positional one has no option.
+fn split(argument: &str) -> (&str, String) {
+    let end = argument.find([' ', '[', '=', '<']).unwrap_or(argument.len());
+    let (option, value) = argument.split_at(end);
+    (option, shown(value))
+}
+
+/// An argument without the brackets around its value: `--name NAME`.
+fn shown(argument: &str) -> String {
+    argument.trim_end_matches("...").trim().replace(['<', '>', '[', ']', '='], "")
 }

@@ -28,7 +28,7 @@ impl Volume {
 
     /// Says what only somebody who looks wants to know.
     pub fn remark(self, line: impl FnOnce() -> String) {
-        if self == Self::Verbose || self == Self::Normal && stderr().is_terminal() {
+        if self == Self::Verbose || self == Self::Normal && to_terminal() {
             say(&line());
         }
     }
@@ -39,36 +39,74 @@ pub fn say(line: &str) {
     drop(write_all(&stderr(), format!("cb: {}\n", escape(line)).as_bytes()));
 }
 
-/// What happened, for the line that a change is worth; `None` if it is worth only a remark.
-pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -> (String, bool) {
-    match (change.from, change.to) {
-        (_, Phase::Closed) => (format!("{name}: closed again: {}", change.reason), true),
-        (from, Phase::Open) => {
-            let verb = if from == Phase::HalfOpen { "open again" } else { "opened" };
-            let next = next_try(breaker.retry_at(now), now);
-            (format!("{name}: {verb}: {}; {next}, or now with 'cb reset {name}'", change.reason), from == Phase::Closed)
+/// Whether a person reads along.
+pub fn to_terminal() -> bool {
+    stderr().is_terminal()
+}
+
+/// Puts a line in place of the one that was put so before; an empty one takes it away. For a terminal.
+pub fn overwrite(line: &str) {
+    let line = if line.is_empty() { String::new() } else { format!("cb: {}", escape(line)) };
+    drop(write_all(&stderr(), format!("\r{line}\u{1b}[K").as_bytes()));
+}
+
+/// What happened, when the next try is, and the way out.
+pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
+    if let Some(by) = &change.by {
+        return format!("{name}: {}", by_hand(name, by, change, breaker, now));
+    }
+    let reason = &change.reason;
+    if change.to == Phase::Closed {
+        return format!("{name}: closed again: {reason}");
+    }
+    let verb = if change.from == Phase::Closed { "opened" } else { "open again" };
+    format!("{name}: {verb}: {reason}; {}", next_try(name, breaker.retry_at(now), now))
+}
+
+/// What a person did, and how it ends.
+fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
+    let Some(hold) = breaker.hold(now) else {
+        return match (change.from, change.to) {
+            (Phase::Disabled, to) => format!("enabled by {by}, and {} as before", to.word().replace('_', "-")),
+            (_, Phase::Closed) => format!("closed by {by}"),
+            (_, to) => format!("{} by {by}, with a probe due", to.word().replace('_', "-")),
+        };
+    };
+    let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+    let (what, way_out) = match hold.kind {
+        HoldKind::Trip => ("held open", format!("'cb reset {name}'")),
+        HoldKind::Disable => ("disabled", format!("'cb enable {name}'")),
+    };
+    match hold.until() {
+        Some(until) => {
+            format!("{what} by {by} for {} (until {until}), or {way_out}{reason}", format_rough(until.left(now)))
         }
-        (from, to) => (format!("{name}: {} -> {}: {}", from.word(), to.word(), change.reason), false),
+        None => format!("{what} by {by} until {way_out}{reason}"),
     }
 }
 
 /// Why a run was refused, when it may be let through, and the way out.
 pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
-    let next = next_try(refusal.retry_at, now);
+    let next = next_try(name, refusal.retry_at, now);
     let reason = breaker.reason(now).map_or(String::new(), |reason| format!(" ({reason})"));
     match refusal.cause {
-        Cause::Open => format!("{name}: refused, it is open{reason}; {next}, or now with 'cb reset {name}'"),
+        Cause::Open => format!("{name}: refused, it is open{reason}; {next}"),
         Cause::Probing => format!("{name}: refused, a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
-            format!("{name}: refused, it is held open by {by}{reason}; {next}, or now with 'cb reset {name}'")
+            match refusal.retry_at {
+                Some(_) => format!("{name}: refused, it is held open by {by}{reason}; {next}"),
+                None => format!("{name}: refused, it is held open by {by}{reason} until 'cb reset {name}'"),
+            }
         }
     }
 }
 
-fn next_try(at: Option<Timestamp>, now: Timestamp) -> String {
-    match at {
-        Some(at) => format!("next try in {} ({at})", format_rough(at.left(now))),
-        None => "no next try until then".to_owned(),
+/// When it is worth another try, and the way out.
+fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {
+    match at.map(|at| (at, at.left(now))) {
+        Some((_, left)) if left.is_zero() => format!("the next run is a probe, or close it with 'cb reset {name}'"),
+        Some((at, left)) => format!("next try in {} ({at}), or now with 'cb reset {name}'", format_rough(left)),
+        None => format!("no next try before 'cb reset {name}'"),
     }
 }

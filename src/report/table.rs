@@ -1,15 +1,24 @@
-//! The table for people.
+//! The table for people, and everything about one breaker in words.
+//!
+//! Colour only repeats what the words say, and the strip of results is plain letters: nothing is lost without colour, in
+//! a pipe, or read aloud.
 
+use std::env;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::path::Path;
+
+use terminal_size::{Width, terminal_size};
+use unicode_width::UnicodeWidthStr;
 
 use super::json::words;
 use super::{escape, stdout};
-use crate::breaker::{Answer, Breaker};
+use crate::breaker::window::Mark;
+use crate::breaker::{Answer, Breaker, HoldKind, Last, State};
 use crate::name::Name;
 use crate::outcome::Outcome;
-use crate::settings::Settings;
-use crate::time::{Timestamp, format_rough};
+use crate::settings::{Key, Settings};
+use crate::time::{Timestamp, format_duration, format_rough};
 
 /// One breaker, as the table needs it.
 pub struct Row<'a> {
@@ -19,73 +28,271 @@ pub struct Row<'a> {
     pub breaker: Result<&'a Breaker, &'a str>,
     /// The settings last used.
     pub settings: &'a Settings,
+    /// Where its state is.
+    pub path: &'a Path,
 }
 
-/// The table, coloured where standard output is a terminal.
-pub fn render(rows: &[Row<'_>], now: Timestamp) -> String {
+/// How it is to look.
+pub struct Style {
+    colour: bool,
+    /// The columns of the terminal; where there is none, lines are as long as they are.
+    width: Option<usize>,
+}
+
+impl Style {
+    /// Colour on a terminal, unless `NO_COLOR` is set (no-color.org); elsewhere only if `CLICOLOR_FORCE` is.
+    pub fn of_stdout() -> Self {
+        let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
+        let terminal = stdout().is_terminal();
+        let forced = set("CLICOLOR_FORCE") && env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let width = if terminal { terminal_size() } else { None };
+        Self { colour: forced || terminal && !set("NO_COLOR"), width: width.map(|(Width(width), _)| width.into()) }
+    }
+
+    fn paint(&self, text: &str, colour: Option<&str>) -> String {
+        match colour.filter(|_| self.colour) {
+            Some(colour) => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+const GREEN: &str = "32";
+const RED: &str = "31";
+const YELLOW: &str = "33";
+
+/// The state in a word, and its colour.
+fn state(row: &Row<'_>, now: Timestamp) -> (&'static str, Option<&'static str>) {
+    let Ok(breaker) = row.breaker else { return ("unreadable", Some(RED)) };
+    match words(breaker, now) {
+        (_, "disabled") => ("disabled", Some(YELLOW)),
+        (_, "held") => ("held open", Some(RED)),
+        ("open", _) if admits(breaker, row.settings, now) => ("probe due", Some(YELLOW)),
+        ("open", _) => ("open", Some(RED)),
+        ("half_open", _) => ("half-open", Some(YELLOW)),
+        _ => ("closed", Some(GREEN)),
+    }
+}
+
+fn admits(breaker: &Breaker, settings: &Settings, now: Timestamp) -> bool {
+    !matches!(breaker.answer(settings, now), Answer::Refuse(_))
+}
+
+/// The table of all breakers.
+pub fn overview(rows: &[Row<'_>], style: &Style, now: Timestamp) -> String {
+    const HEAD: [&str; 6] = ["NAME", "STATE", "FAILURES", "NEXT TRY", "RECENT", "LAST FAILURE"];
     if rows.is_empty() {
         return "no breakers yet; the first 'cb run --name NAME -- COMMAND' makes one\n".to_owned();
     }
-    let colour = stdout().is_terminal();
-    let mut lines = vec![["NAME", "STATE", "FAILURES", "NEXT TRY", "LAST RESULT"].map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| cells(row, now)));
-    let widths: Vec<usize> =
-        (0..5).map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)).collect();
-    let mut text = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        let mut out = String::new();
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let pad = " ".repeat(width - cell.chars().count() + 2);
-            let paint = if colour && index > 0 && column == 1 { paint(cell) } else { None };
-            match paint {
-                Some(code) => write!(out, "\u{1b}[{code}m{cell}\u{1b}[0m{pad}"),
-                None => write!(out, "{cell}{pad}"),
-            }
-            .unwrap_or_default();
+    let strip = if style.width.is_some_and(|width| width >= 110) { 30 } else { 10 };
+    let mut lines = vec![HEAD.map(str::to_owned)];
+    lines.extend(rows.iter().map(|row| cells(row, strip, now)));
+    let mut widths = [0; HEAD.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.width().max(*width);
         }
-        text.push_str(out.trim_end());
+    }
+    if let Some(columns) = style.width {
+        // A long name gives way before the figures do.
+        let others: usize = widths[1..5].iter().map(|width| width + 2).sum();
+        let wanted = widths[0] + 2 + others + widths[5].min(16);
+        widths[0] = widths[0].saturating_sub(wanted.saturating_sub(columns)).max(8);
+    }
+    let mut text = String::new();
+    for (index, (line, row)) in lines.iter().zip(std::iter::once(None).chain(rows.iter().map(Some))).enumerate() {
+        let mut used = 0;
+        let mut shown = String::new();
+        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+            let last = column + 1 == HEAD.len();
+            let room = if last { style.width.map(|columns| columns.saturating_sub(used)) } else { Some(width) };
+            let cell = room.map_or_else(|| cell.clone(), |room| cut(cell, room));
+            let colour = row.filter(|_| column == 1).and_then(|row| state(row, now).1);
+            let colour = if index == 0 { Some("1") } else { colour };
+            shown.push_str(&style.paint(&cell, colour));
+            if !last {
+                let pad = width - cell.width() + 2;
+                shown.push_str(&" ".repeat(pad));
+            }
+            used += width + 2;
+        }
+        text.push_str(shown.trim_end());
         text.push('\n');
     }
     text
 }
 
-fn paint(state: &str) -> Option<&'static str> {
-    match state {
-        "closed" => Some("32"),
-        "open" | "held open" | "unreadable" => Some("31"),
-        "half-open" | "probe due" => Some("33"),
-        _ => None,
+fn cells(row: &Row<'_>, strip: usize, now: Timestamp) -> [String; 6] {
+    let name = row.name.to_string();
+    let state = state(row, now).0.to_owned();
+    let breaker = match row.breaker {
+        Ok(breaker) => breaker,
+        Err(error) => return [name, state, "-".to_owned(), "-".to_owned(), "-".to_owned(), escape(error)],
+    };
+    let last = match breaker.hold(now) {
+        Some(hold) => {
+            let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {}", escape(reason)));
+            format!("by {}{reason}", escape(&hold.by))
+        }
+        None => breaker.last_failure().map_or("-".to_owned(), |last| result(last, now)),
+    };
+    [name, state, failures(breaker, row.settings), next_try(breaker, row.settings, now), letters(breaker, strip), last]
+}
+
+/// The failures in a row, against the threshold where there is one.
+fn failures(breaker: &Breaker, settings: &Settings) -> String {
+    let limit = settings.trip.threshold.map_or(String::new(), |limit| format!("/{limit}"));
+    format!("{}{limit}", breaker.consecutive_failures())
+}
+
+fn next_try(breaker: &Breaker, settings: &Settings, now: Timestamp) -> String {
+    match breaker.retry_at(now) {
+        _ if admits(breaker, settings, now) => "now".to_owned(),
+        Some(at) => format!("in {}", format_rough(at.left(now))),
+        None if breaker.hold(now).is_some() => "on reset".to_owned(),
+        None => "probing".to_owned(),
     }
 }
 
-fn cells(row: &Row<'_>, now: Timestamp) -> [String; 5] {
-    let name = row.name.to_string();
-    let breaker = match row.breaker {
-        Ok(breaker) => breaker,
-        Err(error) => return [name, "unreadable".to_owned(), "-".to_owned(), "-".to_owned(), escape(error)],
+/// The last results, oldest first: `.` a success, `F` a failure, `s` a slow success, `S` a slow failure.
+fn letters(breaker: &Breaker, most: usize) -> String {
+    let letter = |mark: Mark| match (mark.failed, mark.slow) {
+        (false, false) => '.',
+        (true, false) => 'F',
+        (false, true) => 's',
+        (true, true) => 'S',
     };
-    let admits = !matches!(breaker.answer(row.settings, now), Answer::Refuse(_));
-    let state = match words(breaker, now) {
-        (_, "disabled") => "disabled",
-        (_, "held") => "held open",
-        ("open", _) if admits => "probe due",
-        ("half_open", _) => "half-open",
-        (state, _) => state,
+    let strip: String = breaker.recent().last(most).map(letter).collect();
+    if strip.is_empty() { "-".to_owned() } else { strip }
+}
+
+/// A result with what ended it and how long ago.
+fn result(last: &Last, now: Timestamp) -> String {
+    let what = last.end.map_or(last.outcome.word().to_owned(), |end| end.to_string());
+    let ago = last.at.age(now).map_or(String::new(), |age| format!(", {} ago", coarse(age)));
+    format!("{what}{ago}")
+}
+
+/// A time long past needs no seconds: its largest unit says enough.
+fn coarse(age: std::time::Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A text in so many columns, with a mark where something is missing.
+fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for letter in text.chars() {
+        if short.width() + letter.to_string().width() + 1 > columns {
+            break;
+        }
+        short.push(letter);
+    }
+    if columns > 0 {
+        short.push('~');
+    }
+    short
+}
+
+/// Everything about one breaker, a fact a line.
+pub fn details(row: &Row<'_>, style: &Style, now: Timestamp) -> String {
+    let (word, colour) = state(row, now);
+    let mut facts: Vec<(&str, String)> = Vec::new();
+    match row.breaker {
+        Err(error) => facts.push(("error", escape(error))),
+        Ok(breaker) => about(breaker, row, now, &mut facts),
+    }
+    facts.push(("file", escape(&row.path.display().to_string())));
+    let mut text = format!("{}: {}\n", row.name, style.paint(word, colour));
+    for (label, value) in facts {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {:<14}{value}", format!("{label}:"));
+    }
+    text
+}
+
+fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str, String)>) {
+    let settings = row.settings;
+    let since = match *breaker.state() {
+        State::Closed { since } => since,
+        State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
     };
-    let limit = row.settings.trip.threshold.map_or(String::new(), |limit| format!("/{limit}"));
-    let next = match breaker.retry_at(now) {
-        _ if admits => "now".to_owned(),
-        Some(at) => format!("in {}", format_rough(at.left(now))),
-        None => "-".to_owned(),
-    };
-    let last = breaker.last().map_or("-".to_owned(), |last| {
-        let ago = last.at.age(now).map_or(String::new(), |age| format!(", {} ago", format_rough(age)));
-        let what = match (last.outcome, last.end) {
-            (Outcome::Success, _) => "success".to_owned(),
-            (outcome, Some(end)) => format!("{} ({end})", outcome.word()),
-            (outcome, None) => outcome.word().to_owned(),
+    if let Some(since) = since {
+        let ago = since.age(now).map_or(String::new(), |age| format!(" ({} ago)", coarse(age)));
+        facts.push(("since", format!("{since}{ago}")));
+    }
+    if let Some(hold) = breaker.hold(now) {
+        let verb = if hold.kind == HoldKind::Trip { "held open" } else { "disabled" };
+        let end = match (hold.until(), hold.kind) {
+            (Some(until), _) => format!("until {until}"),
+            (None, HoldKind::Trip) => format!("until 'cb reset {}'", row.name),
+            (None, HoldKind::Disable) => format!("until 'cb enable {}'", row.name),
         };
-        format!("{what}{ago}")
-    });
-    [name, state.to_owned(), format!("{}{limit}", breaker.consecutive_failures()), next, last]
+        facts.push(("hold", format!("{verb} by {} {end}", escape(&hold.by))));
+    }
+    if let Some(reason) = breaker.reason(now) {
+        facts.push(("reason", escape(reason)));
+    }
+    let next = match breaker.retry_at(now) {
+        Some(at) if !admits(breaker, settings, now) => format!("in {} ({at})", format_rough(at.left(now))),
+        _ => next_try(breaker, settings, now),
+    };
+    facts.push(("next try", next));
+    for probe in breaker.probes() {
+        let by = probe.pid.map_or("cb allow".to_owned(), |pid| format!("process {pid}"));
+        let ago = probe.since.age(now).map_or(String::new(), |age| format!(", {} ago", coarse(age)));
+        facts.push(("probe", format!("{by}, since {}{ago}", probe.since)));
+    }
+    facts.push(("failures", format!("{} in a row", failures(breaker, settings))));
+    let window = breaker.window(settings, now);
+    let slow = if settings.slow_after.is_some() { format!(", {} slow", window.slow) } else { String::new() };
+    facts.push(("window", format!("{} of {} calls failed{slow}", window.failures, window.calls)));
+    if let Some(budget) = settings.trip.budget {
+        let (used, within) = (breaker.budget_used(settings, now), format_duration(budget.within));
+        facts.push(("budget", format!("{used} of {} failures within {within}", budget.failures)));
+    }
+    facts.push(("recent", letters(breaker, 60)));
+    if let Some(last) = breaker.last() {
+        let took = last.took.map_or(String::new(), |took| format!(", took {}", format_duration(took)));
+        facts.push(("last run", format!("{}: {}{took}", last.outcome.word(), result(last, now))));
+    }
+    if let Some(last) =
+        breaker.last_failure().filter(|_| breaker.last().is_some_and(|last| last.outcome != Outcome::Failure))
+    {
+        facts.push(("last failure", result(last, now)));
+    }
+    let totals = breaker.totals();
+    facts.push((
+        "runs",
+        format!(
+            "{} let through ({} succeeded, {} failed, {} ignored, {} late, {} abandoned), {} refused",
+            totals.admitted,
+            totals.successes,
+            totals.failures,
+            totals.ignored,
+            totals.late,
+            totals.abandoned,
+            totals.refused
+        ),
+    ));
+    let opened = match totals.opened {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    facts.push(("opened", opened));
+    let given = Key::ALL[..=Key::TripCodes as usize].iter();
+    let given: Vec<String> = given.filter_map(|(key, name)| Some(format!("{name} {}", settings.text(*key)?))).collect();
+    if breaker.rules_differ() {
+        facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));
+    }
+    facts.push(("settings", if given.is_empty() { "as built in".to_owned() } else { given.join(", ") }));
 }

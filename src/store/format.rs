@@ -2,8 +2,6 @@
 //!
 //! It begins and ends with the number of the write. Where the two differ, the write was read in the middle.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
@@ -52,14 +50,17 @@ struct Written<'a> {
 ///
 /// # Errors
 /// It is of a newer version, or belongs to a name that differs only in case: it must be left alone.
-pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
+pub(super) fn parse(bytes: &[u8], name: &Name) -> Result<Content> {
     if bytes.is_empty() {
         return Ok(Content::Unused);
     }
     if bytes.len() > LARGEST {
         return Ok(Content::Unreadable("it is larger than any state"));
     }
-    let read = match serde_json::from_slice::<Read<'_>>(bytes) {
+    // A larger file ends where a block ends once it was written: a process may have died before it cut off the rest.
+    let block = bytes.get(..BLOCK).unwrap_or(bytes);
+    let whole = serde_json::from_slice(without_padding(bytes));
+    let read = match whole.or_else(|_| serde_json::from_slice::<Read<'_>>(block)) {
         Ok(read) if read.version == VERSION => read,
         other => {
             #[derive(Deserialize)]
@@ -72,9 +73,8 @@ pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
                 .or_else(|| serde_json::from_slice::<Version>(bytes).map(|head| head.version).ok());
             return match version {
                 Some(version) if version > u128::from(VERSION) => bail!(
-                    "{} was written by a newer cb (its version is {version}, this cb knows {VERSION}); \
-                     update cb, or forget the breaker with 'cb remove {name}'",
-                    path.display()
+                    "it was written by a newer cb (its version is {version}, this cb knows {VERSION}); \
+                     update cb, or forget the breaker with 'cb remove {name}'"
                 ),
                 Some(_) => Ok(Content::Unreadable("it is damaged")),
                 None => Ok(Content::Unreadable("it is not a state of cb")),
@@ -86,13 +86,33 @@ pub(super) fn parse(bytes: &[u8], name: &Name, path: &Path) -> Result<Content> {
     }
     if read.name != name.as_str() {
         return match read.name.parse::<Name>() {
-            Ok(stored) if read.name.eq_ignore_ascii_case(name.as_str()) => {
-                Err(CaseClash { stored, path: path.to_owned() }.into())
-            }
+            Ok(stored) if read.name.eq_ignore_ascii_case(name.as_str()) => Err(CaseClash { stored }.into()),
             _ => Ok(Content::Unreadable("it is the state of another breaker")),
         };
     }
     Ok(Content::Breaker { write: read.write, breaker: Box::new(read.breaker) })
+}
+
+/// The text without the spaces at its end: a parser would look at each of them.
+fn without_padding(bytes: &[u8]) -> &[u8] {
+    const SPACES: [u8; 64] = [b' '; 64];
+    let mut text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    while let Some(shorter) = text.strip_suffix(&SPACES) {
+        text = shorter;
+    }
+    text
+}
+
+/// Whether a file carries a version of ours, this or a newer one, and this name; an unused one carries nothing.
+pub(super) fn belongs_to(bytes: &[u8], name: &Name) -> bool {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "version")]
+        _version: u128,
+        #[serde(borrow)]
+        name: std::borrow::Cow<'a, str>,
+    }
+    bytes.is_empty() || serde_json::from_slice::<Head<'_>>(bytes).is_ok_and(|head| head.name == name.as_str())
 }
 
 /// The block to write. History gives way where there is too much of everything.
@@ -115,3 +135,6 @@ pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64) -> Result<V
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

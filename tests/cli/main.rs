@@ -5,16 +5,35 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 
+mod help;
 mod namespace;
 mod python;
 mod support;
 
+mod by_hand;
+mod cases;
+mod completion;
 mod core;
+mod cron;
+mod crowd;
+mod files;
+mod history;
+mod hooks;
+mod looking;
+mod manual;
+mod metrics;
+mod outage;
+mod refused;
+mod scripts;
+mod settings;
 mod signals;
 mod timeout;
 mod transparent;
+mod two_step;
+mod usage;
 mod wrapper;

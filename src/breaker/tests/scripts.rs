@@ -1,0 +1,1014 @@
+//! The contract, sentence by sentence, as little plays: what happens, and what comes of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::breaker::permit::Permit;
+use crate::breaker::{Admission, Answer, Ask, Breaker, Hold, HoldKind, Phase, Recorded, State};
+use crate::outcome::{End, Outcome, Run};
+use crate::settings::{Fault, Key, Settings};
+use crate::time::{Timestamp, format_duration, parse_duration};
+
+/// 2026-01-02T03:04:05.678Z
+const TODAY: u64 = 1_767_323_045_678;
+/// How long a probe keeps its place where `lease` says nothing and it has no time limit.
+const LEASE: Duration = Duration::from_secs(3_600);
+
+/// A breaker, a clock, and permits by their names.
+struct Play {
+    breaker: Breaker,
+    settings: Settings,
+    now: Timestamp,
+    permits: BTreeMap<String, Copied>,
+}
+
+/// What a permit is made of, so that it can be used twice.
+#[derive(Clone, Copy)]
+struct Copied {
+    generation: u64,
+    serial: Option<u64>,
+    probe: bool,
+}
+
+/// Settings as `threshold=3 cooldown=30s`.
+fn read(settings: &str) -> Result<Settings, Fault> {
+    Settings::parse(|key| {
+        settings.split(' ').filter_map(|word| word.split_once('=')).find(|pair| pair.0 == key.name()).map(|pair| pair.1)
+    })
+}
+
+fn fault(settings: &str) -> (Key, String) {
+    let fault = read(settings).expect_err(settings);
+    (fault.key, fault.message)
+}
+
+/// A new breaker, and a caller with these settings.
+fn with(settings: &str) -> Play {
+    Play {
+        breaker: Breaker::new(7),
+        settings: read(settings).unwrap_or_else(|fault| panic!("{settings}: {fault:?}")),
+        now: Timestamp::from_millis(TODAY),
+        permits: BTreeMap::new(),
+    }
+}
+
+/// A result by its word: `slow` ones take a minute, `fatal` is one of the trip codes.
+fn run(word: &str) -> Option<Run> {
+    let (outcome, end, took) = match word {
+        "ok" => (Outcome::Success, End::Exit(0), Duration::ZERO),
+        "fail" | "fatal" => (Outcome::Failure, End::Exit(1), Duration::ZERO),
+        "ignored" => (Outcome::Ignored, End::NotStarted, Duration::ZERO),
+        "slow" => (Outcome::Success, End::Exit(0), Duration::from_secs(60)),
+        "slowfail" => (Outcome::Failure, End::Exit(1), Duration::from_secs(60)),
+        _ => return None,
+    };
+    Some(Run { outcome, trips: word == "fatal", end: Some(end), took: Some(took) })
+}
+
+impl Play {
+    /// Another caller takes over, with settings of its own.
+    fn but_with(&mut self, settings: &str) -> &mut Self {
+        self.settings = read(settings).unwrap_or_else(|fault| panic!("{settings}: {fault:?}"));
+        self
+    }
+
+    /// Plays a script and compares what came of each word of it; a word of the clock is without effect by itself.
+    ///
+    /// `ok fail fatal slow slowfail ignored`: a whole run. `NAME!`: a run begins, `NAME:fail`: it ends. `NAME?`: a permit
+    /// is asked for. `NAME~`: the prober dies. `seen:ok`: reported without a permit. `+30s -1h`: the clock. `ask`: what a
+    /// run would be told. `left`: until the next try. `trip trip:10s disable disable:10s enable reset`: by hand.
+    /// `fail*9`: nine times, of which the last counts.
+    #[track_caller]
+    fn goes(&mut self, script: &str, story: &str) -> &mut Self {
+        let mut told = Vec::new();
+        for word in script.split_whitespace() {
+            let (word, times) = word.split_once('*').unwrap_or((word, "1"));
+            let times: u32 = times.parse().expect("a number of times");
+            let last = (0..times).map(|_| self.word(word)).last();
+            told.extend(last.flatten());
+        }
+        let expected: Vec<_> = story.split_whitespace().collect();
+        assert_eq!(told.join(" "), expected.join(" "), "{script}");
+        self
+    }
+
+    fn word(&mut self, word: &str) -> Option<String> {
+        let span = |text: &str| parse_duration(text).unwrap_or_else(|error| panic!("{error}"));
+        if let Some(ahead) = word.strip_prefix('+') {
+            self.now = self.now.after(span(ahead));
+            return None;
+        }
+        if let Some(back) = word.strip_prefix('-') {
+            let back = u64::try_from(span(back).as_millis()).expect("at most a century");
+            self.now = Timestamp::from_millis(self.now.as_millis().saturating_sub(back));
+            return None;
+        }
+        if let Some(run) = run(word) {
+            return Some(match self.begin("it", Some(1)) {
+                "refused" => "refused".to_owned(),
+                _ => self.end("it", &run),
+            });
+        }
+        if let Some(name) = word.strip_suffix('!') {
+            return Some(self.begin(name, Some(1)).to_owned());
+        }
+        if let Some(name) = word.strip_suffix('?') {
+            return Some(self.begin(name, None).to_owned());
+        }
+        if let Some(name) = word.strip_suffix('~') {
+            self.breaker.abandon(self.permits[name].serial.expect("a probe"));
+            return Some(self.state());
+        }
+        let by = || "somebody".to_owned();
+        let (verb, object) = word.split_once(':').unwrap_or((word, ""));
+        let for_span = (!object.is_empty()).then_some(object);
+        match (verb, run(object)) {
+            ("seen", Some(run)) => drop(self.breaker.observe(&run, &self.settings, self.now)),
+            (name, Some(run)) => return Some(self.end(name, &run)),
+            ("ask", None) => {
+                return Some(match self.breaker.answer(&self.settings, self.now) {
+                    Answer::Pass => "passes".to_owned(),
+                    Answer::Probe => "probes".to_owned(),
+                    Answer::Refuse(_) => "refused".to_owned(),
+                });
+            }
+            ("left", None) => {
+                let Answer::Refuse(refusal) = self.breaker.answer(&self.settings, self.now) else {
+                    return Some("nothing".to_owned());
+                };
+                let left = refusal.retry_at.map(|at| format_duration(at.left(self.now)).replace(' ', ""));
+                return Some(left.unwrap_or_else(|| "endless".to_owned()));
+            }
+            ("trip", None) => drop(self.breaker.trip(for_span.map(span), None, by(), self.now)),
+            ("disable", None) => {
+                self.breaker.settle(self.now);
+                let (by, span) = (by(), for_span.map(span));
+                self.breaker.hold = Some(Hold { kind: HoldKind::Disable, by, reason: None, since: self.now, span });
+            }
+            ("enable", None) => {
+                self.breaker.hold.take_if(|hold| hold.kind == HoldKind::Disable);
+            }
+            ("reset", None) => drop(self.breaker.reset(by(), self.now)),
+            _ => panic!("'{word}' is no word of a script"),
+        }
+        Some(self.state())
+    }
+
+    fn begin(&mut self, name: &str, pid: Option<u32>) -> &'static str {
+        let lease = self.settings.lease.unwrap_or(LEASE);
+        let ask = Ask { settings: &self.settings, lease, pid };
+        let Admission::Admitted(permit) = self.breaker.admit(&ask, self.now) else { return "refused" };
+        let (generation, serial, probe) = (permit.generation(), permit.serial(), permit.is_probe());
+        self.permits.insert(name.to_owned(), Copied { generation, serial, probe });
+        if probe { "probe" } else { "run" }
+    }
+
+    fn end(&mut self, name: &str, run: &Run) -> String {
+        let Copied { generation, serial, probe } = self.permits[name];
+        let permit = Permit::new(7, generation, serial, probe);
+        match self.breaker.record(permit, run, &self.settings, self.now) {
+            Recorded::Counted(_) => self.state(),
+            Recorded::Late => "late".to_owned(),
+            Recorded::Foreign => "foreign".to_owned(),
+        }
+    }
+
+    fn state(&self) -> String {
+        match self.breaker.state() {
+            State::Closed { .. } => "closed",
+            State::Open { .. } => "open",
+            State::HalfOpen { .. } => "half-open",
+        }
+        .to_owned()
+    }
+
+    /// The window of the caller: results, failures, slow ones.
+    fn window(&self) -> (u32, u32, u32) {
+        let count = self.breaker.window(&self.settings, self.now);
+        (count.calls, count.failures, count.slow)
+    }
+}
+
+// States.
+
+#[test]
+fn a_breaker_nobody_has_used_is_closed() {
+    with("").goes("ask left", "passes nothing");
+    assert!(matches!(Breaker::new(1).state(), State::Closed { since: None }));
+}
+
+#[test]
+fn closed_runs_pass_and_open_runs_are_refused_until_retry_at() {
+    with("threshold=3").goes("fail fail fail +30s ok", "closed closed open closed");
+    with("threshold=3").goes("fail*3 ok +29.999s ok left +1ms ok", "open refused refused 1ms closed");
+}
+
+#[test]
+fn half_open_probes_pass_and_the_rest_are_refused() {
+    with("threshold=3").goes("fail*3 +30s a! b! ok a:ok ok", "open probe refused refused closed closed");
+}
+
+#[test]
+fn an_open_breaker_is_half_open_when_a_run_asks_and_not_before() {
+    let mut play = with("threshold=1");
+    play.goes("fail +1d ask ask", "open probes probes");
+    assert!(matches!(play.breaker.state(), State::Open { .. }), "nobody but a run changes it");
+    play.goes("a! ask", "probe refused");
+    assert!(matches!(play.breaker.state(), State::HalfOpen { .. }));
+}
+
+#[test]
+fn retry_at_is_inclusive() {
+    with("threshold=1 cooldown=1ms").goes("fail ask +1ms a!", "open refused probe");
+    with("threshold=1 cooldown=0").goes("fail left a! a:fail b!", "open nothing probe open probe");
+}
+
+#[test]
+fn it_closes_when_as_many_probes_have_succeeded_and_everything_counted_so_far_is_cleared() {
+    let mut play = with("threshold=2 failure-rate=50 min-calls=3 failure-budget=3/1h probe-successes=2");
+    play.goes("fail fail +30s ok", "closed open half-open");
+    assert_eq!(play.window(), (3, 2, 0));
+    play.goes("ok", "closed");
+    assert_eq!(play.window(), (0, 0, 0));
+    assert_eq!(play.breaker.consecutive_failures(), 0);
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 0);
+    play.goes("fail fail", "closed open");
+}
+
+#[test]
+fn it_opens_again_when_as_many_probes_have_failed() {
+    with("threshold=1 probe-failures=2 probes=2")
+        .goes("fail +30s a! b! a:fail b:fail", "open probe probe half-open open")
+        .goes("left", "30s");
+}
+
+#[test]
+fn whichever_is_reached_first() {
+    let mut play = with("threshold=1 probe-successes=2 probe-failures=2");
+    play.goes("fail +30s ok fail ok", "open half-open half-open closed");
+    play.goes("fail +30s ok fail fail", "open half-open half-open open");
+}
+
+#[test]
+fn a_slow_probe_fails_where_slow_after_is_set() {
+    with("threshold=1").goes("fail +30s slow", "open closed");
+    with("threshold=1 slow-after=1m").goes("fail +30s slow +30s ok", "open open closed");
+    with("threshold=1 slow-after=61s").goes("fail +30s slow", "open closed");
+}
+
+#[test]
+fn slow_after_alone_watches_probes() {
+    with("threshold=2 slow-after=1m").goes("slow*20 fail fail +30s slow", "closed closed open open");
+}
+
+// Trip rules.
+
+#[test]
+fn any_rule_that_is_set_may_trip() {
+    let all = "threshold=3 failure-rate=50 min-calls=4 slow-rate=50 slow-after=1m failure-budget=4/1h";
+    with(all).goes("fail fail fail", "closed closed open");
+    with(all).goes("fail ok ok fail", "closed closed closed open");
+    with(all).goes("ok ok slow slow", "closed closed closed open");
+    with(all).goes("ok*8 fail ok fail ok fail ok fail", "closed closed closed closed closed closed closed open");
+}
+
+#[test]
+fn rules_are_judged_after_a_bad_result_and_never_after_a_good_one() {
+    with("failure-rate=50 min-calls=3").goes("fail fail ok fail", "closed closed closed open");
+    with("slow-rate=50 slow-after=1m min-calls=3").goes("slow slow ok slow", "closed closed closed open");
+    // A fast failure is bad too.
+    with("slow-rate=50 slow-after=1m min-calls=3").goes("slow slow fail", "closed closed open");
+    with("failure-rate=50 min-calls=3").goes("fail fail ignored ok", "closed closed closed closed");
+}
+
+#[test]
+fn comparisons_are_exact() {
+    with("failure-rate=33 min-calls=3").goes("ok ok fail", "closed closed open");
+    with("failure-rate=34 min-calls=3").goes("ok ok fail", "closed closed closed");
+    with("failure-rate=100 min-calls=3").goes("fail fail fail", "closed closed open");
+    with("failure-rate=1 window=100 min-calls=100").goes("ok*99 fail", "closed open");
+    with("failure-rate=1 window=101 min-calls=101").goes("ok*100 fail", "closed closed");
+    with("slow-rate=67 slow-after=1m min-calls=3").goes("ok slow slow", "closed closed closed");
+    with("slow-rate=66 slow-after=1m min-calls=3").goes("ok slow slow", "closed closed open");
+}
+
+#[test]
+fn threshold_is_five_by_default() {
+    with("").goes("fail fail fail fail fail", "closed closed closed closed open");
+}
+
+#[test]
+fn a_threshold_of_zero_is_off() {
+    with("threshold=0 failure-budget=50/1h").goes("fail*49 fail", "closed open");
+    with("threshold=0 trip-codes=9").goes("fail*500 fatal", "closed open");
+    assert_eq!(fault("threshold=0").0, Key::Threshold);
+}
+
+#[test]
+fn a_success_sets_the_row_to_zero() {
+    with("threshold=3").goes(
+        "fail fail ok fail fail ok fail fail fail",
+        "closed closed closed closed closed closed closed closed open",
+    );
+}
+
+#[test]
+fn time_does_not_age_the_row() {
+    with("threshold=3").goes("fail +400d fail +400d fail", "closed closed open");
+}
+
+#[test]
+fn a_rate_is_of_the_last_twenty_results_by_default() {
+    with("failure-rate=100").goes("ok fail*19 fail", "closed closed open");
+    with("failure-rate=55").goes("ok*9 fail*10 fail", "closed closed open");
+}
+
+#[test]
+fn a_count_window_is_the_last_results_however_old() {
+    with("failure-rate=100 window=2").goes("fail +400d fail", "closed open");
+    with("failure-rate=60 window=3").goes("fail ok ok fail fail", "closed closed closed closed open");
+}
+
+#[test]
+fn a_rate_is_judged_only_once_min_calls_results_are_in_the_window() {
+    with("failure-rate=50").goes("fail*9 fail", "closed open");
+    with("failure-rate=50 min-calls=1").goes("fail", "open");
+    with("failure-rate=50 window=10s min-calls=3")
+        .goes("fail fail +10s fail fail fail", "closed closed closed closed open");
+}
+
+#[test]
+fn min_calls_above_a_count_window_means_the_window() {
+    with("failure-rate=50 window=3 min-calls=10").goes("fail fail fail", "closed closed open");
+    with("failure-rate=50 window=3").goes("fail fail fail", "closed closed open");
+    with("failure-rate=50 window=10s min-calls=100").goes("fail*99 fail", "closed open");
+}
+
+#[test]
+fn a_percentage_is_whole_from_1_to_100() {
+    for good in ["failure-rate=1", "failure-rate=50", "failure-rate=50%", "failure-rate=100%"] {
+        assert!(read(good).is_ok(), "{good}");
+    }
+    let hint = "'0.5' is not a whole number of per cent; did you mean 50%?";
+    assert_eq!(fault("failure-rate=0.5"), (Key::FailureRate, hint.to_owned()));
+    for bad in ["failure-rate=0", "failure-rate=101", "failure-rate=-1", "failure-rate=1.5", "failure-rate="] {
+        assert_eq!(fault(bad).0, Key::FailureRate, "{bad}");
+    }
+}
+
+#[test]
+fn no_result_outlives_a_time_window() {
+    let mut play = with("failure-rate=50 window=10s min-calls=1000");
+    play.goes("fail +9.999s", "closed");
+    assert_eq!(play.window(), (1, 1, 0));
+    play.goes("+1ms", "");
+    assert_eq!(play.window(), (0, 0, 0), "one of exactly 10 s ago is out");
+}
+
+#[test]
+fn none_leaves_more_than_a_tenth_of_the_window_early() {
+    let mut play = with("failure-rate=50 window=10s min-calls=1000");
+    play.goes("fail +999ms fail +1ms fail", "closed closed closed");
+    play.goes("+8.999s", "");
+    assert_eq!(play.window(), (3, 3, 0));
+    play.goes("+1ms", "");
+    assert_eq!(play.window(), (1, 1, 0), "the first slice is 10 s old, and with it what is 999 ms younger");
+    play.goes("+999ms", "");
+    assert_eq!(play.window(), (1, 1, 0));
+    play.goes("+1ms", "");
+    assert_eq!(play.window(), (0, 0, 0));
+}
+
+#[test]
+fn a_time_window_is_as_exact_however_long_the_gap_between_two_runs() {
+    let mut play = with("failure-rate=50 window=10h min-calls=3");
+    play.goes("fail +4h fail +5h59m59.999s fail", "closed closed open");
+    let mut play = with("failure-rate=50 window=10h min-calls=3");
+    play.goes("fail +4h fail +6h fail", "closed closed closed");
+    play.goes("+100d fail +1d fail +1d fail", "closed closed closed");
+    assert_eq!(play.window(), (1, 1, 0));
+}
+
+#[test]
+fn a_slow_run_took_at_least_slow_after() {
+    with("slow-rate=100 slow-after=60s min-calls=1").goes("slow", "open");
+    with("slow-rate=100 slow-after=60001ms min-calls=1").goes("slow", "closed");
+    with("slow-rate=100 slow-after=0 min-calls=1").goes("ok", "open");
+    assert_eq!(fault("slow-rate=50").0, Key::SlowRate);
+}
+
+#[test]
+fn a_slow_success_sets_the_row_to_zero_and_is_judged_for_slow_rate_only() {
+    with("threshold=3 slow-after=1m").goes("fail fail slow fail fail", "closed closed closed closed closed");
+    let rates = "failure-rate=50 slow-rate=100 slow-after=1m min-calls=3";
+    with(rates).goes("fail fail slow fail", "closed closed closed open");
+    with("failure-budget=1/1h slow-rate=100 slow-after=1m").goes("slow", "closed");
+}
+
+#[test]
+fn a_slow_failure_is_judged_for_everything() {
+    with("slow-rate=100 slow-after=1m min-calls=2").goes("slowfail slowfail", "closed open");
+    with("threshold=2 slow-after=1m").goes("slowfail slowfail", "closed open");
+}
+
+#[test]
+fn a_budget_is_of_failures_within_a_time_exactly() {
+    with("failure-budget=2/1h").goes("fail +59m59.999s fail", "closed open");
+    with("failure-budget=2/1h").goes("fail +1h fail", "closed closed");
+    with("failure-budget=3/1h").goes("fail +30m fail +30m fail +29m59.999s fail", "closed closed closed open");
+    with("failure-budget=1/1ms").goes("ok fail", "closed open");
+    with("failure-budget=100/1s").goes("fail*99 fail", "closed open");
+    with("failure-budget=2/800d").goes("fail +799d fail", "closed open");
+    with("failure-budget=2/800d").goes("fail +800d fail", "closed closed");
+}
+
+#[test]
+fn successes_between_the_failures_of_a_budget_do_not_matter() {
+    with("failure-budget=3/1h").goes("fail ok*500 fail ok*500 fail", "closed closed closed closed open");
+}
+
+#[test]
+fn any_other_rule_switches_the_default_threshold_off_unless_it_is_given_too() {
+    for rule in ["failure-rate=100 min-calls=50 window=50", "slow-rate=1 slow-after=1m", "failure-budget=50/1h"] {
+        with(rule).goes("fail*20", "closed");
+        with(&format!("{rule} threshold=5")).goes("fail*4 fail", "closed open");
+    }
+    with("trip-codes=9").goes("fail*4 fail", "closed open");
+}
+
+#[test]
+fn a_trip_code_opens_at_once() {
+    with("trip-codes=9").goes("ok fatal", "closed open");
+    with("trip-codes=9 threshold=1 probe-failures=3").goes("fail +30s fail fatal", "open half-open open");
+}
+
+// Cool-down.
+
+#[test]
+fn the_cool_down_is_thirty_seconds_and_fixed_by_default() {
+    with("threshold=1").goes("fail left +30s fail left +30s fail left", "open 30s open 30s open 30s");
+}
+
+#[test]
+fn the_cool_down_grows_with_each_reopening_in_a_row_up_to_its_most() {
+    with("threshold=1 cooldown=10s backoff=2 max-cooldown=1m")
+        .goes("fail left +10s fail left +20s fail left", "open 10s open 20s open 40s")
+        .goes("+40s fail left +60s fail left", "open 1m open 1m");
+    with("threshold=1 cooldown=1s backoff=1.5")
+        .goes("fail +1s fail left +2s fail left", "open open 1s500ms open 2s250ms");
+}
+
+#[test]
+fn a_cool_down_grows_up_to_an_hour_by_default_or_as_long_as_it_is_itself() {
+    with("threshold=1 cooldown=50m backoff=2").goes("fail +50m fail left", "open open 1h");
+    with("threshold=1 cooldown=2h backoff=2").goes("fail left +2h fail left", "open 2h open 2h");
+    assert_eq!(fault("cooldown=2h max-cooldown=1h").0, Key::MaxCooldown);
+}
+
+#[test]
+fn closing_resets_the_growth() {
+    let settings = "threshold=1 cooldown=10s backoff=2";
+    with(settings).goes("fail +10s fail +20s ok fail left +10s fail left", "open open closed open 10s open 20s");
+    with(settings).goes("fail +10s fail reset fail left", "open open closed open 10s");
+    with(settings).goes("fail +10s fail seen:ok fail left", "open open closed open 10s");
+}
+
+#[test]
+fn backoff_is_from_1_to_100_with_decimals() {
+    for good in ["backoff=1", "backoff=1.5", "backoff=1.000001", "backoff=100"] {
+        assert!(read(good).is_ok(), "{good}");
+    }
+    for bad in ["backoff=0.5", "backoff=0", "backoff=100.1", "backoff=-2", "backoff=x", "backoff="] {
+        assert_eq!(fault(bad).0, Key::Backoff, "{bad}");
+    }
+}
+
+#[test]
+fn jitter_lengthens_by_up_to_its_share_and_never_shortens() {
+    for (jitter, most) in [(0, 100_000), (1, 101_000), (25, 125_000), (100, 200_000)] {
+        let settings = read(&format!("threshold=1 cooldown=100s jitter={jitter}%")).expect("good settings");
+        let mut seen = Vec::new();
+        for id in 0..2_000_u64 {
+            let mut breaker = Breaker::new(id.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let now = Timestamp::from_millis(TODAY);
+            let failure = run("fail").expect("a result");
+            assert!(breaker.observe(&failure, &settings, now).is_some());
+            let State::Open { cooldown, .. } = *breaker.state() else { panic!("a failure opens it") };
+            seen.push(cooldown.as_millis());
+        }
+        let (least, longest) = (seen.iter().min(), seen.iter().max());
+        assert!(least >= Some(&100_000) && longest <= Some(&most), "{jitter}%: {least:?} to {longest:?}");
+        // All of the range is used, about evenly.
+        let middle = u128::midpoint(100_000, most);
+        let short = seen.iter().filter(|&&cooldown| cooldown < middle).count();
+        assert!(jitter == 0 || (800..1_200).contains(&short), "{jitter}%: {short} of 2000 in the lower half");
+    }
+}
+
+#[test]
+fn jitter_comes_after_the_most() {
+    let mut play = with("threshold=1 cooldown=1h max-cooldown=1h jitter=100");
+    let mut longer = 0;
+    for _ in 0..20 {
+        play.goes("fail", "open");
+        let State::Open { cooldown, .. } = *play.breaker.state() else { panic!("a failure opens it") };
+        assert!((Duration::from_secs(3_600)..Duration::from_secs(7_200)).contains(&cooldown), "{cooldown:?}");
+        longer += u32::from(cooldown > Duration::from_secs(3_660));
+        play.goes("reset", "closed");
+    }
+    assert!(longer > 0, "twenty times in a row almost none");
+}
+
+#[test]
+fn a_million_reopenings_overflow_nothing() {
+    for (settings, longest) in [
+        ("threshold=1 cooldown=0 backoff=100", "nothing"),
+        ("threshold=1 cooldown=1ms backoff=1", "1ms"),
+        ("threshold=1 cooldown=1ms backoff=1.000001", "3ms"),
+        ("threshold=1 cooldown=1ms backoff=100", "1h"),
+        ("threshold=1 cooldown=99999d backoff=100", "36500d"),
+        ("threshold=1 cooldown=1d backoff=100 max-cooldown=99999d", "36500d"),
+    ] {
+        let mut play = with(settings);
+        play.goes("fail", "open");
+        let State::Open { reopened, .. } = &mut play.breaker.state else { panic!("a failure opens it") };
+        *reopened = 999_999;
+        play.goes("-1ms fail left", &format!("open {longest}"));
+        let State::Open { reopened, .. } = &mut play.breaker.state else { panic!("a failed probe opens it") };
+        assert_eq!(*reopened, 1_000_000);
+        *reopened = u32::MAX;
+        play.goes("-1ms fail", "open");
+        let text = serde_json::to_string(&play.breaker).expect("plain data");
+        assert_eq!(serde_json::from_str::<Breaker>(&text).expect("our own text"), play.breaker);
+        // Counters end where JSON does, and generations begin again.
+        play.breaker.totals.opened = (1 << 53) - 2;
+        play.breaker.generation = u64::MAX;
+        play.goes("-1ms fail -1ms fail", "open open");
+        assert_eq!(play.breaker.totals().opened, (1 << 53) - 1);
+    }
+}
+
+#[test]
+fn ten_thousand_reopenings_one_after_another_are_as_many() {
+    let mut play = with("threshold=1 cooldown=1ms backoff=1.1 max-cooldown=5ms");
+    play.goes("fail", "open");
+    for _ in 0..10_000 {
+        play.goes("+5ms fail", "open");
+    }
+    let State::Open { reopened, cooldown, .. } = *play.breaker.state() else { panic!("a failed probe opens it") };
+    assert_eq!((reopened, cooldown), (10_000, Duration::from_millis(5)));
+    assert_eq!(play.breaker.totals().opened, 10_001);
+}
+
+// Probes.
+
+#[test]
+fn at_most_so_many_probes_run_at_once() {
+    with("threshold=1").goes("fail +30s a! b!", "open probe refused");
+    with("threshold=1 probes=3 probe-successes=3")
+        .goes("fail +30s a! b! c! d!", "open probe probe probe refused")
+        .goes("a:ok d! e!", "half-open probe refused")
+        .goes("b:ok c:ok", "half-open closed");
+    with("threshold=1 probes=16 probe-successes=16").goes("fail +30s p!*16 p!", "open probe refused");
+}
+
+#[test]
+fn a_prober_that_dies_frees_its_place_at_once_and_counts_as_neither() {
+    let mut play = with("threshold=1");
+    play.goes("fail +30s a! ask a~ ask b! b:ok", "open probe refused half-open probes probe closed");
+    let totals = play.breaker.totals();
+    assert_eq!((totals.admitted, totals.successes, totals.failures, totals.abandoned), (3, 1, 1, 1));
+    // Nor does it come back.
+    with("threshold=1").goes("fail +30s a! a~ b! a:ok b:fail", "open probe half-open probe late open");
+}
+
+#[test]
+fn a_place_whose_lease_is_over_is_given_to_the_next_run_that_asks() {
+    let mut play = with("threshold=1 lease=1m");
+    play.goes("fail +30s a! +59.999s b! left +1ms b!", "open probe refused 1ms probe");
+    assert_eq!(play.breaker.totals().abandoned, 1);
+    play.goes("c! a:ok b:ok", "refused late closed");
+    assert_eq!(play.breaker.totals().late, 1);
+}
+
+#[test]
+fn only_from_then_on_is_the_old_probes_result_late() {
+    with("threshold=1 lease=1m").goes("fail +30s a! +1d ask a:ok", "open probe probes closed");
+    with("threshold=1 lease=1m").goes("fail +30s a! +1d a:fail", "open probe open");
+    with("threshold=1 lease=1m").goes("fail +30s a! +1d b! a:fail b:fail", "open probe probe late open");
+}
+
+#[test]
+fn the_next_try_beside_probes_is_when_enough_leases_are_over() {
+    let mut play = with("threshold=1 lease=1m probes=2");
+    play.goes("fail +30s a! +10s b! left", "open probe probe 50s");
+    play.but_with("threshold=1 lease=1m probes=1").goes("left", "1m");
+    play.goes("+50s ask left +10s ask", "refused 10s probes");
+}
+
+#[test]
+fn an_overdue_probe_makes_room_for_one_and_not_for_more_than_the_caller_has_places() {
+    let mut play = with("threshold=1 probes=3 lease=1m");
+    play.goes("fail +30s a! +30s b! c! +30s", "open probe probe probe");
+    play.but_with("threshold=1 probes=2 lease=1m").goes("d!", "refused");
+    assert_eq!(play.breaker.totals().abandoned, 0, "a place is given away only to a run that gets it");
+    play.but_with("threshold=1 probes=3 lease=1m").goes("d! e! a:ok", "probe refused late");
+}
+
+// Late results.
+
+#[test]
+fn a_result_admitted_before_a_change_of_state_is_late() {
+    with("threshold=2").goes("a! b! fail fail a:fail b:ok ask", "run run closed open late late refused");
+    with("threshold=2").goes("a! fail fail +30s a:ok b! a:ok b:ok a:ok", "run closed open late probe late closed late");
+    with("threshold=1 probes=2").goes("fail +30s a! b! a:ok b:fail ask", "open probe probe closed late passes");
+    with("threshold=1 probes=2").goes("fail +30s a! b! a:fail b:ok ask", "open probe probe open late refused");
+}
+
+#[test]
+fn a_result_admitted_before_a_reset_or_a_trip_is_late() {
+    with("threshold=1").goes("a! reset a:fail", "run closed late");
+    with("threshold=1").goes("a! trip a:ok reset a:fail", "run open late closed late");
+    with("threshold=1").goes("fail +30s a! reset a:fail ask", "open probe closed late passes");
+    with("threshold=1").goes("fail +30s a! trip:0 a:ok", "open probe open late");
+}
+
+#[test]
+fn a_late_result_changes_no_state_and_no_rate_and_counts_as_late_only() {
+    let mut play = with("threshold=5 failure-rate=50 min-calls=5");
+    play.goes("a! b! c! d! e! reset", "run run run run run closed");
+    play.goes("a:fail b:fail c:fail d:fail e:fail", "late late late late late");
+    assert_eq!((play.window(), play.breaker.consecutive_failures()), ((0, 0, 0), 0));
+    let totals = play.breaker.totals();
+    assert_eq!((totals.admitted, totals.failures, totals.late), (5, 0, 5));
+    assert!(play.breaker.last().is_none());
+}
+
+#[test]
+fn a_permit_of_a_removed_breaker_never_counts_in_a_new_one_of_that_name() {
+    let mut play = with("threshold=1");
+    play.goes("a!", "run");
+    play.breaker = Breaker::new(8);
+    let untouched = play.breaker.clone();
+    play.goes("a:fail", "foreign");
+    assert_eq!(play.breaker, untouched);
+}
+
+#[test]
+fn a_permit_is_good_once() {
+    let mut play = with("threshold=3");
+    play.goes("a? a:fail a:fail a:ok", "run closed late late");
+    play.goes("b? c? c:fail b:fail", "run run closed open");
+    assert_eq!(play.breaker.totals().late, 2);
+    with("threshold=1").goes("fail +30s a? a:ignored a:ok b? b:ok", "open probe half-open late probe closed");
+}
+
+#[test]
+fn of_the_last_256_permits_each_is_good_and_an_older_one_is_late() {
+    with("threshold=1").goes("a? b? x?*255 a:fail b:fail", "run run run late open");
+    with("threshold=1").goes("a? x?*255 a:fail", "run run open");
+    // Those of runs are not numbered, and are good as long as their generation.
+    with("threshold=1").goes("a! x?*500 a:fail", "run run open");
+}
+
+// Ignored results.
+
+#[test]
+fn ignored_results_are_neutral() {
+    let mut play = with("threshold=3 failure-rate=60 min-calls=3");
+    play.goes("fail fail ignored", "closed closed closed");
+    assert_eq!((play.window(), play.breaker.consecutive_failures()), ((2, 2, 0), 2));
+    play.goes("fail", "open");
+}
+
+#[test]
+fn an_ignored_probe_gives_its_place_back() {
+    with("threshold=1").goes("fail +30s a! b! a:ignored b! b:ok", "open probe refused half-open probe closed");
+    with("threshold=1").goes("fail +30s ignored*100 fail", "open half-open open");
+}
+
+// Clock.
+
+#[test]
+fn a_clock_that_steps_back_makes_a_probe_due() {
+    with("threshold=1").goes("fail -1ms ask a! a:ok", "open probes probe closed");
+    with("threshold=1 cooldown=1h").goes("fail -400d ask", "open probes");
+    // A reboot into 1970, and a file from a host that is ahead.
+    with("threshold=1").goes("fail -99999d ask", "open probes");
+    with("threshold=1").goes("+20000d fail -20000d ask", "open probes");
+}
+
+#[test]
+fn a_step_of_the_clock_costs_at_most_one_early_probe() {
+    with("threshold=1").goes("fail -1h fail left ask +30s ask", "open open 30s refused probes");
+    with("threshold=1").goes("fail +1h fail left ask", "open open 30s refused");
+}
+
+#[test]
+fn a_step_back_frees_the_places_of_probes_and_ends_holds() {
+    with("threshold=1").goes("fail +30s a! -1h b!", "open probe probe");
+    with("threshold=1").goes("trip:1d -1h ask", "open probes");
+    with("threshold=1").goes("disable:1d fail*5 -1h ask fail", "closed closed passes open");
+    with("threshold=1").goes("trip -400d ask left", "open refused endless");
+}
+
+#[test]
+fn results_dated_after_now_leave_windows_and_budgets() {
+    let mut play = with("failure-rate=50 window=1h min-calls=3 failure-budget=3/1h");
+    play.goes("fail fail -1s", "closed closed");
+    assert_eq!(play.window(), (0, 0, 0));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 0);
+    play.goes("fail", "closed");
+    assert_eq!(play.window(), (1, 1, 0));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 1);
+    play.goes("+1s", "");
+    assert_eq!(play.window(), (1, 1, 0), "what has left does not come back");
+}
+
+#[test]
+fn absurd_times_are_no_panic_and_no_endless_refusal() {
+    for start in [0, 1, 253_402_300_799_998, 253_402_300_799_999, u64::MAX] {
+        let mut play = with("threshold=1 failure-rate=50 window=1h failure-budget=3/1h");
+        play.now = Timestamp::from_millis(start);
+        play.goes("fail +30s ok fail +30s a! +1h b! b:ok", "open closed open probe probe closed");
+        play.goes("trip:1h +1h ask reset disable:1h ok", "open probes closed closed closed");
+    }
+}
+
+#[test]
+fn a_hold_without_end_holds_whatever_the_clock_does() {
+    let mut play = with("threshold=1");
+    play.now = Timestamp::from_millis(u64::MAX);
+    play.goes("trip ask left -99999d ask +400d ask", "open refused endless refused refused");
+}
+
+// By hand.
+
+#[test]
+fn a_trip_holds_it_open_until_reset() {
+    with("threshold=1").goes("trip left +400d ask ok reset ok", "open endless refused refused closed closed");
+    with("threshold=1").goes("fail trip +30s ask", "open open refused");
+}
+
+#[test]
+fn a_trip_for_a_span_holds_it_open_so_long() {
+    with("threshold=1").goes("trip:90s left +89.999s ask +1ms ask a! a:ok", "open 1m30s refused probes probe closed");
+}
+
+#[test]
+fn disabled_everything_passes() {
+    with("threshold=1").goes("fail disable ok a! left enable ask", "open open open run nothing open refused");
+    with("threshold=1").goes("disable fail*9 +400d fail", "closed closed closed");
+    with("threshold=1").goes("disable:1m fail +59.999s fail +1ms fail", "closed closed closed open");
+}
+
+#[test]
+fn disable_and_trip_replace_each_other() {
+    with("threshold=1").goes("trip disable ask trip ask", "open open passes open refused");
+    with("threshold=1").goes("disable trip:10s ask +10s ask", "closed open refused probes");
+    // What the trip left is open, with a probe due.
+    with("threshold=1").goes("trip disable ok enable ask", "open open open open probes");
+}
+
+#[test]
+fn enable_ends_only_a_disable_and_reset_ends_both() {
+    with("threshold=1").goes("trip enable ask", "open open refused");
+    with("threshold=1").goes("disable enable fail", "closed closed open");
+    with("threshold=1").goes("trip reset ask", "open closed passes");
+    with("threshold=1").goes("disable reset fail", "closed closed open");
+}
+
+#[test]
+fn a_trip_without_end_is_shortened_by_none_that_ends() {
+    let mut play = with("threshold=1");
+    play.goes("trip", "open");
+    let before = play.breaker.clone();
+    assert_eq!(play.breaker.trip(Some(Duration::ZERO), None, "another".to_owned(), play.now), None);
+    assert_eq!(play.breaker, before);
+    play.goes("trip:10s left", "open endless");
+    // One that ends is replaced by one that does not.
+    with("threshold=1").goes("trip:10s trip left", "open open endless");
+}
+
+#[test]
+fn between_two_trips_that_end_the_last_word_wins() {
+    with("threshold=1").goes("trip:10s trip:5s left +5s ask", "open open 5s probes");
+    with("threshold=1").goes("trip:10s trip:1d left", "open open 1d");
+}
+
+#[test]
+fn a_trip_that_is_over_leaves_it_plainly_open_with_a_probe_due_and_back_off_at_its_first_step() {
+    let settings = "threshold=1 cooldown=10s backoff=2";
+    with(settings).goes("fail +10s fail +20s fail trip:1m +1m fail left", "open open open open open 20s");
+    let mut play = with(settings);
+    play.goes("trip:1m +1m", "open");
+    assert!(play.breaker.hold(play.now).is_none());
+    play.goes("ask a! b! a:fail left", "probes probe refused open 20s");
+}
+
+#[test]
+fn a_trip_for_no_time_is_over_at_once() {
+    with("threshold=1").goes("trip:0 ask a! a:ok", "open probes probe closed");
+}
+
+#[test]
+fn disabled_the_state_stands_still() {
+    with("threshold=1").goes("fail disable +30s ok enable ask", "open open open open probes");
+    // The result of a probe that was under way frees its place, and decides nothing.
+    with("threshold=1").goes("fail +30s a! disable a:ok enable b!", "open probe half-open half-open half-open probe");
+    with("threshold=1").goes("disable fatal seen:fail seen:ok enable", "closed closed closed closed closed");
+    with("threshold=1").goes("fail disable seen:ok enable", "open open open open");
+}
+
+#[test]
+fn disabled_none_is_a_probe() {
+    with("threshold=1").goes("fail disable +30s a! b! c?", "open open run run run");
+}
+
+#[test]
+fn disabled_results_enter_counters_windows_and_the_row_of_failures() {
+    let mut play = with("threshold=5 failure-rate=50 failure-budget=100/1h");
+    play.goes("disable fail*3 slow ignored fail*2", "closed closed closed closed closed");
+    assert_eq!((play.window(), play.breaker.consecutive_failures()), ((6, 5, 0), 2));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 5);
+    let totals = play.breaker.totals();
+    assert_eq!((totals.successes, totals.failures, totals.ignored), (1, 5, 1));
+}
+
+#[test]
+fn enable_judges_nothing_by_itself_and_goes_on_from_there() {
+    with("threshold=3").goes("disable fail*9 enable ask", "closed closed closed passes");
+    with("threshold=3").goes("disable fail*9 enable fail", "closed closed closed open");
+    with("threshold=3").goes("disable fail fail enable fail", "closed closed closed closed open");
+    with("threshold=3").goes("disable fail*9 enable ok fail", "closed closed closed closed closed");
+}
+
+#[test]
+fn a_reset_clears_what_trips_and_holds_and_keeps_totals_and_history() {
+    let mut play = with("threshold=3 failure-rate=100 failure-budget=4/1h");
+    play.goes("fail fail reset", "closed closed closed");
+    assert_eq!((play.window(), play.breaker.consecutive_failures()), ((0, 0, 0), 0));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 0);
+    assert_eq!(play.breaker.totals().failures, 2);
+    play.goes("fail fail fail trip:1m reset ok", "closed closed open open closed closed");
+    assert_eq!(play.breaker.totals().opened, 1, "by hand it was opened while it was open");
+    let changes: Vec<_> = play.breaker.history().newest_first().map(|change| (change.from, change.to)).collect();
+    let expected = [
+        (Phase::Open, Phase::Closed),
+        (Phase::Open, Phase::Open),
+        (Phase::Closed, Phase::Open),
+        (Phase::Closed, Phase::Closed),
+    ];
+    assert_eq!(changes, expected);
+}
+
+// Settings.
+
+#[test]
+fn each_run_judges_by_its_own_settings() {
+    let mut play = with("threshold=10");
+    play.goes("fail*5", "closed").but_with("threshold=3").goes("ok fail fail fail", "closed closed closed open");
+    let mut play = with("threshold=10");
+    play.goes("fail*5", "closed").but_with("threshold=3").goes("fail", "open");
+    // The cool-down is that of who opened it.
+    play.but_with("threshold=3 cooldown=1h").goes("left", "30s");
+}
+
+#[test]
+fn count_windows_and_budgets_of_any_size_find_their_own() {
+    let mut play = with("threshold=0 failure-budget=100/36500d");
+    play.goes("fail*99", "closed");
+    for (settings, window, budget) in [
+        ("failure-rate=1 window=1 failure-budget=1/1s", (1, 1, 0), 99),
+        ("failure-rate=1 window=50 failure-budget=60/1s", (50, 50, 0), 99),
+        ("failure-rate=1 window=1000 failure-budget=100/1s", (99, 99, 0), 99),
+    ] {
+        play.but_with(settings);
+        assert_eq!((play.window(), play.breaker.budget_used(&play.settings, play.now)), (window, budget), "{settings}");
+    }
+    play.but_with("threshold=0 failure-budget=100/1ms failure-rate=100 window=1000 min-calls=1000");
+    play.goes("ok*2000", "closed");
+    assert_eq!(play.window(), (1_000, 0, 0));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 99);
+}
+
+#[test]
+fn of_time_windows_another_length_starts_it_empty() {
+    let mut play = with("failure-rate=100 window=10s min-calls=100");
+    play.goes("fail fail", "closed closed");
+    assert_eq!(play.window(), (2, 2, 0));
+    play.but_with("failure-rate=100 window=20s min-calls=100");
+    assert_eq!(play.window(), (0, 0, 0));
+    play.goes("fail", "closed");
+    assert_eq!(play.window(), (1, 1, 0));
+    play.but_with("failure-rate=100 window=10s min-calls=100");
+    assert_eq!(play.window(), (0, 0, 0));
+    // Who counts calls leaves it as it is, and adds to it.
+    play.but_with("failure-rate=100 window=20 min-calls=20").goes("fail", "closed");
+    play.but_with("failure-rate=100 window=20s min-calls=100");
+    assert_eq!(play.window(), (2, 2, 0));
+}
+
+#[test]
+fn the_settings_last_used_are_kept() {
+    let mut play = with("threshold=3");
+    assert_eq!(play.breaker.settings(), None);
+    play.goes("ok", "closed").but_with("threshold=1 cooldown=1m").goes("fail", "open");
+    play.but_with("threshold=2 cooldown=2m").goes("ok", "refused");
+    assert_eq!(play.breaker.settings(), Some(&play.settings));
+}
+
+#[test]
+fn beyond_the_bounds_is_an_error() {
+    for (good, bad, key) in [
+        ("probes=16", "probes=17", Key::Probes),
+        ("probes=1", "probes=0", Key::Probes),
+        ("window=1000", "window=1001", Key::Window),
+        ("window=1", "window=0", Key::Window),
+        ("window=1ms", "window=0s", Key::Window),
+        ("failure-budget=100/1h", "failure-budget=101/1h", Key::FailureBudget),
+        ("failure-budget=1/1h", "failure-budget=0/1h", Key::FailureBudget),
+        ("failure-budget=1/1ms", "failure-budget=1/0", Key::FailureBudget),
+        ("jitter=100", "jitter=101", Key::Jitter),
+        ("probe-successes=1", "probe-successes=0", Key::ProbeSuccesses),
+        ("probe-failures=1", "probe-failures=0", Key::ProbeFailures),
+        ("min-calls=1", "min-calls=0", Key::MinCalls),
+    ] {
+        assert!(read(good).is_ok(), "{good}");
+        assert_eq!(fault(bad).0, key, "{bad}");
+    }
+    let list = |items: usize| format!("trip-codes={}", vec!["1"; items].join(","));
+    assert!(read(&list(32)).is_ok());
+    assert_eq!(fault(&list(33)).0, Key::TripCodes);
+}
+
+// Reported without a permit.
+
+#[test]
+fn a_success_seen_elsewhere_closes_from_any_state_but_a_hold() {
+    with("threshold=1").goes("fail seen:ok ask", "open closed passes");
+    with("threshold=1 probe-successes=3").goes("fail +30s a! seen:ok a:fail", "open probe closed late");
+    with("threshold=1").goes("trip seen:ok trip:1m seen:ok", "open open open open");
+    with("threshold=1").goes("trip:1m +1m seen:ok", "open closed");
+    // It is a success as any where it is closed.
+    with("threshold=3").goes("fail fail seen:ok fail fail fail", "closed closed closed closed closed open");
+}
+
+#[test]
+fn a_failure_seen_elsewhere_is_judged_as_any_when_closed() {
+    with("threshold=3").goes("fail seen:fail seen:fail", "closed closed open");
+    with("failure-rate=50 min-calls=2").goes("ok seen:fail", "closed open");
+}
+
+#[test]
+fn a_failure_seen_elsewhere_reopens_when_half_open() {
+    let settings = "threshold=1 probe-failures=3 cooldown=10s backoff=2";
+    with(settings).goes("fail +10s a! seen:fail left a:ok", "open probe open 20s late");
+}
+
+#[test]
+fn a_failure_seen_elsewhere_changes_nothing_but_totals_when_open() {
+    let mut play = with("threshold=1 failure-rate=1 failure-budget=9/1h");
+    play.goes("fail", "open");
+    let window = play.window();
+    play.goes("+29s seen:fail left", "open 1s");
+    assert_eq!((play.window(), play.breaker.consecutive_failures()), (window, 1));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 1);
+    assert_eq!(play.breaker.totals().failures, 2);
+}
+
+// What is told.
+
+#[test]
+fn a_row_of_failed_probes_is_one_entry_with_its_count() {
+    let mut play = with("threshold=1");
+    play.goes("fail +30s fail +30s fail +30s fail +30s ok fail +30s fail", "open open open open closed open open");
+    let told: Vec<_> = play
+        .breaker
+        .history()
+        .newest_first()
+        .map(|change| (change.from.word(), change.to.word(), change.count))
+        .collect();
+    let expected = [
+        ("half_open", "open", 1),
+        ("closed", "open", 1),
+        ("half_open", "closed", 1),
+        ("half_open", "open", 3),
+        ("closed", "open", 1),
+    ];
+    assert_eq!(told, expected);
+    let newest = play.breaker.history().newest_first().next().expect("a change");
+    assert_eq!((newest.at, newest.reason.as_str()), (play.now, "probe failed: exit 1"));
+}
+
+#[test]
+fn a_run_whose_refusal_is_overruled_counts_as_refused_and_its_result_as_late() {
+    let mut play = with("threshold=1");
+    play.goes("fail ok", "open refused");
+    let permit = play.breaker.overrule();
+    let run = run("ok").expect("a result");
+    assert_eq!(play.breaker.record(permit, &run, &play.settings, play.now), Recorded::Late);
+    let totals = play.breaker.totals();
+    assert_eq!((totals.refused, totals.late, totals.successes), (1, 1, 0));
+    assert_eq!(play.state(), "open");
+}

@@ -1,0 +1,287 @@
+//! `man/`: a page for `cb` and one for each subcommand. Names, synopsis, arguments and options are those of the
+//! definition; the rest is the prose of `man/prose/`, in as much of Markdown as [`body`] reads.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use super::model::{Command, Kind, Operand, Opt, Takes, Value};
+
+/// The day on which the prose last changed in a way that readers should know of.
+const DATE: &str = "2026-11-24";
+
+/// The sections that every page has, in this order, after those of its own.
+const LAST: [&str; 4] = ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"];
+
+/// Makes the pages, by file name.
+pub fn pages(cb: &Command) -> BTreeMap<String, String> {
+    let own = (format!("{}.1", cb.name), page(cb, None));
+    let subcommands =
+        cb.with_options().map(|subcommand| (format!("{}-{}.1", cb.name, subcommand.name), page(cb, Some(subcommand))));
+    subcommands.chain([own]).collect()
+}
+
+/// The prose of a subcommand's page, if there is any.
+pub fn prose(subcommand: &str) -> Option<String> {
+    read(&format!("cb-{subcommand}"))
+}
+
+fn read(name: &str) -> Option<String> {
+    let file = format!("man/prose/{name}.md");
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)).ok()
+}
+
+fn page(cb: &Command, subcommand: Option<&Command>) -> String {
+    let command = subcommand.unwrap_or(cb);
+    let (words, name) = match subcommand {
+        Some(subcommand) => (format!("cb {}", subcommand.name), format!("cb-{}", subcommand.name)),
+        None => ("cb".to_owned(), "cb".to_owned()),
+    };
+    let prose = sections(&read(&name).unwrap_or_default());
+    // What a page does not say itself is said for all.
+    let common = sections(&read("common").expect("man/prose/common.md"));
+    let said = |heading: &str| {
+        let find = |sections: &[(String, String)]| {
+            sections.iter().find(|section| section.0 == heading).map(|section| body(&section.1))
+        };
+        find(&prose).or_else(|| find(&common)).unwrap_or_default()
+    };
+
+    let title = name.to_uppercase().replace('-', "\\-");
+    let mut text = format!(
+        ".\\\" Made from src/cli.rs and man/prose/ by 'CB_BLESS=1 cargo test generated'.\n.TH {title} 1 {DATE} \"cb {}\" \"User Commands\"\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    let mut section = |heading: &str, body: &str| {
+        if !body.is_empty() {
+            // The first paragraph needs no macro of its own.
+            let body = body.strip_prefix(".PP\n").unwrap_or(body);
+            write!(text, ".SH {heading}\n{body}").expect("a string");
+        }
+    };
+    let about = lines(&format!("{name} - {}", lower_case(&command.about)));
+    section("NAME", &about.replacen(&name, &literal(&name), 1));
+    section("SYNOPSIS", &synopsis(&words, command));
+    let description = command.description.iter().map(|paragraph| format!(".PP\n{}", lines(paragraph)));
+    section("DESCRIPTION", &(description.collect::<String>() + &said("DESCRIPTION")));
+    section("COMMANDS", &subcommands(command));
+    section("ARGUMENTS", &arguments(command));
+    section("OPTIONS", &options(command));
+    for (heading, text) in prose
+        .iter()
+        .filter(|section| section.0 != "DESCRIPTION" && section.0 != "SEE ALSO" && !LAST.contains(&section.0.as_str()))
+    {
+        section(heading, &body(text));
+    }
+    for heading in LAST {
+        section(heading, &said(heading));
+    }
+    let pages = cb
+        .with_options()
+        .map(|other| format!("cb-{}", other.name))
+        .chain(["cb".to_owned()])
+        .filter(|page| *page != name);
+    let mut pages: Vec<String> = pages.map(|page| format!("`{page}`(1)")).collect();
+    pages.sort();
+    let further = prose.iter().find(|section| section.0 == "SEE ALSO").map(|section| section.1.trim().to_owned());
+    pages.extend(further);
+    section("SEE ALSO", &lines(&pages.join(", ")));
+    text
+}
+
+/// The first letter of a sentence as it is in the middle of one.
+fn lower_case(sentence: &str) -> String {
+    let (first, rest) = sentence.split_at(1);
+    first.to_lowercase() + rest
+}
+
+/// How it is called. An operand that an option can replace makes two ways of it.
+fn synopsis(words: &str, command: &Command) -> String {
+    let mut start = format!("{} [\\fIOPTION\\fR]...", bold(words));
+    for option in command.options.iter().filter(|option| option.required) {
+        let name = option.names.last().expect("a name");
+        write!(start, " {} {}", bold(name), placeholder(option.value().expect("a value"))).expect("a string");
+    }
+    if !command.subcommands.is_empty() {
+        return format!("{start} \\fICOMMAND\\fR [\\fIARGUMENT\\fR]...\n");
+    }
+    let mut ways = vec![start];
+    for operand in &command.operands {
+        let replaced =
+            command.options.iter().filter(|option| option.names.iter().any(|name| operand.excludes.contains(name)));
+        let mut others: Vec<String> = Vec::new();
+        for option in replaced {
+            let value = option.value().map(|value| format!(" {}", placeholder(value))).unwrap_or_default();
+            others
+                .extend(ways.iter().map(|way| format!("{way} {}{value}", bold(option.names.last().expect("a name")))));
+        }
+        let usage = usage(operand);
+        for way in &mut ways {
+            way.push(' ');
+            way.push_str(&usage);
+        }
+        ways.extend(others);
+    }
+    ways.join("\n.br\n") + "\n"
+}
+
+fn usage(operand: &Operand) -> String {
+    let placeholder = placeholder(&operand.value);
+    if operand.value.kind == Kind::Command {
+        return format!("[{}] {placeholder} [\\fIARGUMENT\\fR]...", bold("--"));
+    }
+    let dots = if operand.repeated { "..." } else { "" };
+    // One that an option can replace is required where that is not given.
+    if operand.required || !operand.excludes.is_empty() { placeholder + dots } else { format!("[{placeholder}]{dots}") }
+}
+
+fn subcommands(command: &Command) -> String {
+    let described = command.subcommands.iter().filter(|subcommand| !subcommand.options.is_empty()).map(|subcommand| {
+        let page = format!("`cb-{}`(1)", subcommand.name);
+        format!(".TP\n{}\n{}", bold(&subcommand.name), lines(&format!("{}; see {page}.", subcommand.about)))
+    });
+    described.collect()
+}
+
+fn arguments(command: &Command) -> String {
+    let described = command.operands.iter().map(|operand| {
+        let dots = match operand.value.kind {
+            Kind::Command => " [\\fIARGUMENT\\fR]...",
+            _ if operand.repeated => "...",
+            _ => "",
+        };
+        format!(".TP\n{}{dots}\n{}", placeholder(&operand.value), lines(&operand.help))
+    });
+    described.collect()
+}
+
+/// The options under the headings that the help has.
+fn options(command: &Command) -> String {
+    let mut headings = vec![None];
+    for option in &command.options {
+        if !headings.contains(&option.heading) {
+            headings.push(option.heading.clone());
+        }
+    }
+    let mut text = String::new();
+    for heading in headings {
+        text.extend(heading.iter().map(|heading| format!(".SS {heading}\n")));
+        text.extend(command.options.iter().filter(|option| option.heading == heading).map(option));
+    }
+    text
+}
+
+fn option(option: &Opt) -> String {
+    let names: Vec<String> = option.names.iter().map(|name| bold(name)).collect();
+    let value = match &option.takes {
+        Takes::Nothing => String::new(),
+        Takes::Attached(value) => format!("[={}]", placeholder(value)),
+        Takes::Next(value) => format!(" {}", placeholder(value)),
+    };
+    format!(".TP\n{}{value}\n{}", names.join(", "), lines(&option.help))
+}
+
+/// The word for a value; those that are meant literally are bold.
+fn placeholder(value: &Value) -> String {
+    let word = |word: &str| match &value.kind {
+        Kind::Words(words) if words.iter().any(|known| known == word) => bold(word),
+        _ => format!("\\fI{word}\\fR"),
+    };
+    value.placeholder.split('|').map(word).collect::<Vec<_>>().join("|")
+}
+
+fn bold(text: &str) -> String {
+    format!("\\fB{}\\fR", literal(text))
+}
+
+/// Text that is to be typed, or was: every character is itself, also when it is copied from the page.
+fn literal(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        match letter {
+            '\\' => escaped.push_str("\\e"),
+            '-' => escaped.push_str("\\-"),
+            '\'' => escaped.push_str("\\(aq"),
+            '`' => escaped.push_str("\\(ga"),
+            '^' => escaped.push_str("\\(ha"),
+            '~' => escaped.push_str("\\(ti"),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// Prose: `this` is literal and bold, *this* is a placeholder.
+fn inline(text: &str) -> String {
+    let mut converted = String::new();
+    for (index, part) in text.split('`').enumerate() {
+        if index % 2 == 1 {
+            converted.push_str(&bold(part));
+            continue;
+        }
+        for (index, part) in part.split('*').enumerate() {
+            let words = part.split(' ').map(|word| {
+                // An option that nobody marked.
+                let option = word.trim_start_matches(['(', '[', '\'']).starts_with('-');
+                if option { literal(word) } else { word.replace('\\', "\\e") }
+            });
+            let words = words.collect::<Vec<_>>().join(" ");
+            let (start, end) = if index % 2 == 1 { ("\\fI", "\\fR") } else { ("", "") };
+            converted.extend([start, &words, end]);
+        }
+    }
+    converted
+}
+
+/// A paragraph in lines of a moderate length, none of which can be mistaken for a request.
+fn lines(paragraph: &str) -> String {
+    let mut text = String::new();
+    let mut length = 0;
+    for word in inline(paragraph).split_whitespace() {
+        if length > 0 && length + 1 + word.len() > 80 {
+            text.push('\n');
+            length = 0;
+        }
+        if length > 0 {
+            text.push(' ');
+        } else if word.starts_with(['.', '\'']) {
+            text.push_str("\\&");
+        }
+        text.push_str(word);
+        length += 1 + word.len();
+    }
+    text + "\n"
+}
+
+/// The parts of a text that begin with `# HEADING`.
+fn sections(text: &str) -> Vec<(String, String)> {
+    let mut sections = Vec::<(String, String)>::new();
+    for line in text.lines() {
+        match (line.strip_prefix("# "), sections.last_mut()) {
+            (Some(heading), _) => sections.push((heading.to_owned(), String::new())),
+            (None, Some(section)) => section.1.extend([line, "\n"]),
+            (None, None) => assert!(line.is_empty(), "{line:?} stands before the first heading"),
+        }
+    }
+    sections
+}
+
+/// A section: paragraphs; what is indented by four, as it stands; and `: this`, which explains the line before it.
+fn body(text: &str) -> String {
+    let mut body = String::new();
+    for block in text.trim_matches('\n').split("\n\n") {
+        if let Some(first) = block.strip_prefix("    ") {
+            let code = first.split("\n    ").map(|line| {
+                let line = literal(line);
+                if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { line + "\n" }
+            });
+            write!(body, ".PP\n.RS 4\n.nf\n{}.fi\n.RE\n", code.collect::<String>()).expect("a string");
+        } else if let Some((term, explanation)) = block.split_once("\n: ") {
+            write!(body, ".TP\n{}\n{}", inline(term), lines(explanation)).expect("a string");
+        } else if !block.is_empty() {
+            write!(body, ".PP\n{}", lines(block)).expect("a string");
+        }
+    }
+    body
+}

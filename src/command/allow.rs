@@ -1,0 +1,67 @@
+//! `cb allow`: the first of two steps, for what `cb` cannot start.
+
+use anyhow::{Result, anyhow};
+
+use super::{Context, switched_off};
+use crate::breaker::{Admission, Ask};
+use crate::cli::{AllowArgs, Given};
+use crate::clock;
+use crate::config::{Resolved, Tables};
+use crate::exit::{Exit, REFUSED};
+use crate::report::{print, speech};
+use crate::store::Missing;
+
+/// What is printed where no breaker could be asked; `cb record` accepts it and does nothing.
+pub const UNGUARDED: &str = "unguarded";
+
+/// Prints a permit, or refuses. Where the state cannot be used it says yes, as `cb run` would.
+///
+/// # Errors
+/// Wrong configuration; standard output is closed.
+pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
+    let name = &args.name;
+    let config = context.config(Tables::Only(name))?.resolve(Some(name), &args.breaker.given())?;
+    if switched_off() {
+        print(&format!("{UNGUARDED}\n"))?;
+        return Ok(Exit::Done);
+    }
+    let permit = match ask(args, context, &config) {
+        Ok(Some(permit)) => permit,
+        Ok(None) => return Ok(Exit::Refused(REFUSED)),
+        Err(error) if error.is::<crate::store::CaseClash>() => return Err(error),
+        Err(error) => {
+            if let Some(refusal) = context.refused_by_what_is_there(name, &config.settings) {
+                context.volume.remark(|| refusal);
+                return Ok(Exit::Refused(REFUSED));
+            }
+            speech::say(&format!("{name}: unguarded: {error:#}"));
+            UNGUARDED.to_owned()
+        }
+    };
+    print(&format!("{permit}\n"))?;
+    Ok(Exit::Done)
+}
+
+fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<String>> {
+    let name = &args.name;
+    let mut locked = context.lock(name, Missing::Create)?.ok_or_else(|| anyhow!("the state is gone"))?;
+    locked.forget_dead_probes();
+    let before = locked.breaker.generation();
+    let now = clock::now();
+    let lease = config.settings.lease.unwrap_or(AllowArgs::LEASE);
+    match locked.breaker.admit(&Ask { settings: &config.settings, lease, pid: None }, now) {
+        Admission::Refused(refusal) => {
+            // That one refusal is not counted is no reason to say yes.
+            drop(locked.save());
+            context.volume.remark(|| speech::refusal(name, &refusal, &locked.breaker, now));
+            Ok(None)
+        }
+        Admission::Admitted(permit) => {
+            locked.save()?;
+            if locked.breaker.generation() != before {
+                locked.unlock().flush();
+            }
+            Ok(Some(permit.to_string()))
+        }
+    }
+}

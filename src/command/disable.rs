@@ -1,0 +1,22 @@
+//! `cb disable`: let everything through.
+
+use anyhow::Result;
+
+use super::{Context, by_hand, checked_reason, each, who};
+use crate::cli::DisableArgs;
+use crate::exit::Exit;
+use crate::store::Missing;
+
+/// Disables the named breakers.
+///
+/// # Errors
+/// The reason is too long.
+pub fn run(args: &DisableArgs, context: &Context) -> Result<Exit> {
+    let reason = checked_reason(args.reason.as_deref())?;
+    Ok(each(&args.names, |name| {
+        by_hand(context, name, Missing::Create, |breaker, now| {
+            Some(breaker.disable(args.span, reason.clone(), who(), now))
+        })?;
+        Ok(())
+    }))
+}

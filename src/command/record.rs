@@ -1,0 +1,104 @@
+//! `cb record`: the second of two steps, or what was seen elsewhere.
+
+use anyhow::Result;
+
+use super::allow::UNGUARDED;
+use super::{Context, Told, announce, switched_off};
+use crate::breaker::{Permit, Recorded};
+use crate::cli::{Given, RecordArgs, Reported};
+use crate::clock;
+use crate::config::Tables;
+use crate::exit::Exit;
+use crate::outcome::{Codes, End, Outcome, Run};
+use crate::report::speech;
+use crate::settings::Settings;
+use crate::store::{CaseClash, Missing};
+
+/// Records a result. Trouble with the state is a warning: what is reported has happened.
+///
+/// # Errors
+/// Wrong usage or configuration.
+pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
+    let permit = match args.permit.as_deref() {
+        Some(UNGUARDED) => return Ok(Exit::Done),
+        Some(word) => Some(word.parse::<Permit>().map_err(|message| anyhow::anyhow!("--permit: {message}"))?),
+        None => None,
+    };
+    if switched_off() {
+        return Ok(Exit::Done);
+    }
+    let given = args.breaker.given();
+    let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), &given)?;
+    let own_settings = (!given.is_empty()).then_some(&config.settings);
+    match report(args, permit, own_settings, &config.settings, context) {
+        Ok(Some(told)) => announce(context, &args.name, &told, config.conduct.on_change.as_deref()),
+        Ok(None) => {}
+        Err(error) if error.is::<CaseClash>() => return Err(error),
+        Err(error) => speech::say(&format!("{}: could not record the result: {error:#}", args.name)),
+    }
+    Ok(Exit::Done)
+}
+
+/// Reports it to the breaker: by the settings given, else by those last used, else by those of the configuration.
+fn report(
+    args: &RecordArgs,
+    permit: Option<Permit>,
+    given: Option<&Settings>,
+    configured: &Settings,
+    context: &Context,
+) -> Result<Option<Told>> {
+    let name = &args.name;
+    let late = |why: &str| context.volume.news(&format!("{name}: late: {why}; it changes nothing"));
+    let missing = if permit.is_some() { Missing::Leave } else { Missing::Create };
+    let Some(mut locked) = context.lock(name, missing)? else {
+        late("the breaker of this permit was removed");
+        return Ok(None);
+    };
+    let breaker = &mut locked.breaker;
+    let settings = given.or(breaker.settings()).unwrap_or(configured).clone();
+    let run = judge(args, &settings.codes);
+    let now = clock::now();
+    let before = breaker.generation();
+    let recorded = match permit {
+        None => Recorded::Counted(breaker.observe(&run, &settings, now)),
+        Some(permit) => breaker.record(permit, &run, &settings, now),
+    };
+    let change = match recorded {
+        Recorded::Counted(change) => {
+            if given.is_some() {
+                breaker.use_settings(&settings);
+            }
+            change
+        }
+        Recorded::Late => {
+            late("the permit was recorded before, is too old, or the state has moved on since");
+            None
+        }
+        Recorded::Foreign => {
+            late("the breaker of this permit was removed");
+            return Ok(None);
+        }
+    };
+    locked.save()?;
+    let told = change.map(|change| Told::new(name, change, &locked.breaker, now));
+    if locked.breaker.generation() != before {
+        locked.unlock().flush();
+    }
+    Ok(told)
+}
+
+/// What was reported, as a run.
+fn judge(args: &RecordArgs, codes: &Codes) -> Run {
+    let said = |outcome| Run { outcome, trips: false, end: None, took: args.took };
+    match (args.outcome, args.exit_code) {
+        (Some(Reported::Success), _) => said(Outcome::Success),
+        (Some(Reported::Failure), _) => said(Outcome::Failure),
+        (Some(Reported::Ignored), _) | (None, None) => said(Outcome::Ignored),
+        (None, Some(code)) => {
+            // What a shell has in `$?` after a death by signal.
+            let end = if (129..=192).contains(&code) { End::Signal(i32::from(code) - 128) } else { End::Exit(code) };
+            let (outcome, trips) = codes.judge(end, false);
+            Run { outcome, trips, end: Some(end), took: args.took }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Whether everything fits into one block.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{BLOCK, Content, parse, render};
+use crate::breaker::{Admission, Ask, Breaker, LONGEST_REASON, LONGEST_WHO, pack, stored_len};
+use crate::name::{LONGEST_NAME, Name};
+use crate::outcome::{End, Outcome, Run};
+use crate::settings::{Key, Settings};
+use crate::time::{LONGEST, Timestamp};
+
+/// The largest number that every JSON reader can hold: where counters end.
+const MOST: u64 = (1 << 53) - 1;
+/// The largest number of a process.
+const LARGEST_PID: u32 = 1 << 22;
+/// The last moment that can be written.
+const LAST: Timestamp = Timestamp::from_millis(u64::MAX);
+
+/// Every setting as far from its built-in value and as long as it can be, all four code lists full.
+fn largest_settings() -> Settings {
+    let time = "36499d 23h 59m 59s 999ms";
+    let budget = format!("100/{time}");
+    let every_other = |first: usize| (0..32).map(|index| (first + 2 * index).to_string()).collect::<Vec<_>>().join(",");
+    let signals: Vec<String> = (34..=64).map(|number| format!("SIG{number}")).collect();
+    let lists = [every_other(0), every_other(1), every_other(128), format!("{},timeout", signals.join(","))];
+    let settings = Settings::parse(|key| match key {
+        Key::Threshold | Key::MinCalls | Key::ProbeSuccesses | Key::ProbeFailures => Some("4294967295"),
+        Key::FailureRate | Key::SlowRate | Key::Jitter => Some("100%"),
+        Key::Window | Key::SlowAfter | Key::Cooldown | Key::MaxCooldown | Key::Lease => Some(time),
+        Key::FailureBudget => Some(&budget),
+        Key::Backoff => Some("99.999999"),
+        Key::Probes => Some("16"),
+        Key::SuccessCodes => Some(&lists[0]),
+        Key::FailureCodes => Some(&lists[1]),
+        Key::IgnoreCodes => Some(&lists[2]),
+        Key::TripCodes => Some(&lists[3]),
+        _ => None,
+    });
+    settings.expect("settings that agree")
+}
+
+/// A breaker with everything that runs and people can fill it with.
+fn filled() -> Breaker {
+    let settings = largest_settings();
+    // By the budget it would open at the hundredth failure, and be filled no further.
+    let patient =
+        Settings { trip: crate::settings::TripRules { budget: None, ..settings.trip.clone() }, ..settings.clone() };
+    let mut breaker = Breaker::new(u64::MAX);
+    let mut now = Timestamp::from_millis(0);
+    let run = Run { outcome: Outcome::Failure, trips: false, end: Some(End::Signal(64)), took: Some(LONGEST) };
+    for _ in 0..1_000 {
+        now = now.after(LONGEST / 100);
+        assert_eq!(breaker.observe(&run, &patient, now), None);
+    }
+    // What people change, while the clock steps over all of time.
+    for index in 0..40 {
+        let reason = "\"".repeat(LONGEST_REASON / 2);
+        let at = if index % 2 == 0 { Timestamp::from_millis(0) } else { LAST };
+        assert!(breaker.trip(Some(Duration::ZERO), Some(reason), "w".repeat(LONGEST_WHO), at).is_some());
+    }
+    let lease = LONGEST * 2 + Duration::from_secs(10);
+    for index in 0..16 {
+        let now = if index == 0 { Timestamp::from_millis(0) } else { LAST };
+        let ask = Ask { settings: &settings, lease, pid: Some(LARGEST_PID) };
+        let Admission::Admitted(permit) = breaker.admit(&ask, now) else { panic!("probe {index} is let through") };
+        assert!(permit.is_probe());
+    }
+    breaker
+}
+
+/// The same, with counters as they are after more runs than a test can make.
+fn fullest() -> Breaker {
+    let mut state = serde_json::to_value(filled()).expect("plain data");
+    let mut set = |path: &str, value: Value| *state.pointer_mut(path).expect(path) = value;
+    set("/generation", MOST.into());
+    set("/serial", MOST.into());
+    set("/consecutive_failures", u32::MAX.into());
+    set("/state/half_open/reopened", u32::MAX.into());
+    set("/state/half_open/successes", u32::MAX.into());
+    set("/state/half_open/failures", u32::MAX.into());
+    set("/state/half_open/probes/1", (MOST - 256).into());
+    set("/totals", pack::rows(&[[MOST; 8]]).into());
+    let slices = state["slices"][2].as_str().and_then(pack::unrows::<4>).expect("slices");
+    assert_eq!(slices.len(), 10);
+    let full: Vec<_> = slices.iter().map(|slice| [slice[0], (1 << 28) - 1, (1 << 28) - 1, (1 << 28) - 1]).collect();
+    state["slices"][2] = pack::rows(&full).into();
+    let probes = state["state"]["half_open"]["probes"][2].as_str().and_then(pack::unrows::<4>).expect("probes");
+    assert_eq!(probes.len(), 16);
+    let spread: Vec<_> = probes.iter().map(|&[serial, pid, since, lease]| [serial * 16, pid, since, lease]).collect();
+    state["state"]["half_open"]["probes"][2] = pack::rows(&spread).into();
+    // In the middle of the history, a long row of failed probes.
+    let changes = state["history"][1].as_str().and_then(pack::unrows::<3>).expect("history");
+    let many: Vec<_> = changes.iter().map(|&[after, phases, _]| [after, phases, u32::MAX.into()]).collect();
+    state["history"][1] = pack::rows(&many).into();
+    state["spent"] = pack::digits((0..=255).map(|bit: u8| 1 - bit % 2), 2).into();
+    state["last_failure"] = state["last"].clone();
+    state["last"]["outcome"] = "success".into();
+    state["rules_differ"] = true.into();
+    state["hold"] = json!({
+        "kind": "disable",
+        "by": "w".repeat(LONGEST_WHO),
+        "reason": "\"".repeat(LONGEST_REASON / 2),
+        "since": LAST,
+        "for_ms": 3_153_600_000_000_u64,
+    });
+    serde_json::from_value(state).expect("a state that can be")
+}
+
+#[test]
+fn everything_at_its_largest_fits_into_the_block() {
+    let name: Name = "n".repeat(LONGEST_NAME).parse().expect("the longest name");
+    let mut breaker = fullest();
+    let block = render(&mut breaker, &name, MOST).expect("it fits");
+    assert_eq!(block.len(), BLOCK);
+    let Ok(Content::Breaker { write: MOST, breaker: read }) = parse(&block, &name) else {
+        panic!("it cannot be read again")
+    };
+    assert!(*read == breaker, "something was lost on the way through the text");
+    let kept: Vec<_> = read.history().newest_first().collect();
+    assert!(kept.len() >= 8, "{} changes are kept", kept.len());
+    for change in &kept[..8] {
+        assert!(stored_len(&change.reason) >= 60, "of a reason, {} bytes are kept", stored_len(&change.reason));
+        assert_eq!(change.by.as_deref().map(str::len), Some(LONGEST_WHO));
+    }
+    // Nothing but history gives way.
+    let mut before = fullest();
+    while before.history().newest_first().count() > kept.len() {
+        assert!(before.shrink());
+    }
+    while before.shrink() {}
+    while breaker.shrink() {}
+    assert!(before == breaker, "more than history has given way");
+}
+
+#[test]
+fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
+    let name: Name = "n".repeat(LONGEST_NAME).parse().expect("the longest name");
+    let mut state = serde_json::to_value(fullest()).expect("plain data");
+    let long = "\u{1}\"é€".repeat(2_000);
+    for path in ["/generation", "/serial", "/hold/for_ms", "/last/took_ms", "/slices/0", "/state/half_open/probes/1"] {
+        *state.pointer_mut(path).expect(path) = u64::MAX.into();
+    }
+    for path in ["/hold/by", "/hold/reason", "/history/2/0/0", "/history/2/3/1"] {
+        *state.pointer_mut(path).expect(path) = long.clone().into();
+    }
+    state["totals"] = pack::rows(&[[u64::MAX; 8]]).into();
+    let probes: Vec<_> = (0..16).map(|serial| [u64::MAX / 16 * serial, u32::MAX.into(), u64::MAX, u64::MAX]).collect();
+    state["state"]["half_open"]["probes"][2] = pack::rows(&probes).into();
+    // Ten slices within a millisecond.
+    state["slices"][2] = pack::rows(&[[u64::MAX, 1, 1, 1]; 10]).into();
+    let mut breaker: Breaker = serde_json::from_value(state).expect("it can be read");
+    let settings = breaker.settings().expect("it was used").clone();
+    let run = Run { outcome: Outcome::Success, trips: false, end: None, took: None };
+    for now in [0, 1, u64::MAX] {
+        drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
+        let block = render(&mut breaker, &name, u64::MAX).expect("it fits");
+        assert_eq!(block.len(), BLOCK);
+        let Ok(Content::Breaker { breaker: read, .. }) = parse(&block, &name) else {
+            panic!("it cannot be read again")
+        };
+        assert!(*read == breaker, "something was lost on the way through the text");
+    }
+}
+
+#[test]
+fn history_is_kept_where_there_is_room() {
+    let name: Name = "a".parse().expect("a name");
+    let mut breaker = Breaker::new(1);
+    for index in 0..50 {
+        let by = "root".to_owned();
+        breaker.reset(by, Timestamp::from_millis(index));
+    }
+    let block = render(&mut breaker, &name, 1).expect("it fits");
+    assert_eq!(block.len(), BLOCK);
+    let times = |breaker: &Breaker| breaker.history().newest_first().map(|change| change.at).collect::<Vec<_>>();
+    let newest: Vec<_> = (18..50).rev().map(Timestamp::from_millis).collect();
+    assert_eq!(times(&breaker), newest);
+}

@@ -1,0 +1,750 @@
+//! What a person does: trip, disable, enable, reset, remove; the kill switch; and a child that trips its own breaker.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::support::{CB, Sandbox, have, pick};
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const YEAR: i64 = 365 * 24 * HOUR;
+
+/// A run that says on stdout whether it is a probe.
+const PROBE: [&str; 4] = ["--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\""];
+
+fn run_of(name: &str) -> Vec<&str> {
+    ["run", "-n", name].into_iter().chain(PROBE).collect()
+}
+
+// Trip.
+
+#[test]
+fn a_trip_holds_until_reset() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.shift("a", 10 * YEAR);
+    sandbox.runs("a", &[], 0).code(75).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["open", "held", false]));
+    assert_eq!(status["hold"], json!({ "by": "tester", "reason": null, "until": null }));
+    assert_eq!(pick(&status, ["retry_at", "retry_in_ms"]), json!([null, null]));
+    assert_eq!(pick(&status, ["totals.refused", "totals.opened"]), json!([2, 1]));
+    sandbox.cb(["reset", "a"]).run();
+    sandbox.cb(run_of("a")).stdout("probe no\n").run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "hold"]), json!(["closed", "normal", null]));
+}
+
+#[test]
+fn a_trip_for_a_time_ends_by_itself_with_a_probe_due() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "90s", "--reason", "maintenance"]).run();
+    let status = sandbox.status("a");
+    let since = humantime::parse_rfc3339(status["since"].as_str().expect("a time")).expect("a time");
+    let until = humantime::format_rfc3339_millis(since + std::time::Duration::from_secs(90)).to_string();
+    assert_eq!(status["hold"], json!({ "by": "tester", "reason": "maintenance", "until": until }));
+    assert_eq!(status["retry_at"], until.as_str());
+    sandbox.shift("a", 60 * SECOND);
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.shift("a", 30 * SECOND);
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["open", "normal", true]));
+    assert_eq!(pick(&status, ["hold", "reason"]), json!([null, "maintenance"]));
+    sandbox.cb(run_of("a")).stdout("probe 1\n").stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn after_a_trip_the_back_off_is_at_its_first_step() {
+    let sandbox = Sandbox::new();
+    let options = ["--threshold", "1", "--cooldown", "10s", "--backoff", "2"];
+    let cooldown = || {
+        let status = sandbox.status("a");
+        let time = |key: &str| humantime::parse_rfc3339(status[key].as_str().expect("a time")).expect("a time");
+        time("retry_at").duration_since(time("since")).expect("later").as_secs()
+    };
+    sandbox.runs("a", &options, 1).any_stderr().run();
+    assert_eq!(cooldown(), 10);
+    for expected in [20, 40, 80] {
+        sandbox.shift("a", HOUR);
+        sandbox.exits("a", &options, 1);
+        assert_eq!(cooldown(), expected);
+    }
+    sandbox.cb(["trip", "a", "--for", "5m"]).run();
+    sandbox.shift("a", 5 * MINUTE);
+    sandbox.exits("a", &options, 1);
+    assert_eq!(cooldown(), 20, "a failed probe reopens it with the next longer cool-down");
+}
+
+#[test]
+fn a_trip_for_no_time_makes_a_probe_due_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["open", "normal", true]));
+    sandbox.cb(["check", "a"]).run();
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    assert!(probe.probe);
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.cb(["check", "a"]).code(75).run();
+    assert_eq!(probe.end(1).status.code(), Some(1));
+    assert_eq!(sandbox.state("a"), "open");
+}
+
+#[test]
+fn no_for_shortens_a_trip_without_end() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--reason", "gone for good"]).run();
+    let before = fs::read(sandbox.state_file("a")).expect("a state");
+    let line = "cb: a: it is held open until 'cb reset a', which --for does not shorten\n";
+    sandbox.cb(["trip", "a", "--for", "1s"]).run();
+    sandbox.cb(["-v", "trip", "a", "--for", "0", "--reason", "back"]).stderr(line).run();
+    assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before, "nothing was written");
+    sandbox.shift("a", HOUR);
+    sandbox.runs("a", &[], 0).code(75).run();
+    assert_eq!(sandbox.status("a")["hold"]["reason"], "gone for good");
+    sandbox.cb(["trip", "a", "--reason", "still gone"]).run();
+    assert_eq!(sandbox.status("a")["hold"]["reason"], "still gone");
+}
+
+#[test]
+fn between_two_trips_for_a_time_the_last_word_wins() {
+    let sandbox = Sandbox::new();
+    for (span, millis) in [("1h", HOUR), ("1m", MINUTE), ("2h", 2 * HOUR)] {
+        sandbox.cb(["trip", "a", "--for", span]).run();
+        let left = sandbox.status("a")["retry_in_ms"].as_i64().expect("a time");
+        assert!(left <= millis && left > millis - 30 * SECOND, "{left} of {span}");
+    }
+    assert_eq!(sandbox.status("a")["totals"]["opened"], 1, "it was open already");
+    sandbox.cb(["trip", "a"]).run();
+    assert_eq!(sandbox.status("a")["retry_at"], json!(null), "an end is taken back by a trip without one");
+}
+
+#[test]
+fn a_trip_makes_the_results_of_runs_before_it_late() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.begin("a", &[]).expect("closed");
+    sandbox.cb(["trip", "a", "--for", "1h"]).run();
+    assert_eq!(run.end(0).status.code(), Some(0));
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode"]), json!(["open", "held"]));
+    assert_eq!(pick(&status, ["totals.late", "totals.successes"]), json!([1, 0]));
+}
+
+// Disable and enable.
+
+#[test]
+fn a_disabled_breaker_lets_everything_through_and_stands_still() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["disable", "a"]).run();
+    for _ in 0..7 {
+        sandbox.exits("a", &[], 1);
+    }
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["closed", "disabled", true]));
+    assert_eq!(pick(&status, ["consecutive_failures", "window.failures"]), json!([7, 7]));
+    assert_eq!(pick(&status, ["totals.failures", "totals.admitted"]), json!([7, 7]));
+    assert_eq!(status["last"]["exit_code"], 1);
+    // Enabling judges nothing by itself.
+    sandbox.cb(["enable", "a"]).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode"]), json!(["closed", "normal"]));
+    assert_eq!(status["consecutive_failures"], 7);
+    // It goes on from there.
+    sandbox
+        .runs("a", &[], 1)
+        .stderr_timeless(
+            "cb: a: opened: 8 failures in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_success_ends_the_row_of_a_disabled_breaker_too() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["disable", "a"]).run();
+    for _ in 0..4 {
+        sandbox.exits("a", &[], 1);
+    }
+    sandbox.exits("a", &[], 0);
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 0);
+    sandbox.cb(["enable", "a"]).run();
+    for _ in 0..4 {
+        sandbox.exits("a", &[], 1);
+    }
+    assert_eq!(sandbox.state("a"), "closed");
+}
+
+#[test]
+fn disabled_while_open_runs_pass_and_are_no_probes() {
+    let sandbox = Sandbox::new();
+    sandbox.runs("a", &["--threshold", "1", "--cooldown", "1h"], 1).any_stderr().run();
+    let opened = sandbox.status("a");
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(run_of("a")).stdout("probe no\n").run();
+    sandbox.shift("a", 2 * HOUR);
+    sandbox.cb(run_of("a")).stdout("probe no\n").run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode"]), json!(["open", "disabled"]));
+    assert_eq!(status["generation"], opened["generation"]);
+    assert_eq!(pick(&status, ["totals.successes", "totals.late"]), json!([2, 0]));
+    // The cool-down has gone on meanwhile, so a probe is due.
+    sandbox.cb(["enable", "a"]).run();
+    sandbox.cb(run_of("a")).stdout("probe 1\n").stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn enabled_within_the_cool_down_it_is_still_open() {
+    let sandbox = Sandbox::new();
+    let options = ["--threshold", "1", "--cooldown", "1h"];
+    sandbox.runs("a", &options, 1).any_stderr().run();
+    let opened = sandbox.status("a");
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.exits("a", &options, 1);
+    sandbox.cb(["enable", "a"]).run();
+    sandbox.runs("a", &options, 0).code(75).run();
+    let status = sandbox.status("a");
+    // It is open for the reason that it had before, too.
+    let unchanged = ["retry_at", "since", "reason"];
+    assert_eq!(pick(&status, unchanged), pick(&opened, unchanged));
+    assert_eq!(status["totals"]["opened"], 1);
+}
+
+#[test]
+fn disabled_while_half_open_a_probe_decides_nothing() {
+    for code in [0, 1] {
+        let sandbox = Sandbox::new();
+        sandbox.cb(["trip", "a", "--for", "0"]).run();
+        let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+        sandbox.cb(["disable", "a"]).run();
+        sandbox.cb(run_of("a")).stdout("probe no\n").run();
+        let output = probe.end(code);
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(code), &b""[..]));
+        let status = sandbox.status("a");
+        assert_eq!(pick(&status, ["state", "mode"]), json!(["half_open", "disabled"]), "exit {code}");
+        assert_eq!(pick(&status, ["totals.late", "probe_successes"]), json!([0, 0]));
+        // Its place is free.
+        sandbox.cb(["enable", "a"]).run();
+        sandbox.cb(run_of("a")).stdout("probe 1\n").stderr("cb: a: closed again: probe succeeded\n").run();
+    }
+}
+
+#[test]
+fn disabled_for_a_time_it_enables_itself() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["disable", "a", "--for", "5m", "--reason", "moving house"]).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["hold.by", "hold.reason"]), json!(["tester", "moving house"]));
+    assert!(status["hold"]["until"].is_string());
+    for _ in 0..5 {
+        sandbox.exits("a", &[], 1);
+    }
+    sandbox.shift("a", 5 * MINUTE);
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "hold"]), json!(["closed", "normal", null]));
+    sandbox.runs("a", &[], 1).stderr_has("cb: a: opened: 6 failures in a row: exit 1; ").run();
+}
+
+#[test]
+fn disable_and_trip_replace_each_other_and_enable_ends_only_disable() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(["trip", "a", "--reason", "no"]).run();
+    sandbox.runs("a", &[], 0).code(75).run();
+    assert_eq!(sandbox.status("a")["mode"], "held");
+    sandbox.cb(["enable", "a"]).run();
+    sandbox.cb(["-v", "enable", "a"]).stderr("cb: a: it was not disabled\n").run();
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.cb(["disable", "a", "--for", "1h"]).run();
+    sandbox.cb(run_of("a")).stdout("probe no\n").run();
+    assert_eq!(sandbox.status("a")["mode"], "disabled");
+    // The trip without end is gone with it: a hold is one.
+    sandbox.cb(["enable", "a"]).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode", "hold"]), json!(["open", "normal", null]));
+    sandbox.cb(run_of("a")).stdout("probe 1\n").stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn reset_ends_both_holds_and_clears_what_trips() {
+    for hold in ["trip", "disable"] {
+        let sandbox = Sandbox::new();
+        let options = ["--failure-budget", "9/1h", "--window", "1h"];
+        for _ in 0..4 {
+            sandbox.exits("a", &options, 1);
+        }
+        let before = sandbox.status("a");
+        assert_eq!(pick(&before, ["consecutive_failures", "window.failures"]), json!([4, 4]));
+        sandbox.cb([hold, "a"]).run();
+        sandbox.cb(["reset", "a"]).run();
+        let status = sandbox.status("a");
+        assert_eq!(pick(&status, ["state", "mode"]), json!(["closed", "normal"]), "{hold}");
+        assert_eq!(pick(&status, ["hold", "consecutive_failures"]), json!([null, 0]));
+        assert_eq!(status["window"]["calls"], 0);
+        assert_eq!(status["totals"]["failures"], 4, "totals stay");
+        sandbox.cb(["status", "a"]).stdout_has("budget:       0 of 9 failures within 1h\n").run();
+    }
+}
+
+#[test]
+fn a_reset_makes_the_results_of_runs_before_it_late() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
+    sandbox.cb(["reset", "a"]).run();
+    let output = run.end(1);
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "totals.late"]), json!(["closed", 1]));
+}
+
+#[test]
+fn a_clock_that_was_set_back_ends_holds_for_a_time_and_no_others() {
+    let sandbox = Sandbox::new();
+    for (word, state) in [("disable", "closed"), ("trip", "open")] {
+        sandbox.cb([word, "a", "--for", "1h"]).run();
+        sandbox.shift("a", -2 * HOUR);
+        assert_eq!(pick(&sandbox.status("a"), ["state", "mode", "admits"]), json!([state, "normal", true]));
+    }
+    for (word, mode) in [("disable", "disabled"), ("trip", "held")] {
+        sandbox.cb([word, "a"]).run();
+        sandbox.shift("a", -2 * HOUR);
+        assert_eq!(sandbox.status("a")["mode"], mode);
+    }
+}
+
+// Who and why.
+
+#[test]
+fn holds_say_who_made_them() {
+    let sandbox = Sandbox::new();
+    let uid = String::from_utf8(sandbox.command("id", ["-u"]).any_stdout().run().stdout).expect("a number");
+    let long = "x".repeat(40);
+    let cases: [(&[(&str, &str)], &str); 6] = [
+        (&[("LOGNAME", "ann"), ("USER", "bob")], "ann"),
+        (&[("USER", "bob")], "bob"),
+        (&[("LOGNAME", ""), ("USER", "bob")], "bob"),
+        (&[], uid.trim()),
+        (&[("LOGNAME", ""), ("USER", "")], uid.trim()),
+        (&[("LOGNAME", &long)], &long[..32]),
+    ];
+    for (variables, expected) in cases {
+        for word in ["trip", "disable"] {
+            let run = sandbox.cb([word, "a"]).env_remove("LOGNAME");
+            variables.iter().fold(run, |run, (name, value)| run.env(name, value)).run();
+            assert_eq!(sandbox.status("a")["hold"]["by"], expected, "{word} by {variables:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reason_is_bounded_by_what_it_takes_to_store() {
+    let sandbox = Sandbox::new();
+    let too_long = [("x".repeat(121), 121), ("\"".repeat(61), 122), ("\u{1b}".repeat(21), 126), ("é".repeat(61), 122)];
+    for word in ["trip", "disable"] {
+        for (reason, bytes) in &too_long {
+            sandbox
+                .cb([word, "a", "--reason", reason])
+                .code(125)
+                .stderr(format!("cb: --reason: {bytes} bytes are too many, at most 120 are kept\n"))
+                .run();
+        }
+        assert!(!sandbox.state_file("a").exists(), "nothing was done");
+    }
+    for reason in ["x".repeat(120), "\"".repeat(60), "\u{1b}".repeat(20), "é".repeat(60)] {
+        sandbox.cb(["trip", "a", "--reason", &reason]).run();
+        assert_eq!(sandbox.status("a")["hold"]["reason"], reason.as_str());
+    }
+    sandbox.cb(["trip", "a", "--reason", ""]).run();
+    assert_eq!(sandbox.status("a")["hold"]["reason"], json!(null), "an empty one is none");
+}
+
+#[test]
+fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
+    const HOSTILE: &str = "\u{1b}[31mred\u{7}\n\u{202e}\u{9b}2J";
+    const SHOWN: &str = "\\u{1b}[31mred\\u{7}\\n\\u{202e}\\u{9b}2J";
+    let sandbox = Sandbox::new();
+    sandbox
+        .cb(["-v", "trip", "a", "--reason", HOSTILE])
+        .stderr(format!("cb: a: held open by tester until 'cb reset a': {SHOWN}\n"))
+        .run();
+    sandbox
+        .runs("a", &["-v"], 0)
+        .code(75)
+        .stderr(format!("cb: a: refused, it is held open by tester ({SHOWN}) until 'cb reset a'\n"))
+        .run();
+    let table = "NAME  STATE      FAILURES  NEXT TRY  RECENT  LAST FAILURE\n";
+    let row = format!("a     held open  0/5       on reset  -       by tester: {SHOWN}\n");
+    sandbox.cb(["status"]).stdout(format!("{table}{row}")).run();
+    sandbox.cb(["status", "a"]).stdout_has(format!("\n  reason:       {SHOWN}\n")).run();
+    sandbox.cb(["history"]).stdout_has(format!("  a  closed -> open  {SHOWN}, by tester\n")).run();
+    // Whoever sets their own name has no more to say.
+    sandbox.cb(["disable", "a"]).env("LOGNAME", "\u{1b}]0;x\u{7}").run();
+    sandbox
+        .cb(["status"])
+        .stdout(
+            "NAME  STATE     FAILURES  NEXT TRY  RECENT  LAST FAILURE\n\
+             a     disabled  0/5       now       -       by \\u{1b}]0;x\\u{7}\n",
+        )
+        .run();
+}
+
+// What is said.
+
+#[test]
+fn each_change_by_hand_has_a_line_that_is_told_with_v() {
+    let sandbox = Sandbox::new();
+    let steps: [(&[&str], &str); 14] = [
+        (&["trip", "a"], "a: held open by tester until 'cb reset a'"),
+        (&["trip", "a", "--reason", "fire"], "a: held open by tester until 'cb reset a': fire"),
+        (&["disable", "a"], "a: disabled by tester until 'cb enable a'"),
+        (
+            &["disable", "a", "--for", "5m", "--reason", "why"],
+            "a: disabled by tester for 5m (until TIME), or 'cb enable a': why",
+        ),
+        (&["enable", "a"], "a: enabled by tester, and open as before"),
+        (&["enable", "a"], "a: it was not disabled"),
+        (&["trip", "a", "--for", "90s"], "a: held open by tester for 1m 30s (until TIME), or 'cb reset a'"),
+        (&["trip", "a", "--for", "0"], "a: open by tester, with a probe due"),
+        (&["reset", "a"], "a: closed by tester"),
+        (&["reset", "a"], "a: closed by tester"),
+        (&["disable", "a", "--for", "1d"], "a: disabled by tester for 1d (until TIME), or 'cb enable a'"),
+        (&["enable", "a"], "a: enabled by tester, and closed as before"),
+        (&["reset", "--all"], "a: closed by tester"),
+        (&["remove", "a"], "a: removed"),
+    ];
+    for (args, line) in steps {
+        sandbox.cb([&["-v"], args].concat()).stderr_timeless(format!("cb: {line}\n")).run();
+    }
+    // Who does it knows it: without -v nothing is said.
+    for (args, _) in steps {
+        sandbox.cb(args).run();
+    }
+}
+
+#[test]
+fn a_half_open_breaker_is_enabled_to_what_it_was() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(["-v", "enable", "a"]).stderr("cb: a: enabled by tester, and half-open as before\n").run();
+    sandbox.runs("a", &[], 0).code(75).run();
+    assert_eq!(probe.end(0).stderr, b"cb: a: closed again: probe succeeded\n");
+}
+
+#[test]
+fn several_breakers_at_once_and_what_fails_for_one_stops_no_other() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "b", "c"]).run();
+    sandbox
+        .cb(["reset", "a", "other", "c"])
+        .code(125)
+        .stderr("cb: there is no breaker 'other'; 'cb status' lists those there are\n")
+        .run();
+    assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "open", "closed"]);
+    sandbox.cb(["enable", "bb"]).code(125).stderr("cb: there is no breaker 'bb'; did you mean 'b'?\n").run();
+    sandbox.cb(["disable", "a", "b"]).run();
+    sandbox.cb(["enable", "a", "b"]).run();
+    sandbox.cb(["trip", "a", "b", "c"]).run();
+    sandbox.cb(["reset", "--all"]).run();
+    assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "closed", "closed"]);
+    sandbox.cb(["remove", "--all"]).run();
+    assert_eq!(fs::read_dir(sandbox.state_dir()).expect("the directory").count(), 0);
+    sandbox
+        .cb(["reset", "a"])
+        .code(125)
+        .stderr("cb: there is no breaker 'a'; there is none yet; the first 'cb run' makes one\n")
+        .run();
+}
+
+#[test]
+fn a_breaker_of_the_configuration_is_known_before_its_first_run() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.planned]\nthreshold = 3\n");
+    sandbox.cb(["reset", "planned"]).run();
+    sandbox.cb(["remove", "planned"]).run();
+    sandbox.cb(["-v", "enable", "planned"]).stderr("cb: planned: it was not disabled\n").run();
+    assert!(!sandbox.state_dir().exists(), "nothing was written");
+}
+
+// Remove.
+
+#[test]
+fn remove_forgets_a_breaker_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "b"]).run();
+    let kept = fs::read(sandbox.state_file("b")).expect("a state");
+    sandbox.cb(["remove", "a"]).run();
+    assert!(!sandbox.state_file("a").exists());
+    assert_eq!(fs::read(sandbox.state_file("b")).expect("a state"), kept);
+    sandbox.cb(["status", "a"]).code(125).stderr("cb: there is no breaker 'a'; did you mean 'b'?\n").run();
+    sandbox.cb(["remove", "a"]).code(125).stderr("cb: there is no breaker 'a'; did you mean 'b'?\n").run();
+    sandbox.exits("a", &[], 0);
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "generation"]), json!(["closed", 1]), "it starts anew");
+}
+
+#[test]
+fn remove_works_for_what_a_newer_version_wrote_and_for_what_is_damaged() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    let path = sandbox.state_file("a");
+    for text in [
+        r#"{"version":2,"name":"a","shape":"unheard of"}"#,
+        r#"{"version":99999999999999999999,"name":"a"}"#,
+        r#"{"version":1,"name":"a","breaker":"damaged"}"#,
+        "",
+    ] {
+        fs::write(&path, text).expect("the state file can be written");
+        sandbox.cb(["remove", "a"]).run();
+        assert!(!path.exists(), "{text}");
+    }
+}
+
+#[test]
+fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    let path = sandbox.state_file("a");
+    let another = fs::read_to_string(&path).expect("a state").replace(r#""name":"a""#, r#""name":"b""#);
+    for text in
+        [another.as_str(), r#"{"hello":1}"#, "[]", "not JSON", r#"{"name":"a"}"#, r#"{"version":"1","name":"a"}"#]
+    {
+        fs::write(&path, text).expect("the state file can be written");
+        sandbox
+            .cb(["remove", "a"])
+            .code(125)
+            .stderr(format!("cb: {} is not the state of a, so it was left alone; remove it yourself\n", path.display()))
+            .run();
+        assert_eq!(fs::read_to_string(&path).expect("it is still there"), text);
+    }
+    fs::remove_file(&path).expect("it can be removed");
+    let elsewhere = sandbox.work().join("elsewhere");
+    fs::write(&elsewhere, r#"{"version":1,"name":"a"}"#).expect("a file");
+    std::os::unix::fs::symlink(&elsewhere, &path).expect("a link");
+    sandbox
+        .cb(["remove", "a"])
+        .code(125)
+        .stderr(format!("cb: {} is a symbolic link, which cb leaves alone; move it away\n", path.display()))
+        .run();
+    assert!(elsewhere.exists() && path.symlink_metadata().is_ok());
+}
+
+#[test]
+fn the_result_of_a_removed_breaker_is_dropped() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
+    sandbox.cb(["remove", "a"]).run();
+    let output = run.end(1);
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
+    assert!(!sandbox.state_file("a").exists(), "no file was made for it");
+    // Nor does it count in a new breaker of the name.
+    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
+    sandbox.cb(["remove", "a"]).run();
+    sandbox.exits("a", &["--threshold", "1"], 0);
+    assert_eq!(run.end(1).status.code(), Some(1));
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "totals.late"]), json!(["closed", 0]));
+    assert_eq!(pick(&status, ["totals.admitted", "totals.failures"]), json!([1, 0]));
+}
+
+#[test]
+fn a_permit_of_a_removed_breaker_never_counts_in_a_new_one() {
+    let sandbox = Sandbox::new();
+    let permit = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
+    let record = ["record", "a", "failure", "--threshold", "1", "--permit", permit.trim()];
+    let late = "cb: a: late: the breaker of this permit was removed; it changes nothing\n";
+    sandbox.cb(["remove", "a"]).run();
+    sandbox.cb(record).stderr(late).run();
+    assert!(!sandbox.state_file("a").exists(), "no file was made for it");
+    let again = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
+    assert_ne!(again, permit);
+    let before = fs::read(sandbox.state_file("a")).expect("a state");
+    sandbox.cb(record).stderr(late).run();
+    assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before, "nothing was written");
+}
+
+#[test]
+fn whoever_sets_an_unreadable_state_aside_says_so() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.state_file("a");
+    let notice = format!(
+        "cb: a: {path} was not readable (it is not a state of cb): set aside as a.json.corrupt, the breaker starts anew, \
+         closed\n",
+        path = path.display()
+    );
+    let spoil = || fs::write(&path, "spoilt").expect("the state file can be written");
+    sandbox.exits("a", &[], 0);
+    for args in [&["trip", "a"][..], &["reset", "a"], &["disable", "a"], &["enable", "a"], &["record", "a", "failure"]]
+    {
+        spoil();
+        sandbox.cb(args).stderr(&notice).run();
+        let aside = sandbox.state_dir().join("a.json.corrupt");
+        assert_eq!(fs::read_to_string(&aside).expect("it was set aside"), "spoilt", "{args:?}");
+        fs::remove_file(aside).expect("it can be removed");
+    }
+    sandbox.cb(["remove", "a"]).run();
+    let run = sandbox.begin("a", &[]).expect("closed");
+    spoil();
+    let output = run.end(3);
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).expect("text")), (Some(3), notice.clone()));
+    let permit = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
+    spoil();
+    let late = "cb: a: late: the breaker of this permit was removed; it changes nothing\n";
+    sandbox.cb(["record", "a", "failure", "--permit", permit.trim()]).stderr(format!("{notice}{late}")).run();
+    sandbox.exits("a", &[], 0);
+    assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.failures"]), json!([1, 0]));
+}
+
+// The kill switch.
+
+#[test]
+fn the_kill_switch_lets_everything_through_and_touches_no_file() {
+    let sandbox = Sandbox::new();
+    for value in ["1", "true", "no", " "] {
+        sandbox.runs("a", &["--threshold", "1"], 3).env("CB_DISABLED", value).run();
+        sandbox.cb(["allow", "a"]).env("CB_DISABLED", value).stdout("unguarded\n").run();
+        sandbox.cb(["check", "a"]).env("CB_DISABLED", value).run();
+        sandbox.cb(["record", "a", "failure"]).env("CB_DISABLED", value).run();
+        sandbox.cb(["status"]).env("CB_DISABLED", value).any_stdout().run();
+    }
+    assert!(!sandbox.home().join(".cache").exists(), "no directory was made");
+    sandbox.cb(["trip", "a"]).run();
+    let before = fs::read(sandbox.state_file("a")).expect("a state");
+    sandbox.cb(run_of("a")).env("CB_DISABLED", "1").stdout("probe no\n").run();
+    sandbox.cb(["allow", "a"]).env("CB_DISABLED", "1").stdout("unguarded\n").run();
+    sandbox.cb(["check", "a"]).env("CB_DISABLED", "1").run();
+    sandbox.cb(["record", "a", "success"]).env("CB_DISABLED", "1").run();
+    assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before);
+    for value in ["", "0", "false"] {
+        sandbox.cb(["check", "a"]).env("CB_DISABLED", value).code(75).run();
+        sandbox.cb(["allow", "a"]).env("CB_DISABLED", value).code(75).run();
+        sandbox.runs("a", &[], 0).env("CB_DISABLED", value).code(75).run();
+    }
+}
+
+#[test]
+fn the_kill_switch_needs_no_place_for_the_state() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.work().join("file");
+    fs::write(&file, "").expect("a file");
+    sandbox.runs("a", &["--on-state-error", "refuse"], 3).env("CB_DISABLED", "1").env("CB_STATE_DIR", &file).run();
+}
+
+#[test]
+fn status_tells_of_the_kill_switch() {
+    const LINE: &str = "CB_DISABLED is set: every run passes and nothing is recorded\n";
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let plain = |args: &[&str]| String::from_utf8(sandbox.cb(args).any_stdout().run().stdout).expect("text");
+    sandbox.cb(["status"]).env("CB_DISABLED", "1").stdout(format!("{LINE}{}", plain(&["status"]))).run();
+    let about = plain(&["status", "a"]).lines().next().expect("a line").to_owned();
+    sandbox.cb(["status", "a"]).env("CB_DISABLED", "1").stdout_has(format!("{LINE}{about}\n")).run();
+    // Data is data, speech is speech.
+    sandbox
+        .cb(["status", "--json"])
+        .env("CB_DISABLED", "1")
+        .stdout(plain(&["status", "--json"]))
+        .stderr(format!("cb: {LINE}"))
+        .run();
+    sandbox.cb(["-q", "status", "--json"]).env("CB_DISABLED", "1").stdout(plain(&["status", "--json"])).run();
+}
+
+#[test]
+fn the_kill_switch_stops_no_change_by_hand() {
+    let sandbox = Sandbox::new();
+    let changes: [(&[&str], &str, &str); 4] = [
+        (&["trip", "a"], "open", "held"),
+        (&["disable", "a"], "open", "disabled"),
+        (&["enable", "a"], "open", "normal"),
+        (&["reset", "a"], "closed", "normal"),
+    ];
+    for (args, state, mode) in changes {
+        sandbox.cb(args).env("CB_DISABLED", "1").run();
+        let status = sandbox.status("a");
+        assert_eq!(pick(&status, ["state", "mode"]), json!([state, mode]), "{args:?}");
+    }
+    sandbox.cb(["remove", "a"]).env("CB_DISABLED", "1").run();
+    assert!(!sandbox.state_file("a").exists());
+}
+
+// A child that trips its own breaker.
+
+/// Answers requests one after the other, each with the next of these, and then is gone. Returns its address and, at the
+/// end, how many it got.
+fn server(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let serve = move || {
+        let mut served = 0;
+        for answer in answers {
+            let (stream, _) = listener.accept().expect("a request");
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).expect("a line") > 2 {
+                line.clear();
+            }
+            served += 1;
+            reader.into_inner().write_all(answer.as_bytes()).expect("the client reads");
+        }
+        served
+    };
+    (address, std::thread::spawn(serve))
+}
+
+#[test]
+fn a_script_that_is_told_to_stay_away_stays_away() {
+    const SCRIPT: &str = r#"#!/bin/sh
+# Fetches a page. A server that answers 429 says for how long it wants no more requests: everybody heeds that.
+answer=$(curl -sS -D headers -o body -w '%{http_code}' "$1") || exit
+case $answer in
+429)
+    retry_after=$(sed -n 's/^[Rr]etry-[Aa]fter: *\([0-9]*\).*/\1/p' headers)
+    cb trip "$CB_NAME" --for "${retry_after:-60}" --reason 'HTTP 429'
+    exit 22
+    ;;
+200) cat body ;;
+*) exit 1 ;;
+esac
+"#;
+    if !have("curl") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.script("fetch", SCRIPT);
+    let (address, serving) = server(vec![
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n",
+    ]);
+    let url = format!("http://{address}/");
+    let fetch = ["run", "-n", "api", "fetch", &url];
+    sandbox.cb(fetch).code(22).run();
+    let status = sandbox.status("api");
+    assert_eq!(pick(&status, ["state", "mode"]), json!(["open", "held"]));
+    assert_eq!(pick(&status, ["hold.by", "hold.reason"]), json!(["tester", "HTTP 429"]));
+    let left = status["retry_in_ms"].as_i64().expect("a time");
+    assert!(left <= 120 * SECOND && left > 90 * SECOND, "{left}");
+    // The failure of the run that tripped says nothing new.
+    assert_eq!(pick(&status, ["totals.late", "totals.failures"]), json!([1, 0]));
+    // Nobody asks before the time is over: the server has one answer left, and it is still there.
+    sandbox.cb(fetch).code(75).run();
+    sandbox.cb(fetch).code(75).run();
+    sandbox.shift("api", 120 * SECOND);
+    sandbox.cb(fetch).stdout("hello\n").stderr("cb: api: closed again: probe succeeded\n").run();
+    assert_eq!(serving.join().expect("the server ends"), 2);
+}
+
+#[test]
+fn a_child_trips_the_breaker_it_runs_under_wherever_that_is_kept() {
+    let sandbox = Sandbox::new();
+    let trip = format!("{CB} trip \"$CB_NAME\" --for 1h");
+    let state = sandbox.work().join("state");
+    fs::create_dir(&state).expect("a directory");
+    sandbox.cb(["run", "-n", "a", "--state-dir", "state", "--", "sh", "-c", &format!("cd / && {trip}")]).run();
+    sandbox.cb(["check", "a", "--state-dir", "state"]).code(75).run();
+    assert!(!sandbox.state_dir().exists());
+}

@@ -1,0 +1,145 @@
+//! Command lines as cron runs them: a bare environment, `/bin/sh`, and whatever is printed is mailed.
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::json;
+
+use crate::support::{CB, Sandbox, pick, timeless};
+
+const MINUTE: i64 = 60_000;
+
+/// Runs a line of a crontab.
+fn cron(sandbox: &Sandbox, line: &str) -> Output {
+    let home = format!("HOME={}", sandbox.home().display());
+    let words = ["-i", &home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "/bin/sh", "-c", line];
+    sandbox.command("/usr/bin/env", words).spawn().wait_with_output().expect("it ends")
+}
+
+/// Runs a line once a minute, and returns what cron would mail of each run, without the times.
+fn mails(sandbox: &Sandbox, name: &str, line: &str, minutes: usize, before: impl Fn(usize)) -> Vec<String> {
+    let tick = |minute| {
+        if minute > 0 {
+            sandbox.shift(name, MINUTE);
+        }
+        before(minute);
+        // A mail holds both, in the order in which they were written.
+        let output = cron(sandbox, &format!("exec 2>&1; {line}"));
+        timeless(&String::from_utf8(output.stdout).expect("text"))
+    };
+    (0..minutes).map(tick).collect()
+}
+
+/// What each mail is expected to be: nothing but in these minutes.
+fn expected(minutes: usize, mails: &[(usize, &str)]) -> Vec<String> {
+    let of = |minute| mails.iter().filter(move |mail| mail.0 == minute).map(|mail| mail.1).collect();
+    (0..minutes).map(of).collect()
+}
+
+#[test]
+fn of_an_outage_of_twenty_ticks_cron_mails_two_lines_and_what_the_command_said() {
+    let sandbox = Sandbox::new();
+    // A service that answers while the file is there, and a command that complains while it is not.
+    let up = sandbox.work().join("up");
+    let fetch = r#"test -e up || { echo "feed: connection refused" >&2; exit 7; }"#;
+    let line = format!("{CB} run --name feed --cooldown 5m -- sh -c '{fetch}'");
+    let outage = 2..22;
+    let before = |minute| match outage.contains(&minute) {
+        true if up.exists() => fs::remove_file(&up).expect("the service is gone"),
+        false => fs::write(&up, "").expect("the service is there"),
+        true => {}
+    };
+    let mails = mails(&sandbox, "feed", &line, 30, before);
+    let refused = "feed: connection refused\n";
+    let opened = "feed: connection refused\n\
+                  cb: feed: opened: 5 failures in a row: exit 7; next try in 5m (TIME), or now with 'cb reset feed'\n";
+    let closed = "cb: feed: closed again: probe succeeded\n";
+    // Five failures open it. Then one try in five minutes, which is told by nobody but the command, until one succeeds.
+    let news = [
+        (2, refused),
+        (3, refused),
+        (4, refused),
+        (5, refused),
+        (6, opened),
+        (11, refused),
+        (16, refused),
+        (21, refused),
+        (26, closed),
+    ];
+    assert_eq!(mails, expected(30, &news));
+    assert_eq!(
+        pick(&sandbox.status("feed"), ["state", "totals.successes", "totals.failures", "totals.refused"]),
+        json!(["closed", 6, 8, 16])
+    );
+}
+
+#[test]
+fn of_a_silent_command_cron_mails_the_two_lines_alone() {
+    let sandbox = Sandbox::new();
+    let up = sandbox.work().join("up");
+    let line = format!("{CB} run -n feed --threshold 2 test -e up");
+    let before = |minute| {
+        if minute == 20 {
+            fs::write(&up, "").expect("the service is there");
+        }
+    };
+    let mails = mails(&sandbox, "feed", &line, 24, before);
+    let opened = "cb: feed: opened: 2 failures in a row: exit 1; next try in 30s (TIME), or now with 'cb reset feed'\n";
+    assert_eq!(mails, expected(24, &[(1, opened), (20, "cb: feed: closed again: probe succeeded\n")]));
+    // The cool-down is shorter than a minute, so each tick was a probe.
+    assert_eq!(pick(&sandbox.status("feed"), ["totals.admitted", "totals.refused"]), json!([24, 0]));
+}
+
+#[test]
+fn with_its_output_sent_away_or_quiet_cron_mails_nothing() {
+    for line in [
+        format!("{CB} run -n feed --threshold 2 -- sh -c 'echo out; echo err >&2; exit 1' >/dev/null 2>&1"),
+        format!("{CB} run -q -n feed --threshold 2 -- false"),
+        format!("{CB} -q run -n feed --threshold 2 -- false || true"),
+    ] {
+        let sandbox = Sandbox::new();
+        assert_eq!(mails(&sandbox, "feed", &line, 5, |_| ()), expected(5, &[]), "{line}");
+        assert_eq!(sandbox.state("feed"), "open");
+    }
+}
+
+#[test]
+fn a_line_of_cron_can_tell_a_refusal_from_a_failure() {
+    let sandbox = Sandbox::new();
+    let line = format!(
+        "{CB} run -n feed --threshold 1 --cooldown 1d -- sh -c 'exit 7'; case $? in 75) echo refused ;; *) echo \"exit $?\" ;; esac"
+    );
+    let opened =
+        "cb: feed: opened: 1 failure in a row: exit 7; next try in 1d (TIME), or now with 'cb reset feed'\nexit 7\n";
+    let refused = "refused\n";
+    assert_eq!(mails(&sandbox, "feed", &line, 3, |_| ()), expected(3, &[(0, opened), (1, refused), (2, refused)]));
+    // A refusal that is no failure of the line.
+    assert_eq!(cron(&sandbox, &format!("{CB} run -n feed -E 0 -- false && echo fine")).stdout, b"fine\n");
+}
+
+#[test]
+fn two_lines_of_cron_under_one_name_share_what_they_learn() {
+    let sandbox = Sandbox::new();
+    let line = format!(
+        "{CB} run -n api --threshold 4 -- sh -c 'echo one; exit 1' & {CB} run -n api --threshold 4 -- sh -c 'echo two; exit 1' & wait"
+    );
+    let mut ran = Vec::new();
+    for mail in mails(&sandbox, "api", &line, 2, |_| ()) {
+        ran.push(mail.lines().filter(|line| !line.starts_with("cb: ")).count());
+    }
+    assert_eq!(ran, [2, 2]);
+    let mut opened = mails(&sandbox, "api", &line, 1, |_| ());
+    assert_eq!(opened.pop().as_deref(), Some(""), "both are refused");
+    assert_eq!(pick(&sandbox.status("api"), ["state", "totals.failures", "totals.refused"]), json!(["open", 4, 2]));
+}
+
+#[test]
+fn a_person_without_a_login_name_is_a_number() {
+    let sandbox = Sandbox::new();
+    let line = format!(
+        "{CB} trip feed --for 1h && test \"$({CB} status feed --json | grep -o '\"by\":\"[^\"]*\"')\" = \"\\\"by\\\":\\\"$(id -u)\\\"\""
+    );
+    let output = cron(&sandbox, &line);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b""[..], &b""[..]));
+}

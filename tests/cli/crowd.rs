@@ -1,0 +1,160 @@
+//! Many processes at once, proved by counting.
+
+use std::fs;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Output;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Sandbox, is_like};
+
+/// Longer than anything here takes on any machine: only what would never end waits for it.
+const FOREVER: Duration = Duration::from_secs(120);
+
+/// A FIFO, held open on both sides, so that no open of it ever waits.
+fn fifo(path: &Path) -> File {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    OpenOptions::new().read(true).write(true).open(path).expect("the fifo")
+}
+
+/// Many runs of one breaker. Their children come to a gate and wait there.
+struct Crowd {
+    sandbox: Sandbox,
+    /// Children read from it until the test closes it.
+    gate: File,
+    /// A line for each child that has come to the gate.
+    arrived: Receiver<String>,
+    /// What each run came back with, as they end.
+    ended: Receiver<Output>,
+}
+
+impl Crowd {
+    /// Starts `count` runs at once.
+    fn start(sandbox: Sandbox, count: usize, options: &[&str]) -> Self {
+        let gate = fifo(&sandbox.work().join("gate"));
+        let arrivals = fifo(&sandbox.work().join("arrivals"));
+        let (sender, arrived) = channel();
+        // The thread waits for lines until the tests are over: the FIFO never ends.
+        std::thread::spawn(move || {
+            for line in BufReader::new(arrivals).lines() {
+                if sender.send(line.expect("a line")).is_err() {
+                    return;
+                }
+            }
+        });
+        let script = "exec 3<gate; echo started >>started; echo started >arrivals; cat <&3";
+        let (sender, ended) = channel();
+        for _ in 0..count {
+            let args = ["run", "-n", "a"].into_iter().chain(options.iter().copied()).chain(["--", "sh", "-c", script]);
+            let process = sandbox.cb(args).spawn();
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                // The test may have failed already and listen no more.
+                drop(sender.send(process.wait_with_output().expect("it ends")));
+            });
+        }
+        Self { sandbox, gate, arrived, ended }
+    }
+
+    /// The next run to end.
+    fn next(&self) -> Output {
+        self.ended.recv_timeout(FOREVER).expect("another run ends")
+    }
+
+    /// Waits until so many children have come to the gate.
+    fn wait_for_children(&self, count: usize) {
+        for _ in 0..count {
+            self.arrived.recv_timeout(FOREVER).expect("another child starts");
+        }
+    }
+
+    /// Lets the children end. Says how many there were in all, once every run has ended, and what the runs printed.
+    fn end(self, runs: usize) -> (Sandbox, usize, String) {
+        let Self { sandbox, gate, ended, .. } = self;
+        drop(gate);
+        let mut lines = String::new();
+        for _ in 0..runs {
+            let output = ended.recv_timeout(FOREVER).expect("another run ends");
+            assert_eq!(output.status.code(), Some(0));
+            lines.push_str(&String::from_utf8_lossy(&output.stderr));
+        }
+        let started = fs::read_to_string(sandbox.work().join("started")).expect("some have started").lines().count();
+        (sandbox, started, lines)
+    }
+}
+
+#[test]
+fn no_failure_is_lost() {
+    let sandbox = Sandbox::new();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    sandbox.exits("a", &["--threshold", "1000000"], 1);
+                }
+            });
+        }
+    });
+    let status = sandbox.status("a");
+    assert_eq!(status["consecutive_failures"], 400);
+    assert_eq!((&status["totals"]["failures"], &status["totals"]["admitted"]), (&400.into(), &400.into()));
+    assert_eq!(status["state"], "closed");
+}
+
+/// Fifty runs at once on a breaker that is due: exactly `probes` children start, the others are refused.
+fn fifty(probes: usize, options: &[&str]) -> Value {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", options, 1);
+    sandbox.shift("a", 3_600_000);
+    let crowd = Crowd::start(sandbox, 50, options);
+    for _ in 0..50 - probes {
+        let output = crowd.next();
+        assert_eq!(output.status.code(), Some(75));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+    crowd.wait_for_children(probes);
+    let status = crowd.sandbox.status("a");
+    assert_eq!(status["probes"].as_array().map(Vec::len), Some(probes));
+    assert_eq!(status["totals"]["refused"], 50 - probes);
+    let (sandbox, started, lines) = crowd.end(probes);
+    assert_eq!(started, probes);
+    assert_eq!(lines, "cb: a: closed again: probe succeeded\n", "one of them says it, once");
+    sandbox.status("a")
+}
+
+#[test]
+fn of_fifty_runs_one_probes() {
+    let status = fifty(1, &["--cooldown", "1h"]);
+    assert_eq!((&status["totals"]["late"], &status["totals"]["abandoned"]), (&0.into(), &0.into()));
+}
+
+#[test]
+fn of_fifty_runs_three_probe_where_three_may() {
+    // The first success closes, so the other two are late.
+    let status = fifty(3, &["--cooldown", "1h", "--probes", "3"]);
+    assert_eq!((&status["totals"]["late"], &status["totals"]["abandoned"]), (&2.into(), &0.into()));
+}
+
+#[test]
+fn those_that_trip_at_the_same_time_open_it_once() {
+    let sandbox = Sandbox::new();
+    let options = &["--threshold", "1", "--cooldown", "1h"];
+    let mut runs: Vec<_> = (0..8).map(|_| sandbox.holds("a", options)).collect();
+    for run in &mut runs {
+        run.release(1);
+    }
+    let mut lines = String::new();
+    for run in runs {
+        let output = run.process.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(1));
+        lines.push_str(&String::from_utf8_lossy(&output.stderr));
+    }
+    let line = "cb: a: opened: 1 failure in a row: exit 1; next try in 1h (<time>), or now with 'cb reset a'\n";
+    assert!(is_like(line, &lines), "one of them says it, once: {lines}");
+    let totals = &sandbox.status("a")["totals"];
+    assert_eq!((&totals["opened"], &totals["failures"], &totals["late"]), (&1.into(), &1.into(), &7.into()));
+}

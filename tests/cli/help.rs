@@ -1,0 +1,58 @@
+//! What the help says there is, for tests of what must agree with it.
+
+use std::collections::BTreeSet;
+
+use crate::support::{CB, Sandbox};
+
+/// The help of `cb` or of a subcommand.
+pub struct Help {
+    /// The subcommands it lists.
+    pub subcommands: BTreeSet<String>,
+    /// Each name of each option.
+    pub options: BTreeSet<String>,
+    /// What is said of the options and arguments, each in one line.
+    pub explanations: Vec<String>,
+}
+
+impl Help {
+    /// Asks for it: `cb --help`, or `cb SUBCOMMAND --help`.
+    #[track_caller]
+    pub fn of(sandbox: &Sandbox, words: &[&str]) -> Self {
+        let ask = |option| {
+            let output = sandbox.command(CB, words.iter().copied().chain([option])).any_stdout().run();
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let mut help = Self { subcommands: BTreeSet::new(), options: BTreeSet::new(), explanations: Vec::new() };
+        let mut heading = String::new();
+        for line in ask("-h").lines() {
+            if !line.starts_with(' ') {
+                line.clone_into(&mut heading);
+            } else if heading == "Commands:" {
+                help.subcommands.extend(line.split_whitespace().next().map(str::to_owned));
+            } else if line.trim_start().starts_with('-') {
+                let names = line.split_whitespace().take_while(|word| word.starts_with('-'));
+                let name = |word: &str| word.split(['[', '=', ',']).next().unwrap_or_default().to_owned();
+                help.options.extend(names.map(name));
+            }
+        }
+        // Some help is short, with options and explanations in two columns; the others have them line by line.
+        for line in ask("--help").lines() {
+            let explanation = if line.trim_start().starts_with(['-', '<', '[']) {
+                line.trim_start().split_once("  ").map(|columns| columns.1.trim())
+            } else {
+                line.strip_prefix("          ")
+            };
+            help.explanations.extend(explanation.filter(|text| !text.starts_with("Print help")).map(str::to_owned));
+        }
+        assert!(help.options.contains("--help") && help.explanations.len() >= 4, "{:?}", help.explanations);
+        help
+    }
+}
+
+/// The subcommands that have options, which are all but `help`.
+#[track_caller]
+pub fn subcommands(sandbox: &Sandbox) -> Vec<String> {
+    let all = Help::of(sandbox, &[]).subcommands;
+    assert!(all.contains("run") && all.contains("help"), "{all:?}");
+    all.into_iter().filter(|name| name != "help").collect()
+}

@@ -1,0 +1,296 @@
+//! `--on-change`: a command that is told of changes, once for each, over all processes.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Sandbox, pick, timeless};
+
+const MINUTE: i64 = 60_000;
+
+/// A hook that writes one line about each change into the file `told`.
+const TELL: &str =
+    r#"printf '%s: %s -> %s (%s) %s\n' "$CB_NAME" "$CB_FROM" "$CB_TO" "$CB_REASON" "$CB_RETRY_AT" >> ~/told"#;
+
+/// Opens at the first failure, and tells.
+const TOLD: [&str; 4] = ["--threshold", "1", "--on-change", TELL];
+
+/// What was told, without the times.
+fn told(sandbox: &Sandbox) -> String {
+    timeless(&fs::read_to_string(sandbox.home().join("told")).unwrap_or_default())
+}
+
+/// The configuration that has all changes told.
+fn configured() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.configure(&format!("[defaults]\non-change = '''{TELL}'''\n"));
+    sandbox
+}
+
+// When, and with what.
+
+#[test]
+fn a_run_tells_when_it_opens_and_when_it_closes() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &TOLD, 0);
+    assert_eq!(told(&sandbox), "");
+    sandbox
+        .runs("a", &TOLD, 7)
+        .stderr_timeless(
+            "cb: a: opened: 1 failure in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    let opened = "a: closed -> open (1 failure in a row: exit 7) TIME\n";
+    assert_eq!(told(&sandbox), opened);
+    let retry_at = sandbox.status("a")["retry_at"].as_str().expect("a time").to_owned();
+    assert!(fs::read_to_string(sandbox.home().join("told")).expect("a file").ends_with(&format!(" {retry_at}\n")));
+    // A refusal, and a probe that fails, are nobody's news.
+    sandbox.runs("a", &TOLD, 0).code(75).run();
+    sandbox.shift("a", MINUTE);
+    sandbox.exits("a", &TOLD, 1);
+    assert_eq!(told(&sandbox), opened);
+    sandbox.shift("a", MINUTE);
+    sandbox.runs("a", &TOLD, 0).stderr("cb: a: closed again: probe succeeded\n").run();
+    assert_eq!(told(&sandbox), format!("{opened}a: half_open -> closed (probe succeeded) \n"));
+}
+
+#[test]
+fn what_a_person_does_is_told_to_the_command_of_the_configuration() {
+    let sandbox = configured();
+    let steps: [(&[&str], &str); 10] = [
+        (&["trip", "a", "--reason", "fire"], "closed -> open (fire) "),
+        (&["trip", "a"], "open -> open (tripped) "),
+        (&["disable", "a"], "open -> disabled (disabled) "),
+        (&["enable", "a"], "disabled -> open (enabled) TIME"),
+        (&["reset", "a"], "open -> closed (reset) "),
+        (&["trip", "a", "--for", "1h"], "closed -> open (tripped) TIME"),
+        (&["record", "a", "failure"], ""),
+        (&["reset", "--all"], "open -> closed (reset) "),
+        (&["record", "a", "failure", "--threshold", "1"], "closed -> open (1 failure in a row) TIME"),
+        (&["record", "a", "success"], "open -> closed (success reported) "),
+    ];
+    let mut expected = String::new();
+    for (args, line) in steps {
+        sandbox.cb([&["-q"], args].concat()).run();
+        if !line.is_empty() {
+            expected.extend(["a: ", line, "\n"]);
+        }
+        assert_eq!(told(&sandbox), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn what_changes_nothing_is_not_told() {
+    let sandbox = configured();
+    sandbox.exits("a", &[], 0);
+    sandbox.cb(["reset", "a"]).run();
+    sandbox.cb(["enable", "a"]).run();
+    sandbox.cb(["record", "a", "failure"]).run();
+    assert_eq!(told(&sandbox), "");
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["trip", "a", "--for", "1s"]).run();
+    assert_eq!(told(&sandbox), "a: closed -> open (tripped) \n");
+    sandbox.cb(["remove", "a"]).run();
+    assert_eq!(told(&sandbox), "a: closed -> open (tripped) \n");
+}
+
+#[test]
+fn the_command_of_an_option_goes_before_that_of_the_breaker_and_that_before_the_defaults() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[defaults]\nthreshold = 1\non-change = 'echo defaults'\n[breakers.b]\non-change = 'echo breaker'\n\
+         [breakers.c]\non-change = ''\n",
+    );
+    let heard = |name: &str, options: &[&str]| {
+        let stderr = sandbox.runs(name, options, 1).any_stderr().run().stderr;
+        String::from_utf8(stderr).expect("text").split_once('\n').expect("a line").1.to_owned()
+    };
+    assert_eq!(heard("a", &[]), "defaults\n");
+    assert_eq!(heard("b", &[]), "breaker\n");
+    assert_eq!(heard("c", &[]), "");
+    assert_eq!(heard("d", &["--on-change", "echo option"]), "option\n");
+    assert_eq!(heard("e", &["--on-change", ""]), "");
+}
+
+#[test]
+fn a_reason_reaches_the_command_as_it_was_given() {
+    const REASON: &str = "it's \"odd\" $HOME `x`\n\u{1b}[31m é";
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\non-change = 'printf %s \"$CB_REASON\" > ~/reason'\n");
+    sandbox.cb(["trip", "a", "--reason", REASON]).run();
+    assert_eq!(fs::read_to_string(sandbox.home().join("reason")).expect("a file"), REASON);
+}
+
+#[test]
+fn quiet_silences_the_lines_and_not_the_command() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["-q", "run", "-n", "a"].into_iter().chain(TOLD).chain(["--", "false"])).code(1).run();
+    assert_eq!(told(&sandbox), "a: closed -> open (1 failure in a row: exit 1) TIME\n");
+}
+
+// How it runs.
+
+#[test]
+fn it_reads_nothing_and_its_output_is_speech() {
+    let sandbox = Sandbox::new();
+    let hook = "readlink /proc/self/fd/0; cat; echo out; echo err >&2";
+    let run = format!("cb run -n a --threshold 1 --on-change '{hook}' -- sh -c 'echo child; exit 1'");
+    sandbox
+        .bash(&format!("echo data | {{ {run}; cat; }}"))
+        .stdout("child\ndata\n")
+        .stderr_timeless(
+            "cb: a: opened: 1 failure in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n\
+             /dev/null\nout\nerr\n",
+        )
+        .run();
+    // Where there is no stderr, its output goes nowhere rather than among the data.
+    sandbox.cb(["reset", "a"]).run();
+    sandbox
+        .bash("cb run -n a --threshold 1 --on-change 'echo out' -- sh -c 'echo child; exit 1' 2>&-")
+        .code(1)
+        .stdout("child\n")
+        .run();
+}
+
+#[test]
+fn it_is_in_the_directory_and_environment_of_the_run() {
+    let sandbox = Sandbox::new();
+    let hook = r#"pwd; echo "$COLOUR ${CB_PROBE-no}""#;
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    // What the run of a probe tells is told by no probe.
+    sandbox
+        .runs("a", &["--on-change", hook], 0)
+        .env("COLOUR", "blue")
+        .stderr(format!("cb: a: closed again: probe succeeded\n{}\nblue no\n", sandbox.work().display()))
+        .run();
+}
+
+#[test]
+fn it_can_ask_cb_itself_for_the_change_is_recorded_and_nothing_is_locked() {
+    let sandbox = Sandbox::new();
+    let hook = r#"cb check "$CB_NAME"; echo "check $?"
+        cb run -n "$CB_NAME" -- echo run; echo "run $?"
+        cb status "$CB_NAME" | head -1
+        cb reset "$CB_NAME" && cb run -n "$CB_NAME" -- echo passed"#;
+    sandbox
+        .runs("a", &["--threshold", "1", "--on-change", hook], 1)
+        .stderr_timeless(
+            "cb: a: opened: 1 failure in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n\
+             check 75\nrun 75\na: open\npassed\n",
+        )
+        .run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "totals.refused"]), json!(["closed", 1]));
+}
+
+#[test]
+fn it_can_ask_cb_itself_after_a_change_by_hand_or_by_a_report_too() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\non-change = 'cb run -n a -- echo run; echo \"status $?\"'\n");
+    for (args, told) in [
+        (&["trip", "a"][..], "status 75\n"),
+        (&["disable", "a"], "run\nstatus 0\n"),
+        (&["enable", "a"], "run\ncb: a: closed again: probe succeeded\nrun\nstatus 0\nstatus 0\n"),
+        (&["trip", "a", "--for", "1h"], "status 75\n"),
+        (&["reset", "a"], "run\nstatus 0\n"),
+        (&["-q", "record", "a", "failure", "--threshold", "1"], "status 75\n"),
+        (&["-q", "record", "a", "success"], "run\nstatus 0\n"),
+    ] {
+        sandbox.cb(args).stderr(told).run();
+    }
+    assert_eq!(sandbox.status("a")["totals"]["late"], 0);
+}
+
+#[test]
+fn it_asks_about_the_breakers_of_the_same_place() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 9\n");
+    let config = sandbox.work().join("other.toml");
+    fs::write(&config, "[defaults]\nthreshold = 1\non-change = 'cd /; cb status | tail -1; cb config | head -1'\n")
+        .expect("a file");
+    fs::create_dir(sandbox.work().join("state")).expect("a directory");
+    let stderr = sandbox.runs("a", &["--state-dir", "state", "--config", "other.toml"], 1).any_stderr().run().stderr;
+    let stderr = String::from_utf8(stderr).expect("text");
+    let lines: Vec<&str> = stderr.lines().skip(1).collect();
+    assert_eq!(lines.len(), 2, "{stderr}");
+    assert!(lines[0].starts_with("a     open "), "{stderr}");
+    assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["threshold", "1", "defaults,", "line", "2"]);
+    assert!(!sandbox.state_dir().exists());
+}
+
+#[test]
+fn fifty_processes_at_the_moment_of_tripping_tell_it_once() {
+    let sandbox = Sandbox::new();
+    let options = ["--on-change", TELL];
+    let runs: Vec<_> = (0..50).map(|_| sandbox.begin("a", &options).expect("closed")).collect();
+    let mut lines = String::new();
+    std::thread::scope(|scope| {
+        let ends: Vec<_> = runs.into_iter().map(|run| scope.spawn(|| run.end(1))).collect();
+        for end in ends {
+            let output = end.join().expect("the run ends");
+            assert_eq!(output.status.code(), Some(1));
+            lines.push_str(&String::from_utf8(output.stderr).expect("text"));
+        }
+    });
+    let opened = "opened: 5 failures in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'";
+    assert_eq!(timeless(&lines), format!("cb: a: {opened}\n"));
+    assert_eq!(told(&sandbox), "a: closed -> open (5 failures in a row: exit 1) TIME\n");
+    assert_eq!(pick(&sandbox.status("a"), ["totals.failures", "totals.late", "totals.opened"]), json!([5, 45, 1]));
+}
+
+// When it fails.
+
+#[test]
+fn its_failure_is_a_warning_and_the_status_is_the_childs() {
+    let sandbox = Sandbox::new();
+    for (hook, trouble) in
+        [("exit 3", "exit 3"), ("kill -KILL $$", "SIGKILL"), ("exec /nonexistent/program 2>/dev/null", "exit 127")]
+    {
+        let warning = format!("cb: a: the on-change command failed: {trouble}\n");
+        sandbox
+            .runs("a", &["--threshold", "1", "--on-change", hook], 7)
+            .stderr_timeless(format!(
+                "cb: a: opened: 1 failure in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n{warning}"
+            ))
+            .run();
+        sandbox.configure(&format!("[defaults]\non-change = '{hook}'\n"));
+        // The change is made all the same.
+        sandbox.cb(["reset", "a"]).stderr(&warning).run();
+        assert_eq!(sandbox.state("a"), "closed");
+        sandbox.cb(["record", "a", "failure", "--threshold", "1"]).stderr_has(&warning).run();
+        sandbox.cb(["record", "a", "success"]).stderr_has(&warning).run();
+    }
+}
+
+#[test]
+fn without_a_shell_there_is_a_warning() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\non-change = 'true'\n");
+    sandbox
+        .cb(["trip", "a"])
+        .env("PATH", "/nonexistent")
+        .stderr("cb: a: could not run the on-change command: command not found\n")
+        .run();
+    assert_eq!(sandbox.state("a"), "open");
+}
+
+/// Slow: it takes the ten seconds that a hook may take.
+#[test]
+fn slow_a_hook_that_does_not_end_is_ended_with_all_it_started() {
+    let sandbox = Sandbox::new();
+    // All of them hold stderr open: this test would not end before they do.
+    let hook = "trap '' TERM INT HUP; echo started; (trap '' TERM; sleep 300) & sleep 300; echo not reached";
+    let begun = Instant::now();
+    sandbox
+        .runs("a", &["--threshold", "1", "--on-change", hook], 7)
+        .stderr_timeless(
+            "cb: a: opened: 1 failure in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n\
+             started\n\
+             cb: a: the on-change command took more than 10s and was ended\n",
+        )
+        .run();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(200), "{took:?}");
+    assert_eq!(pick(&sandbox.status("a"), ["state", "last.took_ms"])[0], "open");
+    assert!(sandbox.status("a")["last"]["took_ms"].as_u64() < Some(10_000), "the hook is no part of the run");
+}

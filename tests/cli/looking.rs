@@ -1,0 +1,786 @@
+//! Looking at breakers, and acting on them by hand.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Sandbox, is_time, millis};
+
+const HOUR: &[&str] = &["--cooldown", "1h"];
+
+/// A document in which all that depends on the day is the same every day: times, and how long things took.
+fn blurred(value: &Value) -> Value {
+    let measured = |key: &str| ["took_ms", "retry_in_ms", "pid"].contains(&key);
+    match value {
+        Value::String(text) if is_time(text) => "<time>".into(),
+        Value::Array(items) => items.iter().map(blurred).collect(),
+        Value::Object(map) => {
+            let blur = |(key, value): (&String, &Value)| {
+                let value = if measured(key) && value.is_u64() { "<number>".into() } else { blurred(value) };
+                (key.clone(), value)
+            };
+            map.iter().map(blur).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// What holds for a breaker that nobody has told anything.
+fn built_in() -> Value {
+    json!({
+        "threshold": 5, "failure_rate": null, "window": 20, "window_ms": null, "min_calls": 10,
+        "slow_after_ms": null, "slow_rate": null, "failure_budget": null,
+        "cooldown_ms": 30_000, "backoff": 1.0, "max_cooldown_ms": 3_600_000, "jitter": 0,
+        "probes": 1, "probe_successes": 1, "probe_failures": 1, "lease_ms": null,
+        "success_codes": null, "failure_codes": null, "ignore_codes": null, "trip_codes": null,
+    })
+}
+
+/// The whole object of an unused breaker. The other tests say what differs.
+fn unused(sandbox: &Sandbox) -> Value {
+    json!({
+        "name": "a", "state": "closed", "mode": "normal", "admits": true,
+        "since": null, "retry_at": null, "retry_in_ms": null, "reason": null,
+        "generation": 1, "consecutive_failures": 0, "probe_successes": 0,
+        "window": { "calls": 0, "failures": 0, "slow": 0, "failure_rate": null, "slow_rate": null },
+        "totals": {
+            "admitted": 0, "successes": 0, "failures": 0, "ignored": 0, "late": 0, "refused": 0, "opened": 0,
+            "abandoned": 0,
+        },
+        "last": null, "probes": [], "hold": null, "settings": built_in(),
+        "path": sandbox.state_file("a"),
+    })
+}
+
+/// Takes over what differs, level by level.
+fn with(mut base: Value, changes: Value) -> Value {
+    match (&mut base, changes) {
+        (Value::Object(base), Value::Object(changes)) => {
+            for (key, change) in changes {
+                let old = base.remove(&key).unwrap_or_default();
+                base.insert(key, with(old, change));
+            }
+        }
+        (base, change) => *base = change,
+    }
+    base
+}
+
+/// The whole object must be that of an unused breaker with these changes.
+#[track_caller]
+fn shows(sandbox: &Sandbox, changes: Value) -> Value {
+    let status = sandbox.status("a");
+    assert_eq!(blurred(&status), with(unused(sandbox), changes));
+    status
+}
+
+fn failed(code: i32) -> Value {
+    json!({
+        "at": "<time>", "outcome": "failure", "exit_code": code, "signal": null, "timed_out": false,
+        "took_ms": "<number>",
+    })
+}
+
+// status --json
+
+#[test]
+fn the_document_is_one_line_with_a_version() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["status", "--json"]).stdout("{\"version\":1,\"breakers\":[]}\n").run();
+    for name in ["b", "a", "B"] {
+        sandbox.exits(name, &[], 0);
+    }
+    let output = sandbox.cb(["status", "--json"]).any_stdout().run();
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(text.matches('\n').count(), 1);
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(document["version"], 1);
+    let names: Vec<_> = document["breakers"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
+    assert_eq!(names, ["B", "a", "b"]);
+    // Those that were named, each once.
+    let output = sandbox.cb(["status", "b", "a", "b", "--json"]).any_stdout().run();
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let names: Vec<_> = document["breakers"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn json_of_an_unused_breaker_of_the_configuration() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.a]\nthreshold = 3\n");
+    shows(&sandbox, json!({ "settings": { "threshold": 3 } }));
+    assert!(!sandbox.state_dir().exists(), "to look makes nothing");
+}
+
+#[test]
+fn json_of_a_closed_breaker() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    sandbox.exits("a", &[], 7);
+    let status = shows(
+        &sandbox,
+        json!({
+            "consecutive_failures": 1,
+            "window": { "calls": 2, "failures": 1 },
+            "totals": { "admitted": 2, "successes": 1, "failures": 1 },
+            "last": failed(7),
+        }),
+    );
+    assert!(status["last"]["took_ms"].is_u64());
+}
+
+#[test]
+fn json_of_how_the_last_one_ended() {
+    let sandbox = Sandbox::new();
+    let last = |script: &str, options: &[&str], code: i32| {
+        let args = ["run", "-n", "a"].into_iter().chain(options.iter().copied()).chain(["--", "sh", "-c", script]);
+        sandbox.cb(args).code(code).run();
+        let last = &sandbox.status("a")["last"];
+        json!([last["outcome"], last["exit_code"], last["signal"], last["timed_out"]])
+    };
+    assert_eq!(last("exit 0", &[], 0), json!(["success", 0, null, false]));
+    assert_eq!(last("exit 3", &[], 3), json!(["failure", 3, null, false]));
+    assert_eq!(last("kill -TERM $$", &[], 143), json!(["failure", null, "SIGTERM", false]));
+    assert_eq!(last("exit 127", &[], 127), json!(["ignored", 127, null, false]));
+    assert_eq!(last("sleep 60", &["--timeout", "0.05"], 124), json!(["failure", null, null, true]));
+    // The child of a killed run is left, and its result with it.
+    sandbox.holds("a", &[]).kill();
+    assert_eq!(sandbox.status("a")["last"]["timed_out"], true);
+}
+
+#[test]
+fn json_of_rates() {
+    let sandbox = Sandbox::new();
+    let options = &["--failure-rate", "90", "--window", "8", "--min-calls", "3", "--slow-after", "1h"];
+    for code in [0, 1] {
+        sandbox.exits("a", options, code);
+    }
+    assert_eq!(
+        sandbox.status("a")["window"],
+        json!({ "calls": 2, "failures": 1, "slow": 0, "failure_rate": null, "slow_rate": null }),
+        "no rate below min-calls"
+    );
+    sandbox.exits("a", options, 1);
+    assert_eq!(
+        sandbox.status("a")["window"],
+        json!({ "calls": 3, "failures": 2, "slow": 0, "failure_rate": 66.67, "slow_rate": 0.0 })
+    );
+    for _ in 0..6 {
+        sandbox.exits("a", options, 0);
+    }
+    assert_eq!(
+        sandbox.status("a")["window"],
+        json!({ "calls": 8, "failures": 2, "slow": 0, "failure_rate": 25.0, "slow_rate": 0.0 })
+    );
+    sandbox.exits("a", &["--slow-after", "0", "--failure-rate", "90", "--window", "8", "--min-calls", "3"], 0);
+    assert_eq!(
+        sandbox.status("a")["window"],
+        json!({ "calls": 8, "failures": 1, "slow": 1, "failure_rate": 12.5, "slow_rate": 12.5 })
+    );
+}
+
+/// What differs in a breaker that five failures have opened for an hour.
+fn opened() -> Value {
+    json!({
+        "state": "open", "admits": false, "since": "<time>", "retry_at": "<time>", "retry_in_ms": "<number>",
+        "reason": "5 failures in a row: exit 1", "generation": 2, "consecutive_failures": 5,
+        "window": { "calls": 5, "failures": 5 },
+        "totals": { "admitted": 5, "failures": 5, "opened": 1 },
+        "last": failed(1),
+        "settings": { "cooldown_ms": 3_600_000 },
+    })
+}
+
+#[test]
+fn json_of_an_open_breaker() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", HOUR, 1);
+    let status = shows(&sandbox, opened());
+    assert_eq!(millis(&status["retry_at"]) - millis(&status["since"]), 3_600_000);
+    assert_eq!(status["since"], status["last"]["at"]);
+    let left = status["retry_in_ms"].as_u64().expect("a number");
+    assert!((3_480_000..=3_600_000).contains(&left), "{left} ms are left of an hour");
+    sandbox.runs("a", HOUR, 75).run();
+    shows(&sandbox, with(opened(), json!({ "totals": { "refused": 1 } })));
+}
+
+#[test]
+fn json_of_a_breaker_that_is_due() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", HOUR, 1);
+    sandbox.shift("a", 3_600_000);
+    let status = shows(&sandbox, with(opened(), json!({ "admits": true })));
+    assert_eq!(status["retry_in_ms"], 0);
+}
+
+#[test]
+fn json_of_a_half_open_breaker() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", HOUR, 1);
+    sandbox.shift("a", 3_600_000);
+    let probe = sandbox.holds("a", HOUR);
+    let half_open = json!({
+        "state": "half_open", "retry_at": null, "retry_in_ms": null, "generation": 3,
+        "totals": { "admitted": 6 },
+        "probes": [{ "pid": "<number>", "since": "<time>" }],
+    });
+    let status = shows(&sandbox, with(opened(), half_open));
+    assert_eq!(status["probes"][0]["pid"], probe.process.id());
+    assert_eq!(status["probes"][0]["since"], status["since"]);
+    probe.ends_saying(0, "cb: a: closed again: probe succeeded\n");
+    shows(
+        &sandbox,
+        json!({
+            "since": "<time>", "reason": "probe succeeded", "generation": 4,
+            "totals": { "admitted": 6, "successes": 1, "failures": 5, "opened": 1 },
+            "last": with(failed(0), json!({ "outcome": "success" })),
+            "settings": { "cooldown_ms": 3_600_000 },
+        }),
+    );
+}
+
+#[test]
+fn json_of_several_probes() {
+    let sandbox = Sandbox::new();
+    let options = &["--cooldown", "1h", "--probes", "2", "--probe-successes", "3", "--lease", "10m"];
+    sandbox.open_by("a", options, 1);
+    sandbox.shift("a", 3_600_000);
+    sandbox.exits("a", options, 0);
+    let probes = [sandbox.holds("a", options), sandbox.holds("a", options)];
+    let status = sandbox.status("a");
+    assert_eq!((&status["probe_successes"], &status["admits"]), (&1.into(), &false.into()));
+    let pids: Vec<_> = status["probes"].as_array().expect("a list").iter().map(|probe| &probe["pid"]).collect();
+    assert_eq!(pids, [probes[0].process.id(), probes[1].process.id()]);
+    sandbox.shift("a", 600_000);
+    assert_eq!(sandbox.status("a")["admits"], true, "the leases are over");
+}
+
+#[test]
+fn json_of_a_hold() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let held = json!({
+        "state": "open", "mode": "held", "admits": false, "since": "<time>", "generation": 2,
+        "totals": { "opened": 1 },
+        "hold": { "by": "tester", "reason": null, "until": null },
+    });
+    shows(&sandbox, held.clone());
+    sandbox.cb(["trip", "a", "--reason", "maintenance"]).run();
+    let because = json!({ "reason": "maintenance", "generation": 3, "hold": { "reason": "maintenance" } });
+    shows(&sandbox, with(held, because));
+}
+
+#[test]
+fn json_of_a_hold_that_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "90s", "--reason", "Retry-After: 90"]).run();
+    let held = json!({
+        "state": "open", "mode": "held", "admits": false, "since": "<time>", "retry_at": "<time>",
+        "retry_in_ms": "<number>", "reason": "Retry-After: 90", "generation": 2,
+        "totals": { "opened": 1 },
+        "hold": { "by": "tester", "reason": "Retry-After: 90", "until": "<time>" },
+    });
+    let status = shows(&sandbox, held);
+    assert_eq!(status["hold"]["until"], status["retry_at"]);
+    assert_eq!(millis(&status["retry_at"]) - millis(&status["since"]), 90_000);
+
+    sandbox.shift("a", 90_000);
+    let over = json!({
+        "state": "open", "admits": true, "since": "<time>", "retry_at": "<time>", "retry_in_ms": "<number>",
+        "reason": "Retry-After: 90", "generation": 2, "totals": { "opened": 1 },
+    });
+    assert_eq!(shows(&sandbox, over)["retry_in_ms"], 0);
+}
+
+#[test]
+fn json_after_a_reset() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", HOUR, 1);
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["reset", "a"]).run();
+    shows(
+        &sandbox,
+        json!({
+            "since": "<time>", "reason": "reset", "generation": 4,
+            "totals": { "admitted": 5, "failures": 5, "opened": 1 },
+            "last": failed(1),
+            "settings": { "cooldown_ms": 3_600_000 },
+        }),
+    );
+}
+
+#[test]
+fn json_of_all_settings() {
+    let sandbox = Sandbox::new();
+    let options = [
+        "--threshold=7",
+        "--failure-rate=50%",
+        "--window=1h",
+        "--min-calls=3",
+        "--slow-after=1.5s",
+        "--slow-rate=20",
+        "--failure-budget=3/1h",
+        "--cooldown=1m",
+        "--backoff=1.5",
+        "--max-cooldown=2m",
+        "--jitter=10",
+        "--probes=2",
+        "--probe-successes=3",
+        "--probe-failures=4",
+        "--lease=5m",
+        "--success-codes=0,22",
+        "--failure-codes=1-9",
+        "--ignore-codes=SIGTERM",
+        "--trip-codes=9,timeout",
+    ];
+    sandbox.exits("a", &options, 0);
+    assert_eq!(
+        sandbox.status("a")["settings"],
+        json!({
+            "threshold": 7, "failure_rate": 50, "window": null, "window_ms": 3_600_000, "min_calls": 3,
+            "slow_after_ms": 1_500, "slow_rate": 20, "failure_budget": "3/1h",
+            "cooldown_ms": 60_000, "backoff": 1.5, "max_cooldown_ms": 120_000, "jitter": 10,
+            "probes": 2, "probe_successes": 3, "probe_failures": 4, "lease_ms": 300_000,
+            "success_codes": "0,22", "failure_codes": "1-8", "ignore_codes": "SIGTERM", "trip_codes": "9,timeout",
+        })
+    );
+}
+
+#[test]
+fn the_settings_last_used_are_shown_not_those_of_the_configuration() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 3\n");
+    sandbox.exits("a", &["--threshold", "7"], 1);
+    assert_eq!(sandbox.status("a")["settings"]["threshold"], 7);
+    sandbox.exits("a", &[], 1);
+    assert_eq!(sandbox.status("a")["settings"]["threshold"], 3);
+}
+
+// The table
+
+#[test]
+fn the_table() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.of-the-configuration]\nthreshold = 3\n");
+    sandbox.exits("ok", &[], 0);
+    for _ in 0..3 {
+        sandbox.exits("db:5432", &[], 1);
+    }
+    sandbox.exits("by-rate", &["--failure-rate", "50"], 1);
+    for name in ["due", "open", "half-open"] {
+        sandbox.open_by(name, HOUR, 22);
+    }
+    sandbox.shift("open", 2_850_000);
+    sandbox.shift("due", 3_600_000);
+    sandbox.shift("half-open", 3_600_000);
+    let probe = sandbox.holds("half-open", HOUR);
+    sandbox.cb(["trip", "held"]).run();
+    sandbox.cb(["trip", "held-for", "--for", "1h"]).run();
+    sandbox.shift("held-for", 2_850_000);
+    sandbox.bash("cb run -n killed -- sh -c 'kill -9 $$'; true").any_stderr().run();
+    sandbox.put("new", "{\"version\":2}");
+    let new = sandbox.state_file("new").display().to_string();
+    sandbox
+        .cb(["status"])
+        .stdout_like(format!(
+            "\
+NAME                  STATE       FAILURES  NEXT TRY    RECENT  LAST FAILURE
+by-rate               closed      1         now         F       exit 1, <span> ago
+db:5432               closed      3/5       now         FFF     exit 1, <span> ago
+due                   probe due   5/5       now         FFFFF   exit 22, <span> ago
+half-open             half-open   5/5       probing     FFFFF   exit 22, <span> ago
+held                  held open   0/5       on reset    -       by tester
+held-for              held open   0/5       in <span>  -       by tester
+killed                closed      1/5       now         F       SIGKILL, <span> ago
+new                   unreadable  -         -           -       could not read {new}: it was written by a newer cb \
+(its version is 2, this cb knows 1); update cb, or forget the breaker with 'cb remove new'
+of-the-configuration  closed      0/3       now         -       -
+ok                    closed      0/5       now         .       -
+open                  open        5/5       in <span>  FFFFF   exit 22, <span> ago
+"
+        ))
+        .run();
+    sandbox
+        .cb(["status", "open", "ok"])
+        .stdout_like(format!(
+            "\
+ok: closed
+  next try:     now
+  failures:     0/5 in a row
+  window:       0 of 1 calls failed
+  recent:       .
+  last run:     success: exit 0, <span> ago, took <span>
+  runs:         1 let through (1 succeeded, 0 failed, 0 ignored, 0 late, 0 abandoned), 0 refused
+  opened:       never
+  settings:     as built in
+  file:         {ok}
+
+open: open
+  since:        <time> (<span> ago)
+  reason:       5 failures in a row: exit 22
+  next try:     in <span> (<time>)
+  failures:     5/5 in a row
+  window:       5 of 5 calls failed
+  recent:       FFFFF
+  last run:     failure: exit 22, <span> ago, took <span>
+  runs:         5 let through (0 succeeded, 5 failed, 0 ignored, 0 late, 0 abandoned), 0 refused
+  opened:       once
+  settings:     cooldown 1h
+  file:         {open}
+",
+            ok = sandbox.state_file("ok").display(),
+            open = sandbox.state_file("open").display(),
+        ))
+        .run();
+    probe.ends_saying(0, "cb: half-open: closed again: probe succeeded\n");
+}
+
+#[test]
+fn the_table_without_breakers() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["status"]).stdout("no breakers yet; the first 'cb run --name NAME -- COMMAND' makes one\n").run();
+    assert!(!sandbox.home().join(".cache").exists(), "to look makes nothing");
+}
+
+#[test]
+fn nothing_stored_reaches_the_terminal_as_it_is() {
+    let sandbox = Sandbox::new();
+    let reason = "a\n\u{1b}[2J\u{202e}b";
+    sandbox.cb(["trip", "a", "--reason", reason]).env("LOGNAME", "\u{1b}[31mroot").run();
+    let output = sandbox.cb(["status"]).any_stdout().run();
+    assert!(!output.stdout.contains(&0x1b));
+    sandbox
+        .cb(["run", "-v", "-n", "a", "--", "true"])
+        .code(75)
+        .stderr("cb: a: refused, it is held open by \\u{1b}[31mroot (a\\n\\u{1b}[2J\\u{202e}b) until 'cb reset a'\n")
+        .run();
+    assert_eq!(sandbox.status("a")["hold"]["reason"], reason, "JSON has its own way to say it");
+}
+
+// Where the output goes
+
+#[test]
+fn a_reader_that_has_gone_is_no_error() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    for command in ["status", "status --json", "config", "--help", "run --help", "--version"] {
+        // The reader is surely gone: it says so before cb starts.
+        let script = format!(
+            "set -o pipefail; mkfifo gone; {{ read -r line <gone; exec cb {command}; }} | {{ exec <&-; echo now >gone; }}; \
+             code=$?; rm gone; exit $code"
+        );
+        sandbox.bash(&script).run();
+        sandbox.bash(&format!("set -o pipefail; cb {command} | head -1")).any_stdout().run();
+    }
+}
+
+#[test]
+fn an_output_that_is_full_or_closed_is_an_error_and_no_crash() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    for command in
+        ["status", "status a --json", "config", "config --json", "--help", "help run", "run --help", "--version"]
+    {
+        sandbox
+            .bash(&format!("exec cb {command} >/dev/full"))
+            .code(125)
+            .stderr("cb: could not write to standard output: No space left on device\n")
+            .run();
+        sandbox
+            .bash(&format!("exec cb {command} >&-"))
+            .code(125)
+            .stderr("cb: could not write to standard output: Bad file descriptor\n")
+            .run();
+    }
+    // Where nobody can be told, nobody is.
+    sandbox.bash("exec cb status b 2>/dev/full").code(125).run();
+    sandbox.bash("exec cb status b 2>&-").code(125).run();
+    sandbox.bash("exec cb status b >&- 2>&- <&-").code(125).run();
+}
+
+// check
+
+#[test]
+fn check_says_whether_a_run_would_pass_and_never_writes() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["check", "a"]).run();
+    assert!(!sandbox.home().join(".cache").exists(), "nobody has used it");
+    let check = |code: i32| {
+        let file = sandbox.state_file("a");
+        let before = (sandbox.bytes("a"), fs::metadata(&file).expect("it is there").modified().expect("a time"));
+        sandbox.cb(["check", "a"]).code(code).run();
+        let after = (sandbox.bytes("a"), fs::metadata(&file).expect("it is there").modified().expect("a time"));
+        assert_eq!(after, before);
+    };
+    sandbox.exits("a", HOUR, 0);
+    check(0);
+    sandbox.open_by("a", HOUR, 1);
+    check(75);
+    sandbox
+        .cb(["check", "a", "-v"])
+        .code(75)
+        .stderr_like(
+            "cb: a: refused, it is open (5 failures in a row: exit 1); next try in <span> (<time>), \
+             or now with 'cb reset a'\n",
+        )
+        .run();
+    sandbox.shift("a", 3_600_000);
+    check(0);
+    let probe = sandbox.holds("a", HOUR);
+    check(75);
+    probe.kill();
+    check(0);
+    sandbox.cb(["trip", "a", "--for", "1h"]).run();
+    check(75);
+    sandbox.shift("a", 3_600_000);
+    check(0);
+}
+
+// Names nobody knows
+
+#[test]
+fn an_unknown_name_is_an_error_that_suggests_near_ones() {
+    let sandbox = Sandbox::new();
+    for command in ["status", "reset"] {
+        sandbox
+            .cb([command, "opnai"])
+            .code(125)
+            .stderr("cb: there is no breaker 'opnai'; there is none yet; the first 'cb run' makes one\n")
+            .run();
+    }
+    for name in ["openai", "github", "db"] {
+        sandbox.exits(name, &[], 0);
+    }
+    for command in ["status", "reset"] {
+        let unknown = |name: &str, hint: &str| {
+            let line = format!("cb: there is no breaker '{name}'; {hint}\n");
+            sandbox.cb([command, name]).code(125).stderr(line).run();
+        };
+        unknown("opnai", "did you mean 'openai'?");
+        unknown("GitHub", "did you mean 'github'?");
+        unknown("weather", "'cb status' lists those there are");
+    }
+    assert!(!sandbox.state_file("opnai").exists());
+    sandbox.cb(["status", "openai", "opnai", "--json"]).code(125).stderr_has("did you mean 'openai'?").run();
+    // Those that need no breaker to be there.
+    sandbox.cb(["check", "opnai"]).run();
+    sandbox.cb(["config", "opnai"]).any_stdout().run();
+    sandbox.cb(["trip", "opnai"]).run();
+    assert_eq!(sandbox.status("opnai")["mode"], "held");
+}
+
+#[test]
+fn names_of_the_configuration_are_known() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.a]\n");
+    sandbox.cb(["reset", "a"]).run();
+    assert_eq!(sandbox.state("a"), "closed");
+    assert!(!sandbox.state_dir().exists());
+}
+
+// reset
+
+#[test]
+fn reset_closes_and_clears_and_says_so_to_those_who_look() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", HOUR, 1);
+    sandbox.cb(["reset", "a"]).run();
+    for _ in 0..4 {
+        sandbox.exits("a", HOUR, 1);
+    }
+    assert_eq!(sandbox.state("a"), "closed", "the row begins anew");
+    sandbox.cb(["reset", "a", "-v"]).stderr("cb: a: closed by tester\n").run();
+}
+
+#[test]
+fn reset_ends_a_hold() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.runs("a", &[], 75).run();
+    sandbox.cb(["reset", "a"]).run();
+    sandbox.exits("a", &[], 0);
+}
+
+#[test]
+fn reset_of_several_and_of_all() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["reset", "--all"]).run();
+    assert!(!sandbox.home().join(".cache").exists());
+    for name in ["a", "b", "c"] {
+        sandbox.open_by(name, HOUR, 1);
+    }
+    sandbox.cb(["reset", "a", "b"]).run();
+    assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "closed", "open"]);
+    sandbox.open_by("a", HOUR, 1);
+    sandbox.cb(["reset", "--all"]).run();
+    assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "closed", "closed"]);
+    // What fails for one does not stop the others.
+    sandbox.open_by("c", HOUR, 1);
+    sandbox.cb(["reset", "b", "nobody", "c"]).code(125).stderr_has("cb: there is no breaker 'nobody'").run();
+    assert_eq!(sandbox.state("c"), "closed");
+}
+
+// trip
+
+#[test]
+fn trip_holds_open_until_reset() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .cb(["trip", "a", "b", "-v"])
+        .stderr("cb: a: held open by tester until 'cb reset a'\ncb: b: held open by tester until 'cb reset b'\n")
+        .run();
+    sandbox.cb(["run", "-n", "a", "--", "touch", "started"]).code(75).run();
+    sandbox.runs("a", &["-v"], 75).stderr("cb: a: refused, it is held open by tester until 'cb reset a'\n").run();
+    sandbox.shift("a", 86_400_000_000);
+    sandbox.runs("a", &[], 75).run();
+    sandbox.runs("b", &[], 75).run();
+    assert!(!sandbox.work().join("started").exists());
+}
+
+#[test]
+fn trip_for_a_time() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "1h", "--reason", "maintenance"]).run();
+    sandbox
+        .runs("a", &["-v"], 75)
+        .stderr_like(
+            "cb: a: refused, it is held open by tester (maintenance); next try in <span> (<time>), \
+             or now with 'cb reset a'\n",
+        )
+        .run();
+    sandbox.shift("a", 3_540_000);
+    sandbox.runs("a", &[], 75).run();
+    sandbox.shift("a", 60_000);
+    // Plainly open with a probe due.
+    sandbox.runs("a", HOUR, 1).run();
+    assert_eq!(sandbox.status("a")["reason"], "probe failed: exit 1");
+    sandbox.runs("a", HOUR, 75).run();
+}
+
+#[test]
+fn trip_for_no_time_asks_for_a_probe_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let status = sandbox.status("a");
+    assert_eq!(json!([status["state"], status["mode"], status["admits"]]), json!(["open", "normal", true]));
+    sandbox.runs("a", &["-v"], 0).stderr("cb: a: this run is a probe\ncb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn the_end_of_a_trip_is_at_the_first_step_of_the_back_off() {
+    let sandbox = Sandbox::new();
+    let options = &["--cooldown", "1m", "--backoff", "10", "--max-cooldown", "1d"];
+    let cooldown = || {
+        let status = sandbox.status("a");
+        millis(&status["retry_at"]) - millis(&status["since"])
+    };
+    sandbox.open_by("a", options, 1);
+    for _ in 0..2 {
+        sandbox.shift("a", 86_400_000);
+        sandbox.exits("a", options, 1);
+    }
+    assert_eq!(cooldown(), 6_000_000);
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    sandbox.exits("a", options, 1);
+    assert_eq!(cooldown(), 600_000);
+}
+
+#[test]
+fn an_endless_trip_is_not_shortened() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--reason", "for good"]).run();
+    let before = sandbox.bytes("a");
+    sandbox.cb(["trip", "a", "--for", "1s"]).run();
+    sandbox
+        .cb(["trip", "a", "--for", "1s", "-v"])
+        .stderr("cb: a: it is held open until 'cb reset a', which --for does not shorten\n")
+        .run();
+    assert_eq!(sandbox.bytes("a"), before);
+    // The other way round it is lengthened, and between two times the last word wins.
+    let until = || sandbox.status("b")["hold"]["until"].clone();
+    let span = || millis(&until()) - millis(&sandbox.status("b")["since"]);
+    sandbox.cb(["trip", "b", "--for", "1h"]).run();
+    assert_eq!(span(), 3_600_000);
+    sandbox.cb(["trip", "b", "--for", "1m"]).run();
+    assert_eq!(span(), 60_000);
+    sandbox.cb(["trip", "b", "--for", "2h"]).run();
+    assert_eq!(span(), 7_200_000);
+    sandbox.cb(["trip", "b"]).run();
+    assert_eq!(until(), Value::Null);
+}
+
+#[test]
+fn a_reason_has_at_most_120_bytes_as_it_is_stored() {
+    let sandbox = Sandbox::new();
+    for (reason, bytes) in
+        [("x".repeat(121), 121), ("é".repeat(61), 122), ("\"".repeat(61), 122), ("\u{1}".repeat(21), 126)]
+    {
+        sandbox
+            .cb(["trip", "a", "--reason", &reason])
+            .code(125)
+            .stderr(format!("cb: --reason: {bytes} bytes are too many, at most 120 are kept\n"))
+            .run();
+    }
+    assert!(!sandbox.state_file("a").exists(), "nothing was done");
+    for reason in ["x".repeat(120), "é".repeat(60), "\"".repeat(60), "\u{1}".repeat(20)] {
+        sandbox.cb(["trip", "a", "--reason", &reason]).run();
+        assert_eq!(sandbox.status("a")["hold"]["reason"], reason);
+    }
+    sandbox.cb(["trip", "a", "--reason", ""]).run();
+    assert_eq!(sandbox.status("a")["hold"]["reason"], Value::Null, "an empty one is none");
+}
+
+#[test]
+fn who_did_it_is_the_login_name_or_the_uid() {
+    let sandbox = Sandbox::new();
+    let by = || sandbox.status("a")["hold"]["by"].clone();
+    sandbox.cb(["trip", "a"]).run();
+    assert_eq!(by(), "tester");
+    sandbox.cb(["trip", "a"]).env("LOGNAME", "").env("USER", "ann").run();
+    assert_eq!(by(), "ann");
+    sandbox.cb(["trip", "a"]).env_remove("LOGNAME").run();
+    assert_eq!(by(), nix::unistd::getuid().to_string());
+}
+
+#[test]
+fn a_command_can_hold_its_own_breaker() {
+    let sandbox = Sandbox::new();
+    // As one that was told to stay away (HTTP 429) for a time.
+    sandbox.cb(["run", "-n", "a", "--", "sh", "-c", "cb trip \"$CB_NAME\" --for 90s; exit 22"]).code(22).run();
+    let status = sandbox.status("a");
+    assert_eq!(json!([status["state"], status["mode"]]), json!(["open", "held"]));
+    assert_eq!(json!([status["totals"]["late"], status["totals"]["failures"]]), json!([1, 0]));
+    sandbox.runs("a", &[], 75).run();
+}
+
+// The kill switch
+
+#[test]
+fn the_kill_switch_lets_everything_through_and_touches_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let before = sandbox.bytes("a");
+    for value in ["1", "true", "yes", "no", " "] {
+        sandbox.runs("a", &[], 3).env("CB_DISABLED", value).run();
+        sandbox.runs("b", &[], 3).env("CB_DISABLED", value).run();
+        sandbox.cb(["check", "a"]).env("CB_DISABLED", value).run();
+        sandbox
+            .cb(["status"])
+            .env("CB_DISABLED", value)
+            .stdout(
+                "CB_DISABLED is set: every run passes and nothing is recorded\n\
+                 NAME  STATE      FAILURES  NEXT TRY  RECENT  LAST FAILURE\n\
+                 a     held open  0/5       on reset  -       by tester\n",
+            )
+            .run();
+    }
+    assert_eq!(sandbox.bytes("a"), before);
+    assert!(!sandbox.state_file("b").exists());
+    for value in ["", "0", "false"] {
+        sandbox.runs("a", &[], 75).env("CB_DISABLED", value).run();
+        sandbox.cb(["check", "a"]).code(75).env("CB_DISABLED", value).run();
+        sandbox.cb(["status"]).any_stdout().env("CB_DISABLED", value).run();
+    }
+    // Wrong usage is wrong all the same.
+    sandbox.runs("a", &["--probes", "0"], 125).env("CB_DISABLED", "1").stderr_has("--probes: '0'").run();
+}

@@ -1,0 +1,467 @@
+//! What a refused run does instead: wait, fall back, run all the same; and how much is said of it all.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Sandbox, have, pick, timeless};
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+
+/// How often the state was written.
+fn writes(sandbox: &Sandbox) -> u64 {
+    let text = fs::read_to_string(sandbox.state_file("a")).expect("a state");
+    serde_json::from_str::<Value>(&text).expect("JSON")["write"].as_u64().expect("a number")
+}
+
+/// A command line under bash on a terminal of its own, its output in one stream.
+struct Terminal {
+    process: Child,
+    seen: String,
+}
+
+impl Terminal {
+    fn start(sandbox: &Sandbox, line: &str) -> Self {
+        let process = sandbox
+            .command("script", ["-qefc", line, "/dev/null"])
+            .env("SHELL", "/bin/bash")
+            .with(|command| {
+                command.stderr(Stdio::null());
+            })
+            .spawn();
+        Self { process, seen: String::new() }
+    }
+
+    /// Reads on until this was printed.
+    #[track_caller]
+    fn until(&mut self, text: &str) {
+        let mut stdout = self.process.stdout.take().expect("a pipe");
+        let mut byte = [0];
+        while !self.seen.ends_with(text) {
+            let read = stdout.read(&mut byte).expect("the terminal can be read");
+            assert!(read == 1, "it ended without {text:?}: {:?}", self.seen);
+            self.seen.push(char::from(byte[0]));
+        }
+        self.process.stdout = Some(stdout);
+    }
+
+    /// Reads to the end. What was printed, with line ends as they are in files.
+    fn end(mut self) -> (ExitStatus, String) {
+        let output = self.process.wait_with_output().expect("it ends");
+        self.seen.push_str(&String::from_utf8(output.stdout).expect("text"));
+        (output.status, self.seen.replace("\r\n", "\n"))
+    }
+}
+
+// --wait.
+
+#[test]
+fn a_run_that_waits_gives_up_at_its_deadline_and_is_refused_once() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let before = writes(&sandbox);
+    let begun = Instant::now();
+    sandbox.runs("a", &["--wait=1200ms"], 0).code(75).run();
+    assert!(begun.elapsed() >= Duration::from_millis(1200), "it waited {:?}", begun.elapsed());
+    assert_eq!(sandbox.status("a")["totals"]["refused"], 1);
+    assert_eq!(writes(&sandbox), before + 1, "nothing was written meanwhile");
+    sandbox.runs("a", &["--wait=0"], 0).code(75).run();
+    sandbox.runs("a", &["--wait=0", "-E", "9"], 0).code(9).run();
+    assert_eq!(sandbox.status("a")["totals"]["refused"], 3);
+}
+
+#[test]
+fn a_run_that_need_not_wait_does_not() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &["--wait"], 3);
+    sandbox.exits("a", &["--wait=1h"], 0);
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    sandbox.runs("a", &["--wait"], 0).stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn a_run_that_waits_is_let_through_when_the_cool_down_is_over() {
+    let sandbox = Sandbox::new();
+    sandbox.runs("a", &["--threshold", "1", "--cooldown", "300ms"], 1).any_stderr().run();
+    sandbox.runs("a", &["--wait=1m"], 0).stderr("cb: a: closed again: probe succeeded\n").run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "totals.refused"]), json!(["closed", 0]));
+}
+
+#[test]
+fn those_who_wait_for_the_same_moment_are_all_let_through_in_the_end() {
+    let sandbox = Sandbox::new();
+    sandbox.runs("a", &["--threshold", "1", "--cooldown", "1s"], 1).any_stderr().run();
+    let before = writes(&sandbox);
+    let waiting: Vec<_> = (0..12)
+        .map(|_| sandbox.cb(["run", "-n", "a", "--wait=1m", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\""]).spawn())
+        .collect();
+    let mut probes = 0;
+    for waiter in waiting {
+        let output = waiter.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0));
+        probes += usize::from(output.stdout == b"probe 1\n");
+    }
+    assert_eq!(probes, 1);
+    assert_eq!(pick(&sandbox.status("a"), ["totals.refused", "totals.successes"]), json!([0, 12]));
+    assert_eq!(writes(&sandbox), before + 24, "the start of each run and its result");
+}
+
+#[test]
+fn a_run_that_waits_for_a_probe_is_let_through_when_that_is_over() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let mut terminal = Terminal::start(&sandbox, "cb run -n a --wait -- echo passed");
+    terminal.until("cb: a: waiting, ");
+    assert_eq!(probe.end(0).status.code(), Some(0));
+    let (status, seen) = terminal.end();
+    assert!(status.success() && seen.ends_with("\r\u{1b}[Kpassed\n"), "{seen:?}");
+}
+
+#[test]
+fn a_run_that_waits_wakes_for_a_reset() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let mut terminal = Terminal::start(&sandbox, "cb run -n a --wait -- echo passed");
+    terminal.until("cb: a: waiting, until it is let through\u{1b}[K");
+    let before = writes(&sandbox);
+    sandbox.cb(["reset", "a"]).run();
+    let reset = Instant::now();
+    let (status, seen) = terminal.end();
+    assert!(reset.elapsed() < Duration::from_secs(30), "it looks each second, and took {:?}", reset.elapsed());
+    // What the countdown wrote is taken away before the command starts.
+    assert!(status.success() && seen.ends_with("\r\u{1b}[Kpassed\n"), "{seen:?}");
+    assert_eq!(writes(&sandbox), before + 3, "the reset, the start of the run and its result");
+}
+
+#[test]
+fn a_signal_ends_the_wait_at_once_and_nothing_is_recorded() {
+    if !have("script") {
+        return;
+    }
+    for signal in ["INT", "TERM", "HUP"] {
+        let sandbox = Sandbox::new();
+        sandbox.cb(["trip", "a"]).run();
+        let before = fs::read(sandbox.state_file("a")).expect("a state");
+        let line = "echo $$ > pid; exec cb run -n a --wait --fallback 'echo fallback' -- echo passed";
+        let mut terminal = Terminal::start(&sandbox, line);
+        terminal.until("waiting,");
+        let pid = fs::read_to_string(sandbox.work().join("pid")).expect("a file");
+        sandbox.command("kill", ["-s", signal, pid.trim()]).run();
+        let (status, seen) = terminal.end();
+        let number = [("INT", 2), ("TERM", 15), ("HUP", 1)].iter().find(|pair| pair.0 == signal).expect("a number").1;
+        assert_eq!(status.code(), Some(128 + number), "{signal}");
+        assert!(!seen.contains("passed") && !seen.contains("fallback"), "{seen:?}");
+        assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before);
+    }
+}
+
+#[test]
+fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "1h"]).run();
+    let refused = "cb: a: refused, it is held open by tester; next try in ";
+    let on_terminal = |line: &str| {
+        let (status, seen) = Terminal::start(&sandbox, line).end();
+        assert_eq!(status.code(), Some(75));
+        seen
+    };
+    let seen = on_terminal("cb run -n a --wait=2100ms -- true");
+    let (countdown, line) = seen.split_once("\r\u{1b}[K").expect("the countdown is taken away");
+    assert!(line.starts_with(refused) && line.lines().count() == 1, "{seen:?}");
+    let mut shown = countdown.split("\u{1b}[K").filter(|part| !part.is_empty());
+    assert!(shown.clone().count() >= 2, "it is told each second: {seen:?}");
+    assert!(shown.all(|part| part.starts_with("\rcb: a: waiting, ") && !part.contains('\n')), "{seen:?}");
+    assert_eq!(on_terminal("cb -q run -n a --wait=0.1 -- true"), "");
+    // It is stderr that counts.
+    assert_eq!(on_terminal("cb run -n a --wait=0.1 -- true 2>&-"), "");
+    sandbox.runs("a", &["--wait=0.1"], 0).code(75).run();
+}
+
+#[test]
+fn a_run_that_waits_falls_back_when_it_gives_up() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.runs("a", &["--wait=10ms", "--fallback", "echo cached"], 0).stdout("cached\n").run();
+}
+
+// --fallback.
+
+#[test]
+fn a_fallback_runs_in_place_of_a_refused_command() {
+    let sandbox = Sandbox::new();
+    let fallback = ["--fallback", "echo cached; exit 9"];
+    sandbox.exits("a", &fallback, 3);
+    assert_eq!(sandbox.status("a")["totals"]["refused"], 0);
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.runs("a", &fallback, 3).code(9).stdout("cached\n").run();
+    // Its status is no status of ours, and no result.
+    sandbox.runs("a", &["--fallback", "exit 0", "-E", "8"], 3).code(0).run();
+    sandbox.runs("a", &["--fallback", "exit 75"], 3).code(75).run();
+    sandbox.runs("a", &["--fallback", "kill -TERM $$"], 3).code(143).run();
+    sandbox.runs("a", &["--fallback", ""], 3).code(75).run();
+    let totals = json!([5, 1, 1, 0]);
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["totals.refused", "totals.admitted", "totals.failures", "totals.late"]), totals);
+}
+
+#[test]
+fn a_fallback_has_what_the_command_would_have_had() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let run = r#"cb run -n a --fallback 'echo "$CB_NAME ${CB_PROBE-no} $COLOUR"; pwd; cat; echo told >&2' -- cat"#;
+    sandbox
+        .bash(&format!("echo data | {run}"))
+        .env("COLOUR", "blue")
+        .stdout(format!("a no blue\n{}\ndata\n", sandbox.work().display()))
+        .stderr("told\n")
+        .run();
+}
+
+#[test]
+fn a_fallback_may_stand_in_the_configuration() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.a]\nfallback = 'echo cached'\nopen-exit-code = 7\n");
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.runs("a", &[], 0).stdout("cached\n").run();
+    sandbox.runs("a", &["--fallback", "echo option"], 0).stdout("option\n").run();
+    sandbox.runs("a", &["--fallback="], 0).code(7).run();
+}
+
+// --dry-run.
+
+#[test]
+fn a_dry_run_decides_and_counts_and_always_runs() {
+    let sandbox = Sandbox::new();
+    let options = ["--dry-run", "--threshold", "2"];
+    sandbox.exits("a", &options, 1);
+    sandbox
+        .runs("a", &options, 7)
+        .stderr_timeless(
+            "cb: a: opened: 2 failures in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    let opened = sandbox.status("a");
+    // From here on it would be refused.
+    let probe = ["run", "-n", "a", "--dry-run", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\"; exit 3"];
+    sandbox.cb(probe).code(3).stdout("probe no\n").run();
+    sandbox.exits("a", &options, 0);
+    let status = sandbox.status("a");
+    let unchanged = ["state", "since", "retry_at", "generation", "consecutive_failures", "window", "last"];
+    assert_eq!(pick(&status, unchanged), pick(&opened, unchanged), "a late result changes nothing");
+    let totals = ["totals.admitted", "totals.refused", "totals.late", "totals.successes", "totals.failures"];
+    assert_eq!(pick(&status, totals), json!([4, 2, 2, 0, 2]));
+    // A probe is a probe.
+    sandbox.shift("a", MINUTE);
+    sandbox.cb(probe).code(3).stdout("probe 1\n").run();
+    sandbox.shift("a", MINUTE);
+    sandbox.runs("a", &options, 0).stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn a_dry_run_tells_of_a_refusal_like_any() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    sandbox
+        .runs("a", &["-v", "--dry-run"], 0)
+        .stderr("cb: a: refused, it is held open by tester until 'cb reset a'\n")
+        .run();
+    sandbox.exits("a", &["--dry-run", "-E", "9"], 4);
+    sandbox.exits("a", &["-q", "--dry-run"], 4);
+}
+
+// -E.
+
+#[test]
+fn a_refusal_has_the_exit_code_that_was_asked_for() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    for code in [0, 1, 75, 255] {
+        let word = code.to_string();
+        sandbox.runs("a", &["-E", &word], 3).code(code).run();
+        sandbox.runs("a", &["--open-exit-code", &word], 3).code(code).run();
+    }
+    sandbox.configure("[defaults]\nopen-exit-code = 0\n");
+    sandbox.runs("a", &[], 3).code(0).run();
+    sandbox.runs("a", &["-E", "75"], 3).code(75).run();
+    // These two have but one code for it.
+    sandbox.cb(["check", "a"]).code(75).run();
+    sandbox.cb(["allow", "a"]).code(75).run();
+    for word in ["256", "-1", "x", ""] {
+        let option = format!("--open-exit-code={word}");
+        let message = format!("cb: --open-exit-code: '{word}' is not a whole number from 0 to 255\n");
+        sandbox.runs("a", &[&option], 3).code(125).stderr(message).run();
+    }
+}
+
+// Quiet and verbose.
+
+/// A whole outage, run by run: the exit code of each child, what is passed before it, and its line in full.
+const OUTAGE: [(i32, i64, &str); 8] = [
+    (0, 0, ""),
+    (7, 0, ""),
+    (7, 0, "cb: a: opened: 2 failures in a row: exit 7; next try in 1h (TIME), or now with 'cb reset a'\n"),
+    (
+        75,
+        0,
+        "cb: a: refused, it is open (2 failures in a row: exit 7); next try in SPAN (TIME), or now with 'cb reset a'\n",
+    ),
+    (
+        7,
+        HOUR,
+        "cb: a: this run is a probe\n\
+         cb: a: open again: probe failed: exit 7; next try in 1h (TIME), or now with 'cb reset a'\n",
+    ),
+    (75, 0, "cb: a: refused, it is open (probe failed: exit 7); next try in SPAN (TIME), or now with 'cb reset a'\n"),
+    (
+        0,
+        HOUR,
+        "cb: a: this run is a probe\n\
+         cb: a: closed again: probe succeeded\n",
+    ),
+    (0, 0, ""),
+];
+
+/// Runs through the outage, and compares what was said of each run.
+fn outage(run: impl Fn(&Sandbox, &str) -> (Option<i32>, String), expected: impl Fn(&str) -> String) {
+    let sandbox = Sandbox::new();
+    for (index, (code, passes, line)) in OUTAGE.into_iter().enumerate() {
+        if passes > 0 {
+            sandbox.shift("a", passes);
+        }
+        let child = if code == 75 { 0 } else { code };
+        let line_of_run = format!("run -n a --threshold 2 --cooldown 1h -- sh -c 'exit {child}'");
+        let (status, said) = run(&sandbox, &line_of_run);
+        assert_eq!((status, spanless(&timeless(&said))), (Some(code), expected(line)), "run {index}");
+    }
+}
+
+/// How long it is to the next try depends on how long the test takes; that it is an hour at first is exact.
+fn spanless(text: &str) -> String {
+    let span = |line: &str| match line.split_once("refused").and_then(|(_, rest)| rest.split_once("next try in ")) {
+        Some((_, tail)) => {
+            let head = &line[..line.len() - tail.len()];
+            let (_, after) = tail.split_once(" (").expect("a time in brackets");
+            format!("{head}SPAN ({after}")
+        }
+        None => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(span).collect()
+}
+
+fn piped(options: &'static str) -> impl Fn(&Sandbox, &str) -> (Option<i32>, String) {
+    move |sandbox, line| {
+        let output = sandbox.bash(&format!("cb {options} {line}")).spawn().wait_with_output().expect("it ends");
+        assert_eq!(output.stdout, b"", "nothing but the command's own");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    }
+}
+
+#[test]
+fn of_an_outage_two_lines_are_told() {
+    let news = |line: &str| {
+        let quiet = line.contains("refused") || line.contains("open again");
+        let lines = line.split_inclusive('\n').filter(|line| !quiet && !line.contains("this run is a probe"));
+        lines.collect::<String>()
+    };
+    outage(piped(""), news);
+}
+
+#[test]
+fn quiet_says_nothing_of_it() {
+    outage(piped("-q"), |_| String::new());
+}
+
+#[test]
+fn verbose_says_all_of_it() {
+    outage(piped("-v"), str::to_owned);
+}
+
+#[test]
+fn on_a_terminal_all_of_it_is_said() {
+    if !have("script") {
+        return;
+    }
+    let on_terminal = |sandbox: &Sandbox, line: &str| {
+        let (status, seen) = Terminal::start(sandbox, &format!("cb {line}")).end();
+        (status.code(), seen)
+    };
+    outage(on_terminal, str::to_owned);
+    outage(
+        |sandbox, line| {
+            let (status, seen) = Terminal::start(sandbox, &format!("cb -q {line}")).end();
+            (status.code(), seen)
+        },
+        |_| String::new(),
+    );
+}
+
+#[test]
+fn a_refusal_names_its_cause() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let probing = "cb: a: refused, a probe is under way to see whether it is back (tripped)\n";
+    for words in [&["-v", "run", "-n", "a", "--", "true"][..], &["-v", "check", "a"], &["-v", "allow", "a"]] {
+        sandbox.cb(words).code(75).stderr(probing).run();
+    }
+    drop(probe.end(1));
+    sandbox.cb(["trip", "a", "--for", "1h", "--reason", "rate limited"]).run();
+    for words in [&["-v", "run", "-n", "a", "--", "true"][..], &["-v", "check", "a"], &["-v", "allow", "a"]] {
+        let stderr = sandbox.cb(words).code(75).any_stderr().run().stderr;
+        assert_eq!(
+            spanless(&timeless(&String::from_utf8(stderr).expect("text"))),
+            "cb: a: refused, it is held open by tester (rate limited); next try in SPAN (TIME), or now with 'cb reset a'\n"
+        );
+    }
+}
+
+#[test]
+fn who_finds_other_trip_rules_is_told_with_v() {
+    const LINE: &str =
+        "cb: a: another caller of this breaker has other trip rules; each run judges by its own, see 'cb status'\n";
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &["--threshold", "3"], 0);
+    sandbox.exits("a", &["--threshold", "4"], 0);
+    sandbox.runs("a", &["-v", "--threshold", "3"], 0).stderr(LINE).run();
+    sandbox.exits("a", &["-v", "--threshold", "3"], 0);
+    // How long it stays open is no trip rule.
+    sandbox.exits("a", &["-v", "--threshold", "3", "--cooldown", "1h"], 0);
+}
+
+#[test]
+fn quiet_and_verbose_exclude_each_other() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .cb(["-q", "-v", "status"])
+        .code(125)
+        .stderr("cb: --quiet and --verbose contradict each other; give one of them\n")
+        .run();
+}
+
+#[test]
+fn quiet_keeps_the_warning_of_an_unguarded_run() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work().join("file"), "").expect("a file");
+    let path = sandbox.work().join("file");
+    sandbox
+        .runs("a", &["-q", "--state-dir", "file"], 3)
+        .stderr(format!(
+            "cb: a: unguarded: {} is not a directory; move it away, or give another --state-dir\n",
+            path.display()
+        ))
+        .run();
+}

@@ -1,0 +1,831 @@
+//! Settings: each does what it says, wherever it is said, and the stronger place wins.
+
+use std::fmt::Debug;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use serde_json::{Value, json};
+
+use crate::support::{Run, Sandbox, millis};
+
+/// What is seen of a setting must differ without it, and be the same whether an option, `[defaults]` or the breaker's own
+/// table says it. `observe` gets a fresh sandbox and the options for its runs of breaker `a`; `fixed` are options that are
+/// there in any case.
+#[track_caller]
+fn proves<T: Debug + PartialEq>(
+    (key, value): (&str, &str),
+    fixed: &[&str],
+    observe: impl Fn(&Sandbox, &[&str]) -> T,
+    without: &T,
+    with: &T,
+) {
+    assert_ne!(without, with, "a test that cannot fail");
+    assert_eq!(observe(&Sandbox::new(), fixed), *without, "without {key}");
+    let option = format!("--{key}={value}");
+    let options: Vec<&str> = fixed.iter().copied().chain([option.as_str()]).collect();
+    assert_eq!(observe(&Sandbox::new(), &options), *with, "with {option}");
+    for table in ["defaults", "breakers.a"] {
+        let sandbox = Sandbox::new();
+        sandbox.configure(&format!("[{table}]\n{key} = \"{value}\"\n"));
+        assert_eq!(observe(&sandbox, fixed), *with, "with {key} in [{table}]");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.configure(&format!("[breakers.b]\n{key} = \"{value}\"\n"));
+    assert_eq!(observe(&sandbox, fixed), *without, "with {key} in another's table");
+}
+
+/// Runs with these exit codes, and the state afterwards.
+fn state_after(sandbox: &Sandbox, options: &[&str], codes: &[i32]) -> String {
+    for &code in codes {
+        sandbox.runs("a", options, code).any_stderr().run();
+    }
+    sandbox.state("a")
+}
+
+/// How many failures open it; 0 if twelve do not.
+fn failures_to_open(sandbox: &Sandbox, options: &[&str]) -> usize {
+    (1..=12).find(|_| state_after(sandbox, options, &[1]) == "open").unwrap_or(0)
+}
+
+/// Opens it, whatever its settings, and lets every cool-down pass.
+fn due(sandbox: &Sandbox, options: &[&str]) {
+    for _ in 0..5 {
+        sandbox.runs("a", options, 1).any_stderr().run();
+    }
+    sandbox.shift("a", 86_400_000);
+    assert_eq!((sandbox.state("a").as_str(), &sandbox.status("a")["admits"]), ("open", &true.into()));
+}
+
+/// How long it stays open, in milliseconds.
+fn cooldown(sandbox: &Sandbox) -> u64 {
+    let status = sandbox.status("a");
+    millis(&status["retry_at"]) - millis(&status["since"])
+}
+
+// Tripping
+
+#[test]
+fn threshold() {
+    proves(("threshold", "2"), &[], failures_to_open, &5, &2);
+    proves(("threshold", "1"), &[], failures_to_open, &5, &1);
+    proves(("threshold", "0"), &["--trip-codes", "9"], failures_to_open, &5, &0);
+}
+
+#[test]
+fn failure_rate() {
+    let fixed = &["--threshold", "100", "--window", "4", "--min-calls", "4"];
+    let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[0, 0, 1, 1]);
+    proves(("failure-rate", "50"), fixed, observe, &"closed".into(), &"open".into());
+    proves(("failure-rate", "50%"), fixed, observe, &"closed".into(), &"open".into());
+    // Not reached, and not judged after a good result.
+    let sandbox = Sandbox::new();
+    let options = &["--failure-rate", "51", "--window", "4", "--min-calls", "4"];
+    assert_eq!(state_after(&sandbox, options, &[0, 0, 1, 1]), "closed");
+    let sandbox = Sandbox::new();
+    let options = &["--failure-rate", "50", "--window", "4", "--min-calls", "4"];
+    assert_eq!(state_after(&sandbox, options, &[1, 1, 0, 0]), "closed");
+}
+
+#[test]
+fn window_of_calls() {
+    let fixed = &["--failure-rate", "50", "--min-calls", "2"];
+    let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[0, 0, 0, 0, 0, 1]);
+    proves(("window", "2"), fixed, observe, &"closed".into(), &"open".into());
+}
+
+#[test]
+fn window_of_time() {
+    let fixed = &["--failure-rate", "50"];
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.exits("a", options, 1);
+        sandbox.shift("a", 3_600_000);
+        sandbox.exits("a", options, 1);
+        sandbox.status("a")["window"]["calls"].clone()
+    };
+    proves(("window", "1h"), fixed, observe, &json!(2), &json!(1));
+}
+
+#[test]
+fn min_calls() {
+    proves(("min-calls", "3"), &["--failure-rate", "50"], failures_to_open, &10, &3);
+    // Above a count window it means the window.
+    proves(("min-calls", "30"), &["--failure-rate", "50", "--window", "11"], failures_to_open, &10, &11);
+}
+
+#[test]
+fn slow_after() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        due(sandbox, options);
+        state_after(sandbox, options, &[0])
+    };
+    proves(("slow-after", "0s"), &[], observe, &"closed".into(), &"open".into());
+}
+
+#[test]
+fn slow_rate() {
+    let fixed = &["--slow-after", "0s", "--min-calls", "2"];
+    let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[0, 0]);
+    proves(("slow-rate", "50"), fixed, observe, &"closed".into(), &"open".into());
+}
+
+#[test]
+fn failure_budget() {
+    let fixed = &["--threshold", "100"];
+    let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[1, 0, 1]);
+    proves(("failure-budget", "2/1h"), fixed, observe, &"closed".into(), &"open".into());
+    let late = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.exits("a", options, 1);
+        sandbox.shift("a", 1_800_000);
+        state_after(sandbox, options, &[1])
+    };
+    proves(("failure-budget", "2/1h"), fixed, late, &"closed".into(), &"open".into());
+    let too_late = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.exits("a", options, 1);
+        sandbox.shift("a", 3_600_000);
+        state_after(sandbox, options, &[1])
+    };
+    assert_eq!(too_late(&Sandbox::new(), &["--failure-budget", "2/1h"]), "closed");
+}
+
+#[test]
+fn trip_codes() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[22]);
+    for list in ["22", "1,20-30", "22,SIGTERM,timeout"] {
+        proves(("trip-codes", list), &[], observe, &"closed".into(), &"open".into());
+    }
+    let sandbox = Sandbox::new();
+    sandbox
+        .runs("a", &["--trip-codes", "22"], 22)
+        .stderr_like("cb: a: opened: a trip code: exit 22; next try in 30s (<time>), or now with 'cb reset a'\n")
+        .run();
+}
+
+#[test]
+fn another_rule_switches_the_threshold_off() {
+    for rule in [
+        &["--failure-rate=100", "--min-calls=1000"][..],
+        &["--failure-budget=100/1h"],
+        &["--slow-rate=100", "--slow-after=1h"],
+    ] {
+        assert_eq!(failures_to_open(&Sandbox::new(), rule), 0, "{rule:?}");
+        let both: Vec<&str> = rule.iter().copied().chain(["--threshold=3"]).collect();
+        assert_eq!(failures_to_open(&Sandbox::new(), &both), 3, "{rule:?} and a threshold");
+        let sandbox = Sandbox::new();
+        sandbox.configure("[defaults]\nthreshold = 4\n");
+        assert_eq!(failures_to_open(&sandbox, rule), 4, "{rule:?} and a threshold of the configuration");
+    }
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nfailure-budget = \"100/1h\"\n");
+    assert_eq!(failures_to_open(&sandbox, &[]), 0);
+    // These are no rules.
+    assert_eq!(failures_to_open(&Sandbox::new(), &["--slow-after=1h"]), 5);
+    assert_eq!(failures_to_open(&Sandbox::new(), &["--window=50", "--min-calls=1"]), 5);
+}
+
+// Recovery
+
+#[test]
+fn cool_down() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        assert_eq!(state_after(sandbox, options, &[1; 5]), "open");
+        cooldown(sandbox)
+    };
+    proves(("cooldown", "1h"), &[], observe, &30_000, &3_600_000);
+    proves(("cooldown", "0.25"), &[], observe, &30_000, &250);
+}
+
+/// The cool-downs of the opening and of three reopenings in a row.
+fn cooldowns(sandbox: &Sandbox, options: &[&str]) -> Vec<u64> {
+    assert_eq!(state_after(sandbox, options, &[1; 5]), "open");
+    let mut all = vec![cooldown(sandbox)];
+    for _ in 0..3 {
+        sandbox.shift("a", 86_400_000);
+        assert_eq!(state_after(sandbox, options, &[1]), "open");
+        all.push(cooldown(sandbox));
+    }
+    all
+}
+
+#[test]
+fn backoff() {
+    proves(("backoff", "3"), &[], cooldowns, &vec![30_000; 4], &vec![30_000, 90_000, 270_000, 810_000]);
+    proves(("backoff", "1.5"), &[], cooldowns, &vec![30_000; 4], &vec![30_000, 45_000, 67_500, 101_250]);
+    // Closing resets it.
+    let sandbox = Sandbox::new();
+    let options = &["--backoff", "3"];
+    assert_eq!(cooldowns(&sandbox, options)[3], 810_000);
+    sandbox.shift("a", 86_400_000);
+    assert_eq!(state_after(&sandbox, options, &[0, 1, 1, 1, 1, 1]), "open");
+    assert_eq!(cooldown(&sandbox), 30_000);
+}
+
+#[test]
+fn max_cooldown() {
+    let fixed = &["--backoff", "10"];
+    let by_itself = vec![30_000, 300_000, 3_000_000, 3_600_000];
+    proves(("max-cooldown", "40s"), fixed, cooldowns, &by_itself, &vec![30_000, 40_000, 40_000, 40_000]);
+    proves(("max-cooldown", "2h"), fixed, cooldowns, &by_itself, &vec![30_000, 300_000, 3_000_000, 7_200_000]);
+    // Where the cool-down is longer than the built-in limit, it is the limit.
+    assert_eq!(cooldowns(&Sandbox::new(), &["--backoff", "10", "--cooldown", "2h"]), [7_200_000; 4]);
+}
+
+#[test]
+fn jitter() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        let all = cooldowns(sandbox, options);
+        assert!(all.iter().all(|span| (30_000..=60_000).contains(span)), "{all:?}");
+        all.iter().all(|&span| span == 30_000)
+    };
+    proves(("jitter", "100"), &[], observe, &true, &false);
+    proves(("jitter", "100%"), &[], observe, &true, &false);
+    let all = cooldowns(&Sandbox::new(), &["--jitter", "10"]);
+    assert!(all.iter().all(|span| (30_000..=33_000).contains(span)), "{all:?}");
+    assert!(all.iter().any(|&span| span != all[0]), "each is drawn anew: {all:?}");
+}
+
+#[test]
+fn probes() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        due(sandbox, options);
+        let mut held = Vec::new();
+        while sandbox.status("a")["admits"] == true {
+            held.push(sandbox.holds("a", options));
+        }
+        held.len()
+    };
+    proves(("probes", "3"), &[], observe, &1, &3);
+    proves(("probes", "16"), &[], observe, &1, &16);
+}
+
+#[test]
+fn probe_successes() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        due(sandbox, options);
+        [0, 0].map(|code| state_after(sandbox, options, &[code]))
+    };
+    proves(
+        ("probe-successes", "2"),
+        &[],
+        observe,
+        &["closed", "closed"].map(String::from),
+        &["half_open", "closed"].map(String::from),
+    );
+    let sandbox = Sandbox::new();
+    let options = &["--probe-successes", "2"];
+    due(&sandbox, options);
+    sandbox.exits("a", options, 0);
+    sandbox.runs("a", options, 0).stderr("cb: a: closed again: 2 probes succeeded\n").run();
+}
+
+#[test]
+fn probe_failures() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        due(sandbox, options);
+        let first = state_after(sandbox, options, &[1]);
+        if first == "open" {
+            return vec![first];
+        }
+        vec![first, state_after(sandbox, options, &[1])]
+    };
+    let (without, with) = (vec!["open".to_owned()], vec!["half_open".to_owned(), "open".to_owned()]);
+    proves(("probe-failures", "2"), &[], observe, &without, &with);
+}
+
+/// Whether a run would be let through when a probe has run for so long.
+fn admits_after(sandbox: &Sandbox, options: &[&str], millis: i64) -> Value {
+    due(sandbox, options);
+    let probe = sandbox.holds("a", options);
+    sandbox.shift("a", millis);
+    let admits = sandbox.status("a")["admits"].clone();
+    probe.kill();
+    admits
+}
+
+#[test]
+fn lease() {
+    let after = |millis| move |sandbox: &Sandbox, options: &[&str]| admits_after(sandbox, options, millis);
+    proves(("lease", "10m"), &[], after(600_000), &json!(false), &json!(true));
+    proves(("lease", "2h"), &[], after(3_600_000), &json!(true), &json!(false));
+}
+
+#[test]
+fn the_lease_follows_from_the_limits() {
+    let after = |millis| move |sandbox: &Sandbox, options: &[&str]| admits_after(sandbox, options, millis);
+    // The limit + kill-after + 10 s, where nothing else is said.
+    proves(("timeout", "10m"), &[], after(610_000), &json!(false), &json!(true));
+    proves(("probe-timeout", "10m"), &["--timeout", "2h"], after(610_000), &json!(false), &json!(true));
+    proves(("kill-after", "20m"), &["--timeout", "10m"], after(660_000), &json!(true), &json!(false));
+}
+
+// What counts
+
+/// What a run with this exit code counted as.
+fn outcome(sandbox: &Sandbox, options: &[&str], code: i32) -> Value {
+    sandbox.runs("a", options, code).run();
+    sandbox.status("a")["last"]["outcome"].clone()
+}
+
+#[test]
+fn success_codes() {
+    let of = |code| move |sandbox: &Sandbox, options: &[&str]| outcome(sandbox, options, code);
+    proves(("success-codes", "0,22"), &[], of(22), &json!("failure"), &json!("success"));
+    proves(("success-codes", "20-29"), &[], of(22), &json!("failure"), &json!("success"));
+    proves(("success-codes", "127"), &[], of(127), &json!("ignored"), &json!("success"));
+}
+
+#[test]
+fn failure_codes() {
+    let of = |code| move |sandbox: &Sandbox, options: &[&str]| outcome(sandbox, options, code);
+    proves(("failure-codes", "22"), &[], of(1), &json!("failure"), &json!("ignored"));
+    proves(("failure-codes", "127"), &[], of(127), &json!("ignored"), &json!("failure"));
+    proves(("failure-codes", "0"), &[], of(0), &json!("success"), &json!("failure"));
+}
+
+#[test]
+fn ignore_codes() {
+    let of = |code| move |sandbox: &Sandbox, options: &[&str]| outcome(sandbox, options, code);
+    proves(("ignore-codes", "22"), &[], of(22), &json!("failure"), &json!("ignored"));
+    proves(("ignore-codes", "0"), &[], of(0), &json!("success"), &json!("ignored"));
+    let killed = |sandbox: &Sandbox, options: &[&str]| {
+        let args = ["run", "-n", "a"].iter().chain(options).chain(&["--", "sh", "-c", "kill -TERM $$"]);
+        sandbox.cb(args).code(143).run();
+        sandbox.status("a")["last"]["outcome"].clone()
+    };
+    proves(("ignore-codes", "SIGTERM"), &[], killed, &json!("failure"), &json!("ignored"));
+}
+
+// Conduct and limits
+
+#[test]
+fn open_exit_code() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.cb(["trip", "a"]).run();
+        let args = ["run", "-n", "a"].iter().chain(options).chain(&["--", "true"]);
+        sandbox.cb(args).spawn().wait().expect("it ends").code()
+    };
+    for code in [0, 1, 123, 255] {
+        proves(("open-exit-code", &code.to_string()), &[], observe, &Some(75), &Some(code));
+    }
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    sandbox.runs("a", &["-E", "9"], 9).run();
+    // It is for refused runs alone.
+    sandbox.runs("b", &["-E", "9"], 0).run();
+}
+
+#[test]
+fn on_state_error() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.make_state_dir();
+        fs::create_dir(sandbox.state_file("a")).expect("a directory in its place");
+        let args = ["run", "-n", "a"].iter().chain(options).chain(&["--", "true"]);
+        sandbox.cb(args).spawn().wait().expect("it ends").code()
+    };
+    proves(("on-state-error", "refuse"), &[], observe, &Some(0), &Some(125));
+}
+
+#[test]
+fn limits_of_time() {
+    let run = |script: &'static str| {
+        move |sandbox: &Sandbox, options: &[&str]| {
+            let child = ["--", "sh", "-c", script];
+            let args = ["run", "-n", "a"].iter().chain(options).chain(&child);
+            let ended = sandbox.cb(args).spawn().wait().expect("it ends");
+            std::os::unix::process::ExitStatusExt::signal(&ended).map_or(ended.code(), |signal| Some(128 + signal))
+        }
+    };
+    proves(("timeout", "0.05"), &[], run("exec sleep 0.5"), &Some(0), &Some(124));
+    let limited = &["--timeout", "0.05"];
+    proves(("signal", "KILL"), limited, run("exec sleep 60"), &Some(124), &Some(137));
+    proves(("preserve-status", "true"), limited, run("exec sleep 60"), &Some(124), &Some(143));
+    proves(("kill-after", "0.05"), limited, run("trap '' TERM; sleep 0.5; sleep 0.5"), &Some(124), &Some(137));
+}
+
+#[test]
+fn the_limit_of_a_probe() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        due(sandbox, options);
+        let args = ["run", "-n", "a"].iter().chain(options).chain(&["--", "sleep", "0.5"]);
+        sandbox.cb(args).spawn().wait().expect("it ends").code()
+    };
+    proves(("probe-timeout", "0.05"), &["--timeout", "1h"], observe, &Some(0), &Some(124));
+}
+
+// Where settings come from
+
+/// The threshold that holds, as `cb config a` tells it.
+#[track_caller]
+fn threshold_of(run: Run) -> String {
+    let output = run.any_stdout().run();
+    let text = String::from_utf8(output.stdout).expect("text");
+    let line = text.lines().next().expect("a line");
+    line.strip_prefix("threshold").expect("the first setting").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_stronger_place_wins() {
+    let sandbox = Sandbox::new();
+    assert_eq!(failures_to_open(&sandbox, &[]), 5);
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 4\n");
+    assert_eq!(failures_to_open(&sandbox, &[]), 4);
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 4\n[breakers.a]\nthreshold = 3\n");
+    assert_eq!(failures_to_open(&sandbox, &[]), 3);
+    let sandbox = Sandbox::new();
+    // The order in the file is of no weight.
+    sandbox.configure("[breakers.a]\nthreshold = 3\n[defaults]\nthreshold = 4\n");
+    assert_eq!(failures_to_open(&sandbox, &[]), 3);
+    sandbox.cb(["reset", "a"]).run();
+    assert_eq!(failures_to_open(&sandbox, &["--threshold", "2"]), 2);
+}
+
+#[test]
+fn each_setting_is_taken_from_its_own_place() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 2\ncooldown = \"7m\"\n[breakers.a]\ncooldown = \"9m\"\n");
+    assert_eq!(state_after(&sandbox, &["--backoff", "2"], &[1, 1]), "open");
+    assert_eq!(cooldown(&sandbox), 540_000);
+    sandbox.runs("b", &[], 1).run();
+    sandbox.runs("b", &[], 1).stderr_has("next try in 7m (").run();
+}
+
+#[test]
+fn values_of_the_configuration_can_be_numbers_flags_and_lists() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[breakers.a]\nthreshold = 0x2\ncooldown = 90\nbackoff = 1.5\njitter = 0\npreserve-status = true\n\
+         failure-codes = [1, \"20-29\", 'SIGTERM', \"timeout\"]\nsuccess-codes = []\n",
+    );
+    sandbox
+        .cb(["config", "a"])
+        .code(125)
+        .stderr_has(":8: success-codes: '' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout\n")
+        .run();
+    sandbox.configure(
+        "[breakers.a]\nthreshold = 0x2\ncooldown = 90\nbackoff = 1.5\njitter = 0\npreserve-status = true\n\
+         failure-codes = [1, \"20-29\", 'SIGTERM', \"timeout\"]\n",
+    );
+    assert_eq!(state_after(&sandbox, &[], &[2, 1, 22]), "open");
+    assert_eq!(cooldown(&sandbox), 90_000);
+    assert_eq!(sandbox.status("a")["settings"]["failure_codes"], "1,20-29,SIGTERM,timeout");
+}
+
+#[test]
+fn where_the_configuration_is() {
+    let sandbox = Sandbox::new();
+    let place = |dir: &str, threshold: u32| {
+        let dir = sandbox.home().join(dir);
+        fs::create_dir_all(&dir).expect("a directory");
+        fs::write(dir.join("config.toml"), format!("[defaults]\nthreshold = {threshold}\n")).expect("a file");
+        dir
+    };
+    let config = || sandbox.cb(["config", "a"]);
+    assert_eq!(threshold_of(config()), "5 built in");
+    place(".config/cb", 11);
+    assert_eq!(threshold_of(config()), "11 defaults, line 2");
+    let xdg = place("xdg/cb", 12);
+    let xdg = xdg.parent().expect("a directory");
+    assert_eq!(threshold_of(config().env("XDG_CONFIG_HOME", xdg)), "12 defaults, line 2");
+    assert_eq!(
+        threshold_of(config().env("XDG_CONFIG_HOME", "xdg")),
+        "11 defaults, line 2",
+        "a relative one is not used"
+    );
+    place("work/named", 13);
+    let by_variable = || config().env("CB_CONFIG", "named/config.toml");
+    assert_eq!(threshold_of(by_variable()), "13 defaults, line 2");
+    assert_eq!(threshold_of(config().env("CB_CONFIG", "")), "11 defaults, line 2", "an empty one is unset");
+    place("option", 14);
+    let by_option = ["config", "a", "--config", "../option/config.toml"];
+    assert_eq!(threshold_of(sandbox.cb(by_option).env("CB_CONFIG", "named/config.toml")), "14 defaults, line 2");
+    assert_eq!(threshold_of(sandbox.cb(by_option).dir(sandbox.home().join("bin"))), "14 defaults, line 2");
+    symlink("../option/config.toml", sandbox.work().join("link.toml")).expect("a link");
+    assert_eq!(threshold_of(config().env("CB_CONFIG", "link.toml")), "14 defaults, line 2", "a link is fine");
+    assert_eq!(threshold_of(config().env("CB_CONFIG", "/dev/null")), "5 built in");
+    // A run is told the same.
+    sandbox.runs("a", &["--config", "named/config.toml", "--threshold", "1"], 1).any_stderr().run();
+    sandbox.cb(["reset", "a"]).run();
+    for _ in 0..13 {
+        sandbox.runs("a", &[], 1).env("CB_CONFIG", "named/config.toml").any_stderr().run();
+    }
+    assert_eq!(sandbox.state("a"), "open");
+}
+
+#[test]
+fn where_the_state_is() {
+    let sandbox = Sandbox::new();
+    let file = |dir: &str| sandbox.home().join(dir).join("a.json").exists();
+    sandbox.runs("a", &[], 0).env("CB_STATE_DIR", "by-variable").run();
+    assert!(file("work/by-variable"));
+    sandbox.runs("a", &["--state-dir", "by-option"], 0).env("CB_STATE_DIR", "unused").run();
+    assert!(file("work/by-option") && !file("work/unused"));
+    sandbox.runs("a", &["--state-dir", "deep/er"], 0).run();
+    assert!(file("work/deep/er"));
+    assert!(!file(".cache/cb"));
+    sandbox.runs("a", &[], 0).env("CB_STATE_DIR", "").run();
+    assert!(file(".cache/cb"), "an empty one is unset");
+    // Everybody else finds it too.
+    for args in [["trip", "a"], ["check", "a"], ["reset", "a"]] {
+        sandbox.cb(args).env("CB_STATE_DIR", "by-variable").code(if args[0] == "check" { 75 } else { 0 }).run();
+    }
+    sandbox.cb(["check", "a"]).run();
+}
+
+#[test]
+fn the_child_finds_what_was_given_by_option() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.work().join("c.toml"), "").expect("a file");
+    let script = "echo \"${CB_STATE_DIR-none} ${CB_CONFIG-none}\"";
+    let run =
+        |options: &[&str]| sandbox.cb(["run", "-n", "a"].iter().chain(options).chain(&["--", "sh", "-c", script]));
+    let work = sandbox.work();
+    let work = work.display();
+    run(&[]).stdout("none none\n").run();
+    run(&["--state-dir", "s", "--config", "c.toml"]).stdout(format!("{work}/s {work}/c.toml\n")).run();
+    run(&["--state-dir", "s"]).env("CB_CONFIG", "c.toml").stdout(format!("{work}/s c.toml\n")).run();
+    run(&["--state-dir", "s"]).env("CB_STATE_DIR", "other").stdout(format!("{work}/s none\n")).run();
+}
+
+#[test]
+fn no_other_variable_is_a_setting() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.runs("a", &[], 1);
+    run.env("CB_THRESHOLD", "1").env("CB_TIMEOUT", "0.001").env("CB_NAME", "b").env("CB_COOLDOWN", "x").run();
+    assert_eq!(sandbox.state("a"), "closed");
+    assert!(!sandbox.state_file("b").exists());
+}
+
+#[test]
+fn each_caller_judges_by_its_own_settings() {
+    let sandbox = Sandbox::new();
+    for _ in 0..3 {
+        sandbox.exits("a", &["--threshold", "100"], 1);
+    }
+    let remark =
+        "cb: a: another caller of this breaker has other trip rules; each run judges by its own, see 'cb status'\n";
+    sandbox.runs("a", &["--threshold", "50", "-v"], 1).stderr(remark).run();
+    sandbox.runs("a", &["--threshold", "50", "-v"], 1).run();
+    sandbox.exits("a", &["--threshold", "60"], 1);
+    sandbox.runs("a", &["--threshold", "7"], 1).stderr_has("cb: a: opened: 7 failures in a row").run();
+}
+
+// What is wrong in the configuration
+
+/// A run of breaker `a` with this configuration must fail with 125 and this line, `:` being the path of the file, and start
+/// nothing.
+#[track_caller]
+fn wrong(text: &str, line: &str) {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure(text);
+    let line = format!("cb: {}{line}\n", path.display());
+    sandbox.cb(["run", "-n", "a", "--", "touch", "started"]).code(125).stderr(&line).run();
+    sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
+    sandbox.cb(["check", "a"]).code(125).stderr(&line).run();
+    sandbox.cb(["status"]).code(125).stderr(&line).run();
+    assert!(!sandbox.work().join("started").exists() && !sandbox.home().join(".cache").exists());
+}
+
+#[test]
+fn what_is_no_configuration() {
+    wrong("[defaults\nthreshold = 3\n", ":1: unclosed table, expected `]`");
+    wrong("[defaults]\n\nthreshold = 3\nthreshold = 4\n", ":4: duplicate key");
+    wrong("[breakers.a]\n[breakers.b]\n[breakers.a]\n", ":3: duplicate key");
+    wrong("threshold = 3\n", ":1: threshold must stand in a table, [defaults] or [breakers.NAME]");
+    wrong("[default]\nthreshold = 3\n", ":1: 'default' is not a table; did you mean defaults?");
+    wrong("\n[breaker.a]\nthreshold = 3\n", ":2: 'breaker' is not a table; did you mean breakers?");
+    wrong("[colours]\nred = 3\n", ":1: 'colours' is not a table; there are [defaults] and [breakers.NAME]");
+    wrong("defaults = 3\n", ":1: defaults must be a table, [defaults]");
+    wrong("[[defaults]]\nthreshold = 3\n", ":1: defaults must be a table, [defaults]");
+    wrong("breakers = []\n", ":1: breakers must be a table, [breakers]");
+    wrong("[breakers]\na = 3\n", ":2: breakers.a must be a table, [breakers.a]");
+}
+
+#[test]
+fn what_is_no_setting() {
+    wrong("[defaults]\nthreshhold = 3\n", ":2: 'threshhold' is not a setting; did you mean threshold?");
+    wrong("[breakers.a]\nslow_after = 3\n", ":2: 'slow_after' is not a setting; did you mean slow-after?");
+    wrong("[breakers.a]\nThreshold = 3\n", ":2: 'Threshold' is not a setting; did you mean threshold?");
+    wrong("[defaults]\nname = \"x\"\n", ":2: 'name' is not a setting; 'cb config' lists them");
+    wrong("[defaults]\n\"a\\u001b[2J\" = 1\n", ":2: 'a\\u{1b}[2J' is not a setting; 'cb config' lists them");
+}
+
+#[test]
+fn what_is_no_value() {
+    let list = "write a string, a number, true or false, or a list of them";
+    wrong("[defaults]\nthreshold = 2026-01-01\n", &format!(":2: threshold: it cannot be a datetime; {list}"));
+    wrong("[defaults]\nthreshold = { n = 3 }\n", &format!(":2: threshold: it cannot be a table; {list}"));
+    wrong("[defaults]\nthreshold = \"five\"\n", ":2: threshold: 'five' is not a whole number from 0 to 4294967295");
+    wrong("[defaults]\nthreshold = -5\n", ":2: threshold: '-5' is not a whole number from 0 to 4294967295");
+    wrong("[defaults]\nthreshold = 1.5\n", ":2: threshold: '1.5' is not a whole number from 0 to 4294967295");
+    wrong(
+        "[defaults]\nfailure-rate = 0.5\n",
+        ":2: failure-rate: '0.5' is not a whole number of per cent; did you mean 50%?",
+    );
+    wrong(
+        "# why\n[breakers.a]\n\ncooldown = \"5M\" # minutes\n",
+        ":4: cooldown: '5M' would be months, of no certain length; for minutes write '5m'",
+    );
+    wrong("[defaults]\ncooldown = true\n", ":2: cooldown: 'true' is not a duration, write one like 30s, 1.5m or 1h30m");
+    wrong(
+        "[defaults]\ncooldown = -5\n",
+        ":2: cooldown: a duration cannot be negative, write one like 30s, 1.5m or 1h30m",
+    );
+    wrong("[defaults]\nprobes = 17\n", ":2: probes: '17' is not a whole number from 1 to 16");
+    wrong("[defaults]\npreserve-status = \"yes\"\n", ":2: preserve-status: 'yes' is neither true nor false");
+    wrong("[defaults]\non-state-error = \"die\"\n", ":2: on-state-error: 'die' is not known; write run or refuse");
+    wrong("[defaults]\nopen-exit-code = 256\n", ":2: open-exit-code: '256' is not a whole number from 0 to 255");
+    wrong(
+        "[defaults]\nsignal = \"NOPE\"\n",
+        ":2: signal: 'NOPE' is not a signal; write a name like TERM or a number from 1 to 64",
+    );
+    wrong("[defaults]\nfallback = \"a\\u0000b\"\n", ":2: fallback: a command cannot contain a NUL byte");
+    wrong(
+        "[defaults]\ntrip-codes = [22, 300]\n",
+        ":2: trip-codes: '300' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
+    );
+    // A value that is overruled must be right too.
+    wrong("[defaults]\nprobes = 0\n[breakers.a]\nprobes = 2\n", ":2: probes: '0' is not a whole number from 1 to 16");
+}
+
+#[test]
+fn what_cannot_be_meant_together() {
+    wrong(
+        "[breakers.a]\nthreshold = 0\n",
+        ":2: threshold: 0 switches off the only rule, so the breaker could never open; give failure-rate, slow-rate or \
+         failure-budget, or a threshold",
+    );
+    wrong(
+        "[breakers.a]\nslow-rate = 50\n",
+        ":2: slow-rate: it needs slow-after, which says from what duration on a run is slow",
+    );
+    wrong(
+        "[defaults]\nmax-cooldown = \"1m\"\n[breakers.a]\ncooldown = \"5m\"\n",
+        ":2: max-cooldown: 1m is shorter than the cooldown of 5m",
+    );
+    wrong(
+        "[defaults]\ntimeout = 30\n[breakers.a]\nlease = \"20s\"\n",
+        ":4: lease: 20s is not longer than the 30s that a probe may run, so its place would be given away",
+    );
+    wrong(
+        "[defaults]\nsuccess-codes = [1, 22]\n[breakers.a]\ntrip-codes = 22\n",
+        ":4: trip-codes: 22 is in success-codes too; list it once",
+    );
+    // With what an option says, the line is that of the file, or the option.
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[defaults]\nmax-cooldown = \"1m\"\nsuccess-codes = 1\n");
+    let line = format!("cb: {}:2: max-cooldown: 1m is shorter than the cooldown of 5m\n", path.display());
+    sandbox.runs("a", &["--cooldown", "5m"], 125).stderr(line).run();
+    let line = "cb: --failure-codes: 1 is in success-codes too; list it once\n";
+    sandbox.runs("a", &["--failure-codes", "1"], 125).stderr(line).run();
+    sandbox.exits("a", &["--max-cooldown", "1h", "--cooldown", "5m"], 0);
+}
+
+#[test]
+fn what_is_wrong_for_others_is_not_this_runs_business() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[defaults]\nthreshold = 3\n[breakers.b]\nthreshhold = 4\n");
+    sandbox.exits("a", &[], 0);
+    sandbox.cb(["check", "a"]).run();
+    let line = format!("cb: {}:4: 'threshhold' is not a setting; did you mean threshold?\n", path.display());
+    sandbox.runs("b", &[], 125).stderr(&line).run();
+    // But it is that of cb config.
+    sandbox.cb(["config"]).code(125).stderr(&line).run();
+    sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
+    sandbox.configure("[breakers.b]\nthreshold = 4\n[breakers.\"a/b\"]\n");
+    let no_name = "is not a name for a breaker, use letters, digits and . _ @ : + - after a letter or digit";
+    sandbox.cb(["config"]).code(125).stderr(format!("cb: {}:3: 'a/b' {no_name}\n", path.display())).run();
+    sandbox.configure("[breakers.b]\nthreshold = 0\n");
+    sandbox.cb(["config"]).code(125).stderr_has(":2: threshold: 0 switches off the only rule").run();
+    sandbox.exits("a", &[], 0);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read() {
+    let sandbox = Sandbox::unprivileged();
+    let run = |config: &str| sandbox.cb(["run", "-n", "a", "--config", config, "--", "touch", "started"]).code(125);
+    let work = sandbox.work();
+    let work = work.display();
+    let check = "check --config and CB_CONFIG";
+    run("absent.toml")
+        .stderr(format!(
+            "cb: could not read the configuration {work}/absent.toml: No such file or directory; {check}\n"
+        ))
+        .run();
+    let by_variable = sandbox.runs("a", &[], 125).env("CB_CONFIG", "absent.toml");
+    by_variable
+        .stderr(format!(
+            "cb: could not read the configuration {work}/absent.toml: No such file or directory; {check}\n"
+        ))
+        .run();
+    run(".").stderr_has("Is a directory").run();
+    run("/dev/zero").stderr("cb: /dev/zero is larger than any configuration\n").run();
+    fs::write(sandbox.work().join("latin1"), b"# caf\xe9\n").expect("a file");
+    run("latin1")
+        .stderr(format!("cb: could not read the configuration {work}/latin1: it is not text in UTF-8; {check}\n"))
+        .run();
+    let path = sandbox.configure("[defaults]\n");
+    for dir in [".config", ".config/cb"] {
+        sandbox.own(&sandbox.home().join(dir));
+    }
+    sandbox.exits("a", &[], 0);
+    // One that is there and closed was meant to be read.
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("ours");
+    sandbox.own(&path);
+    sandbox
+        .runs("a", &[], 125)
+        .stderr(format!("cb: could not read the configuration {}: Permission denied\n", path.display()))
+        .run();
+    fs::remove_file(&path).expect("it is there");
+    sandbox.exits("a", &[], 0);
+    assert!(!sandbox.work().join("started").exists());
+}
+
+// cb config
+
+#[test]
+fn config_shows_what_holds_and_where_it_was_said() {
+    let sandbox = Sandbox::new();
+    let built_in = "\
+threshold        5                    built in
+failure-rate     -                    built in
+window           20                   built in
+min-calls        10                   built in
+slow-after       -                    built in
+slow-rate        -                    built in
+failure-budget   -                    built in
+cooldown         30s                  built in
+backoff          1                    built in
+max-cooldown     1h                   built in
+jitter           0%                   built in
+probes           1                    built in
+probe-successes  1                    built in
+probe-failures   1                    built in
+lease            -                    built in
+success-codes    -                    built in
+failure-codes    -                    built in
+ignore-codes     -                    built in
+trip-codes       -                    built in
+timeout          -                    built in
+probe-timeout    -                    built in
+kill-after       -                    built in
+signal           TERM                 built in
+preserve-status  false                built in
+foreground       false                built in
+open-exit-code   75                   built in
+on-state-error   run                  built in
+fallback         -                    built in
+on-change        -                    built in
+";
+    sandbox.cb(["config"]).stdout(built_in).run();
+    sandbox.configure(
+        "[defaults]\nfailure-rate = \"50%\"\ncooldown = \"2h\"\n[breakers.a]\ncooldown = 90\nfailure-codes = [7, 22]\n",
+    );
+    let said = |of_a: bool| {
+        let text = built_in.replace("threshold        5 ", "threshold        0 ").replace(
+            "failure-rate     -                    built in",
+            "failure-rate     50%                  defaults, line 2",
+        );
+        if of_a {
+            text.replace(
+                "cooldown         30s                  built in",
+                "cooldown         90                   breaker, line 5",
+            )
+            .replace(
+                "failure-codes    -                    built in",
+                "failure-codes    7,22                 breaker, line 6",
+            )
+        } else {
+            text.replace(
+                "cooldown         30s                  built in",
+                "cooldown         2h                   defaults, line 3",
+            )
+            .replace("max-cooldown     1h ", "max-cooldown     2h ")
+        }
+    };
+    sandbox.cb(["config"]).stdout(said(false)).run();
+    sandbox.cb(["config", "b"]).stdout(said(false)).run();
+    sandbox.cb(["config", "a"]).stdout(said(true)).run();
+    assert!(!sandbox.home().join(".cache").exists(), "it touches no state");
+}
+
+#[test]
+fn config_as_json() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[defaults]\nthreshold = 3\n[breakers.a]\ntrip-codes = [22]\n");
+    let read = |args: &[&str]| -> Value {
+        let output = sandbox.cb(args).any_stdout().run();
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let document = read(&["config", "a", "--json"]);
+    assert_eq!(document["version"], 1);
+    assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
+    let settings = document["settings"].as_object().expect("an object");
+    assert_eq!(settings.len(), 29);
+    assert_eq!(settings["threshold"], json!({ "value": "3", "origin": "defaults", "line": 2 }));
+    assert_eq!(settings["trip-codes"], json!({ "value": "22", "origin": "breaker", "line": 4 }));
+    assert_eq!(settings["cooldown"], json!({ "value": "30s", "origin": "built in", "line": null }));
+    assert_eq!(settings["lease"], json!({ "value": null, "origin": "built in", "line": null }));
+    let document = read(&["config", "--json"]);
+    assert_eq!((&document["name"], &document["settings"]["trip-codes"]["value"]), (&Value::Null, &Value::Null));
+}

@@ -1,0 +1,656 @@
+//! `cb allow` and `cb record`: two steps for what `cb` cannot start, and reports of what was seen elsewhere.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::support::{Sandbox, pick};
+
+const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+const LATE: &str = "the permit was recorded before, is too old, or the state has moved on since; it changes nothing";
+
+/// Asks, and must be let through.
+#[track_caller]
+fn allow(sandbox: &Sandbox, options: &[&str]) -> String {
+    let args = ["allow", "a"].into_iter().chain(options.iter().copied());
+    let permit = String::from_utf8(sandbox.cb(args).any_stdout().run().stdout).expect("a permit");
+    permit.strip_suffix('\n').expect("a line").to_owned()
+}
+
+/// Records with a permit, and says nothing.
+#[track_caller]
+fn record(sandbox: &Sandbox, permit: &str, words: &[&str]) {
+    let args = ["record", "a", "--permit", permit].into_iter().chain(words.iter().copied());
+    sandbox.cb(args).run();
+}
+
+/// Records with a permit, and is told that it is late.
+#[track_caller]
+fn record_late(sandbox: &Sandbox, permit: &str, words: &[&str]) {
+    let args = ["record", "a", "--permit", permit].into_iter().chain(words.iter().copied());
+    sandbox.cb(args).stderr(format!("cb: a: late: {LATE}\n")).run();
+}
+
+/// A breaker that is open, with this cool-down.
+fn opened(cooldown: &str, options: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let args = ["--threshold", "1", "--cooldown", cooldown].into_iter().chain(options.iter().copied());
+    sandbox.runs("a", &args.collect::<Vec<_>>(), 1).any_stderr().run();
+    sandbox
+}
+
+/// One that is half-open, and the permit of its probe.
+fn probing(options: &[&str]) -> (Sandbox, String) {
+    let sandbox = opened("10s", options);
+    sandbox.shift("a", 10 * SECOND);
+    let args = ["--threshold", "1", "--cooldown", "10s"].into_iter().chain(options.iter().copied());
+    let permit = allow(&sandbox, &args.collect::<Vec<_>>());
+    assert_eq!(sandbox.state("a"), "half_open");
+    (sandbox, permit)
+}
+
+// Permits.
+
+#[test]
+fn a_permit_is_one_word_and_good_for_one_result() {
+    let sandbox = Sandbox::new();
+    let permit = allow(&sandbox, &[]);
+    let parts: Vec<&str> = permit.split('-').collect();
+    assert!(
+        parts.len() == 3 && parts[0].len() == 16 && permit.bytes().all(|byte| b"0123456789abcdef-".contains(&byte))
+    );
+    assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.failures", "last"]), json!([1, 0, null]));
+    record(&sandbox, &permit, &["failure"]);
+    let after = json!([1, 1, 0, 1, "failure"]);
+    let facts = ["totals.admitted", "totals.failures", "totals.late", "consecutive_failures", "last.outcome"];
+    assert_eq!(pick(&sandbox.status("a"), facts), after);
+    record_late(&sandbox, &permit, &["failure"]);
+    record_late(&sandbox, &permit, &["success"]);
+    assert_eq!(
+        pick(&sandbox.status("a"), facts),
+        json!([1, 1, 2, 1, "failure"]),
+        "a late result is late and nothing else"
+    );
+    sandbox.cb(["-q", "record", "a", "success", "--permit", &permit]).run();
+}
+
+#[test]
+fn each_permit_is_another() {
+    let sandbox = Sandbox::new();
+    let (first, second) = (allow(&sandbox, &[]), allow(&sandbox, &[]));
+    assert_ne!(first, second);
+    // In any order.
+    record(&sandbox, &second, &["success"]);
+    record(&sandbox, &first, &["failure"]);
+    record_late(&sandbox, &second, &["failure"]);
+    assert_eq!(pick(&sandbox.status("a"), ["totals.successes", "totals.failures"]), json!([1, 1]));
+}
+
+#[test]
+fn a_refused_caller_gets_no_permit() {
+    let sandbox = opened("1h", &[]);
+    sandbox.cb(["allow", "a"]).code(75).run();
+    let line = sandbox.cb(["-v", "allow", "a"]).code(75).any_stderr().run().stderr;
+    let line = String::from_utf8(line).expect("text");
+    assert!(line.starts_with("cb: a: refused, it is open (1 failure in a row: exit 1); next try in "), "{line}");
+    assert!(line.ends_with("), or now with 'cb reset a'\n"), "{line}");
+    assert_eq!(sandbox.status("a")["totals"]["refused"], 2);
+}
+
+#[test]
+fn a_permit_is_late_once_the_state_has_moved_on() {
+    let sandbox = Sandbox::new();
+    let before = allow(&sandbox, &[]);
+    sandbox.runs("a", &["--threshold", "1"], 1).any_stderr().run();
+    record_late(&sandbox, &before, &["success"]);
+    assert_eq!(pick(&sandbox.status("a"), ["state", "totals.late"]), json!(["open", 1]));
+    sandbox.cb(["reset", "a"]).run();
+    let before = allow(&sandbox, &[]);
+    sandbox.cb(["reset", "a"]).run();
+    record_late(&sandbox, &before, &["failure"]);
+    assert_eq!(pick(&sandbox.status("a"), ["consecutive_failures", "totals.late"]), json!([0, 2]));
+}
+
+#[test]
+fn a_permit_of_a_closed_breaker_has_no_end() {
+    let sandbox = Sandbox::new();
+    let permit = allow(&sandbox, &["--lease", "1s"]);
+    sandbox.shift("a", 400 * DAY);
+    record(&sandbox, &permit, &["failure"]);
+    assert_eq!(pick(&sandbox.status("a"), ["totals.failures", "totals.late"]), json!([1, 0]));
+}
+
+#[test]
+fn of_all_permits_the_last_256_are_known() {
+    let sandbox = Sandbox::new();
+    let permits: Vec<String> = (0..257).map(|_| allow(&sandbox, &[])).collect();
+    record_late(&sandbox, &permits[0], &["success"]);
+    for permit in [&permits[1], &permits[128], &permits[256]] {
+        record(&sandbox, permit, &["success"]);
+        record_late(&sandbox, permit, &["success"]);
+    }
+    assert_eq!(pick(&sandbox.status("a"), ["totals.successes", "totals.late"]), json!([3, 4]));
+    // The next one takes the place of the second, and is no second record of it.
+    let next = allow(&sandbox, &[]);
+    record_late(&sandbox, &permits[1], &["success"]);
+    record(&sandbox, &next, &["success"]);
+}
+
+#[test]
+fn what_is_no_permit_is_an_error() {
+    let sandbox = Sandbox::new();
+    for word in ["", "x", "1-2", "\u{1b}[31m"] {
+        let shown = word.escape_debug();
+        sandbox
+            .cb(["record", "a", "success", "--permit", word])
+            .code(125)
+            .stderr(format!("cb: --permit: '{shown}' is not a permit; give the word that cb allow printed\n"))
+            .run();
+    }
+    assert!(!sandbox.state_file("a").exists());
+}
+
+#[test]
+fn an_invented_permit_is_late() {
+    let sandbox = Sandbox::new();
+    let permit = allow(&sandbox, &[]);
+    let unissued = permit.replace("-1-0", "-1-1");
+    record_late(&sandbox, &unissued, &["failure"]);
+    record(&sandbox, &permit, &["success"]);
+    assert_eq!(pick(&sandbox.status("a"), ["totals.failures", "totals.late"]), json!([0, 1]));
+}
+
+// Places.
+
+#[test]
+fn a_probes_place_is_kept_for_a_minute() {
+    let (sandbox, permit) = probing(&[]);
+    let status = sandbox.status("a");
+    assert_eq!(status["probes"], json!([{ "pid": null, "since": status["since"] }]));
+    assert!(permit.ends_with('p'), "{permit}");
+    sandbox.shift("a", 55 * SECOND);
+    sandbox.cb(["allow", "a"]).code(75).run();
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.shift("a", 5 * SECOND);
+    let next = allow(&sandbox, &[]);
+    assert_eq!(pick(&sandbox.status("a"), ["state", "totals.abandoned"]), json!(["half_open", 1]));
+    // Only from now on is the first one late.
+    record_late(&sandbox, &permit, &["success"]);
+    assert_eq!(sandbox.state("a"), "half_open");
+    sandbox.cb(["record", "a", "success", "--permit", &next]).stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn a_place_that_nobody_wanted_is_still_the_probes() {
+    let (sandbox, permit) = probing(&[]);
+    sandbox.shift("a", DAY);
+    sandbox.cb(["record", "a", "success", "--permit", &permit]).stderr("cb: a: closed again: probe succeeded\n").run();
+}
+
+#[test]
+fn a_lease_says_for_how_long_a_place_is_kept() {
+    let (sandbox, _permit) = probing(&["--lease", "10m"]);
+    sandbox.shift("a", 9 * MINUTE);
+    sandbox.cb(["allow", "a"]).code(75).run();
+    sandbox.shift("a", MINUTE);
+    allow(&sandbox, &[]);
+    // A clock that was set back costs at most one early probe, and no place for ever.
+    sandbox.shift("a", -DAY);
+    allow(&sandbox, &[]);
+    assert_eq!(sandbox.status("a")["totals"]["abandoned"], 2);
+}
+
+#[test]
+fn the_lease_of_the_configuration_holds_for_allow_too() {
+    let sandbox = opened("10s", &[]);
+    sandbox.configure("[breakers.a]\nlease = \"10m\"\n");
+    sandbox.shift("a", 10 * SECOND);
+    allow(&sandbox, &[]);
+    sandbox.shift("a", 9 * MINUTE);
+    sandbox.cb(["allow", "a"]).code(75).run();
+    sandbox.shift("a", MINUTE);
+    allow(&sandbox, &[]);
+}
+
+#[test]
+fn a_probe_in_two_steps_closes_reopens_or_gives_its_place_back() {
+    let (sandbox, permit) = probing(&[]);
+    record(&sandbox, &permit, &["ignored"]);
+    assert_eq!(pick(&sandbox.status("a"), ["state", "admits", "probes"]), json!(["half_open", true, []]));
+    record_late(&sandbox, &permit, &["success"]);
+    let permit = allow(&sandbox, &[]);
+    record(&sandbox, &permit, &["failure"]);
+    assert_eq!(pick(&sandbox.status("a"), ["state", "reason"]), json!(["open", "probe failed"]));
+    sandbox.shift("a", MINUTE);
+    let permit = allow(&sandbox, &[]);
+    sandbox
+        .cb(["record", "a", "--exit-code", "0", "--permit", &permit])
+        .stderr("cb: a: closed again: probe succeeded\n")
+        .run();
+}
+
+#[test]
+fn a_second_record_of_a_probe_is_not_a_second_success() {
+    let (sandbox, permit) = probing(&["--probe-successes", "2"]);
+    record(&sandbox, &permit, &["success"]);
+    record_late(&sandbox, &permit, &["success"]);
+    assert_eq!(pick(&sandbox.status("a"), ["state", "probe_successes"]), json!(["half_open", 1]));
+}
+
+#[test]
+fn several_probes_at_once_each_have_a_place() {
+    let options = ["--probes", "3", "--probe-successes", "3"];
+    let (sandbox, first) = probing(&options);
+    let (second, third) = (allow(&sandbox, &options), allow(&sandbox, &options));
+    sandbox.cb(["allow", "a"].into_iter().chain(options)).code(75).run();
+    record(&sandbox, &second, &["success"]);
+    record(&sandbox, &third, &["success"]);
+    sandbox
+        .cb(["record", "a", "success", "--permit", &first])
+        .stderr("cb: a: closed again: 3 probes succeeded\n")
+        .run();
+}
+
+// What is reported.
+
+#[test]
+fn an_exit_status_is_judged_as_that_of_a_child() {
+    let cases = [
+        ("0", "success", json!(0), json!(null)),
+        ("1", "failure", json!(1), json!(null)),
+        ("7", "failure", json!(7), json!(null)),
+        ("75", "failure", json!(75), json!(null)),
+        // 124 is the child's: the time limit of `cb` is not in play.
+        ("124", "failure", json!(124), json!(null)),
+        ("125", "ignored", json!(125), json!(null)),
+        ("126", "ignored", json!(126), json!(null)),
+        ("127", "ignored", json!(127), json!(null)),
+        ("128", "failure", json!(128), json!(null)),
+        ("129", "failure", json!(null), json!("SIGHUP")),
+        ("130", "failure", json!(null), json!("SIGINT")),
+        ("137", "failure", json!(null), json!("SIGKILL")),
+        ("141", "ignored", json!(null), json!("SIGPIPE")),
+        ("143", "failure", json!(null), json!("SIGTERM")),
+        ("192", "failure", json!(null), json!("SIG64")),
+        // There is no signal 65, and none after it.
+        ("193", "failure", json!(193), json!(null)),
+        ("255", "failure", json!(255), json!(null)),
+    ];
+    let sandbox = Sandbox::new();
+    for (code, outcome, exit_code, signal) in cases {
+        sandbox.cb(["reset", "--all"]).run();
+        let permit = allow(&sandbox, &[]);
+        record(&sandbox, &permit, &["--exit-code", code]);
+        assert_eq!(
+            pick(&sandbox.status("a"), ["last.outcome", "last.exit_code", "last.signal", "last.timed_out"]),
+            json!([outcome, exit_code, signal, false]),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn an_exit_status_is_judged_by_the_code_lists() {
+    let sandbox = Sandbox::new();
+    let lists: [(&[&str], &str, &str); 5] = [
+        (&["--ignore-codes", "SIGTERM"], "143", "ignored"),
+        (&["--success-codes", "22"], "22", "success"),
+        (&["--failure-codes", "7"], "22", "ignored"),
+        (&["--failure-codes", "7"], "7", "failure"),
+        (&["--failure-codes", "0"], "0", "failure"),
+    ];
+    for (options, code, outcome) in lists {
+        let permit = allow(&sandbox, options);
+        record(&sandbox, &permit, &["--exit-code", code]);
+        assert_eq!(sandbox.status("a")["last"]["outcome"], outcome, "{code} with {options:?}");
+    }
+    let permit = allow(&sandbox, &["--trip-codes", "22"]);
+    sandbox
+        .cb(["record", "a", "--exit-code", "22", "--permit", &permit])
+        .stderr_timeless("cb: a: opened: a trip code: exit 22; next try in 30s (TIME), or now with 'cb reset a'\n")
+        .run();
+}
+
+#[test]
+fn what_cannot_be_recorded_is_an_error_before_anything_is_done() {
+    let sandbox = Sandbox::new();
+    let words: [&[&str]; 6] = [
+        &[],
+        &["broken"],
+        &["success", "--exit-code", "0"],
+        &["--exit-code", "256"],
+        &["--exit-code", "-1"],
+        &["success", "--took", "soon"],
+    ];
+    for words in words {
+        let output = sandbox.cb(["record", "a"].iter().chain(words)).code(125).any_stderr().run();
+        let line = String::from_utf8(output.stderr).expect("text");
+        assert!(line.starts_with("cb: ") && line.lines().count() == 1, "{words:?}: {line}");
+    }
+    assert!(!sandbox.state_dir().exists());
+}
+
+#[test]
+fn what_took_long_is_slow() {
+    let slow = ["--slow-after", "2s", "--slow-rate", "50", "--window", "4", "--min-calls", "2"];
+    let sandbox = Sandbox::new();
+    for took in ["1999ms", "1s"] {
+        let permit = allow(&sandbox, &slow);
+        record(&sandbox, &permit, &["success", "--took", took]);
+    }
+    assert_eq!(pick(&sandbox.status("a"), ["window.slow", "last.took_ms"]), json!([0, 1000]));
+    let permit = allow(&sandbox, &slow);
+    record(&sandbox, &permit, &["success", "--took", "2s"]);
+    assert_eq!(pick(&sandbox.status("a"), ["state", "window.slow", "window.slow_rate"]), json!(["closed", 1, 33.33]));
+    let permit = allow(&sandbox, &slow);
+    sandbox
+        .cb(["record", "a", "success", "--took", "1m", "--permit", &permit])
+        .stderr_timeless(
+            "cb: a: opened: slow rate 50% (2 of 4 calls); next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    // Without a time, nothing is slow.
+    sandbox.cb(["reset", "a"]).run();
+    let permit = allow(&sandbox, &slow);
+    record(&sandbox, &permit, &["success"]);
+    assert_eq!(pick(&sandbox.status("a"), ["window.slow", "last.took_ms"]), json!([0, null]));
+}
+
+#[test]
+fn a_probe_that_took_long_has_failed() {
+    let (sandbox, permit) = probing(&["--slow-after", "2s"]);
+    sandbox
+        .cb(["-v", "record", "a", "success", "--took", "3s", "--permit", &permit])
+        .stderr_timeless(
+            "cb: a: open again: probe was slow: took 3s; next try in 10s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    let (sandbox, permit) = probing(&["--slow-after", "2s"]);
+    sandbox
+        .cb(["record", "a", "success", "--took", "1.9s", "--permit", &permit])
+        .stderr("cb: a: closed again: probe succeeded\n")
+        .run();
+}
+
+// By which settings.
+
+#[test]
+fn a_result_is_judged_by_the_settings_last_used() {
+    let sandbox = Sandbox::new();
+    let options = ["--threshold", "2", "--cooldown", "5m"];
+    let (first, second) = (allow(&sandbox, &options), allow(&sandbox, &options));
+    record(&sandbox, &first, &["failure"]);
+    sandbox
+        .cb(["record", "a", "failure", "--permit", &second])
+        .stderr_timeless("cb: a: opened: 2 failures in a row; next try in 5m (TIME), or now with 'cb reset a'\n")
+        .run();
+}
+
+#[test]
+fn a_result_is_judged_by_the_settings_given_with_it() {
+    let sandbox = Sandbox::new();
+    let permits: Vec<String> = (0..3).map(|_| allow(&sandbox, &["--threshold", "2"])).collect();
+    for permit in &permits[..2] {
+        record(&sandbox, permit, &["failure", "--threshold", "3"]);
+    }
+    sandbox
+        .cb(["record", "a", "failure", "--threshold", "3", "--permit", &permits[2]])
+        .stderr_timeless("cb: a: opened: 3 failures in a row; next try in 30s (TIME), or now with 'cb reset a'\n")
+        .run();
+}
+
+#[test]
+fn the_settings_of_a_report_are_those_last_used() {
+    let sandbox = Sandbox::new();
+    let options = ["--threshold", "3", "--cooldown", "5m"];
+    sandbox.cb(["record", "a", "failure"].into_iter().chain(options)).run();
+    assert_eq!(pick(&sandbox.status("a"), ["settings.threshold", "settings.cooldown_ms"]), json!([3, 300_000]));
+    sandbox.cb(["record", "a", "failure"]).run();
+    sandbox
+        .cb(["record", "a", "failure"])
+        .stderr_timeless("cb: a: opened: 3 failures in a row; next try in 5m (TIME), or now with 'cb reset a'\n")
+        .run();
+    // One that is late has judged nothing.
+    sandbox.cb(["reset", "a"]).run();
+    let permit = allow(&sandbox, &options);
+    record(&sandbox, &permit, &["success"]);
+    record_late(&sandbox, &permit, &["success", "--threshold", "9"]);
+    assert_eq!(sandbox.status("a")["settings"]["threshold"], 3);
+}
+
+#[test]
+fn a_first_report_is_judged_by_the_configuration() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.a]\nthreshold = 1\ncooldown = \"5m\"\n");
+    sandbox
+        .cb(["record", "a", "--exit-code", "7"])
+        .stderr_timeless("cb: a: opened: 1 failure in a row: exit 7; next try in 5m (TIME), or now with 'cb reset a'\n")
+        .run();
+}
+
+// Without a permit.
+
+#[test]
+fn a_report_to_a_closed_breaker_is_a_result_as_any() {
+    let sandbox = Sandbox::new();
+    for _ in 0..4 {
+        sandbox.cb(["record", "a", "failure"]).run();
+    }
+    sandbox.cb(["record", "a", "ignored"]).run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "consecutive_failures"]), json!(["closed", 4]));
+    sandbox.cb(["record", "a", "success"]).run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "consecutive_failures"]), json!(["closed", 0]));
+    for _ in 0..4 {
+        sandbox.cb(["record", "a", "failure"]).run();
+    }
+    sandbox
+        .cb(["record", "a", "--exit-code", "6"])
+        .stderr_timeless(
+            "cb: a: opened: 5 failures in a row: exit 6; next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    let totals = sandbox.status("a")["totals"].clone();
+    assert_eq!(pick(&totals, ["admitted", "successes", "failures", "ignored", "late"]), json!([0, 1, 9, 1, 0]));
+}
+
+#[test]
+fn a_report_to_an_open_breaker_closes_it_or_changes_nothing_but_totals() {
+    let sandbox = opened("1h", &[]);
+    let before = sandbox.status("a");
+    let unchanged = ["state", "since", "retry_at", "generation", "consecutive_failures", "window", "totals.opened"];
+    sandbox.cb(["record", "a", "failure"]).run();
+    sandbox.cb(["record", "a", "ignored"]).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, unchanged), pick(&before, unchanged));
+    assert_eq!(pick(&status, ["totals.failures", "totals.ignored", "last.outcome"]), json!([2, 1, "ignored"]));
+    sandbox.cb(["record", "a", "success"]).stderr("cb: a: closed again: success reported\n").run();
+    let status = sandbox.status("a");
+    assert_eq!(
+        pick(&status, ["state", "consecutive_failures", "totals.successes", "reason"]),
+        json!(["closed", 0, 1, "success reported"])
+    );
+}
+
+#[test]
+fn a_report_to_an_open_breaker_with_a_probe_due_is_the_same() {
+    let sandbox = opened("10s", &[]);
+    sandbox.shift("a", MINUTE);
+    sandbox.cb(["record", "a", "failure"]).run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "admits", "totals.opened"]), json!(["open", true, 1]));
+    sandbox.cb(["record", "a", "success"]).stderr("cb: a: closed again: success reported\n").run();
+}
+
+#[test]
+fn a_report_to_a_half_open_breaker_decides() {
+    let (sandbox, permit) = probing(&["--probe-failures", "3", "--backoff", "2"]);
+    sandbox.cb(["record", "a", "ignored"]).run();
+    assert_eq!(sandbox.state("a"), "half_open");
+    sandbox
+        .cb(["-v", "record", "a", "--exit-code", "7"])
+        .stderr_timeless(
+            "cb: a: open again: failure reported: exit 7; next try in 20s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "totals.opened"]), json!(["open", 2]));
+    record_late(&sandbox, &permit, &["success"]);
+    let (sandbox, permit) = probing(&["--probe-successes", "3"]);
+    sandbox.cb(["record", "a", "success"]).stderr("cb: a: closed again: success reported\n").run();
+    record_late(&sandbox, &permit, &["failure"]);
+    assert_eq!(sandbox.state("a"), "closed");
+}
+
+#[test]
+fn a_report_ends_no_hold() {
+    for args in [&["trip", "a"][..], &["trip", "a", "--for", "1h"]] {
+        let sandbox = Sandbox::new();
+        sandbox.cb(args).run();
+        let before = sandbox.status("a");
+        for word in ["success", "failure", "ignored"] {
+            sandbox.cb(["record", "a", word]).run();
+        }
+        let status = sandbox.status("a");
+        let unchanged = ["state", "mode", "hold", "retry_at", "generation", "totals.opened", "window"];
+        assert_eq!(pick(&status, unchanged), pick(&before, unchanged));
+        assert_eq!(pick(&status, ["totals.successes", "totals.failures", "totals.ignored"]), json!([1, 1, 1]));
+    }
+}
+
+#[test]
+fn a_report_to_a_disabled_breaker_is_counted_and_changes_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["disable", "a"]).run();
+    for _ in 0..6 {
+        sandbox.cb(["record", "a", "failure"]).run();
+    }
+    assert_eq!(
+        pick(&sandbox.status("a"), ["state", "consecutive_failures", "window.failures"]),
+        json!(["closed", 6, 6])
+    );
+    let sandbox = opened("1h", &[]);
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(["record", "a", "success"]).run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "mode", "totals.successes"]), json!(["open", "disabled", 1]));
+    let (sandbox, _permit) = probing(&[]);
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(["record", "a", "success"]).run();
+    sandbox.cb(["record", "a", "failure"]).run();
+    assert_eq!(pick(&sandbox.status("a"), ["state", "mode"]), json!(["half_open", "disabled"]));
+}
+
+// Without a breaker.
+
+#[test]
+fn where_no_breaker_can_be_asked_the_permit_says_so() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.work().join("file");
+    fs::write(&file, "").expect("a file");
+    let trouble = format!("{} is not a directory; move it away, or give another --state-dir", file.display());
+    sandbox
+        .cb(["allow", "a", "--state-dir", "file"])
+        .stdout("unguarded\n")
+        .stderr(format!("cb: a: unguarded: {trouble}\n"))
+        .run();
+    sandbox.cb(["record", "a", "failure", "--permit", "unguarded"]).run();
+    assert!(!sandbox.state_dir().exists(), "it records nothing");
+    sandbox
+        .cb(["record", "a", "failure", "--state-dir", "file"])
+        .stderr(format!("cb: a: could not record the result: {trouble}\n"))
+        .run();
+    sandbox.cb(["record", "a", "failure", "--permit", "unguarded", "--state-dir", "file"]).run();
+}
+
+// In scripts.
+
+#[test]
+fn a_shell_function_is_guarded() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .bash(
+            r#"
+            fetch() { echo "fetching $1"; [ "$1" != down ] || return 7; }
+            guarded() {
+                local permit status
+                permit=$(cb allow a --threshold 2) || return
+                "$@" && status=0 || status=$?
+                cb record a --exit-code "$status" --permit "$permit"
+                return "$status"
+            }
+            guarded fetch up; echo "$?"
+            guarded fetch down; echo "$?"
+            guarded fetch up; echo "$?"
+            guarded fetch down; echo "$?"
+            guarded fetch down; echo "$?"
+            guarded fetch up; echo "$?"
+            "#,
+        )
+        .stdout("fetching up\n0\nfetching down\n7\nfetching up\n0\nfetching down\n7\nfetching down\n7\n75\n")
+        .stderr_timeless(
+            "cb: a: opened: 2 failures in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_pipeline_is_guarded() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .bash(
+            r#"
+            set -o pipefail
+            dump() { printf 'b\na\n'; return "$1"; }
+            for status in 0 3 0; do
+                permit=$(cb allow a --threshold 1) || { echo "refused: $?"; continue; }
+                dump "$status" | sort > sorted
+                cb record a --exit-code "$?" --permit "$permit"
+                cat sorted
+            done
+            "#,
+        )
+        .stdout("a\nb\na\nb\nrefused: 75\n")
+        .stderr_timeless(
+            "cb: a: opened: 1 failure in a row: exit 3; next try in 30s (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_script_that_stops_at_errors_stops_where_it_is_refused() {
+    let sandbox = opened("1h", &[]);
+    sandbox
+        .bash(
+            r#"
+            set -e
+            trap 'echo "ended with $?"' EXIT
+            permit=$(cb allow a)
+            echo "not reached with $permit"
+            "#,
+        )
+        .code(75)
+        .stdout("ended with 75\n")
+        .run();
+}
+
+#[test]
+fn a_loop_leaves_a_dead_service_alone() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .bash(
+            r#"
+            calls=0
+            for step in {1..20}; do
+                if permit=$(cb allow a); then
+                    calls=$((calls + 1))
+                    cb record a failure --permit "$permit"
+                fi
+            done
+            echo "$calls calls of $step"
+            "#,
+        )
+        .stdout("5 calls of 20\n")
+        .stderr_timeless("cb: a: opened: 5 failures in a row; next try in 30s (TIME), or now with 'cb reset a'\n")
+        .run();
+    assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.refused"]), json!([5, 15]));
+}
