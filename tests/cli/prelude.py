@@ -1,10 +1,34 @@
 # What the test programs in Python share. Their descriptors are the synchronisation: a child that has one to write to
 # reports through it, and its end is seen as the end of the file.
-import ctypes, faulthandler, fcntl, json, os, pty, resource, signal, struct, subprocess, sys, termios
+import atexit, ctypes, fcntl, json, os, pty, resource, signal, struct, subprocess, sys, termios
 
-# A test that hangs must fail, and say where it was.
-faulthandler.register(signal.SIGALRM, chain=True)
+# Whoever runs the tests may have ignored or blocked some; Python ignores two.
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def too_long(number, frame):
+    raise TimeoutError("this test hangs")
+
+
+# A test that hangs must fail.
+signal.signal(signal.SIGALRM, too_long)
 signal.alarm(60)
+
+
+@atexit.register
+def leave_nothing_behind():
+    """Ends all that are left. Those whose parents end become our children: we are a subreaper."""
+    while children := open("/proc/self/task/%d/children" % os.getpid()).read().split():
+        for pid in map(int, children):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
 CB = ["cb", "run", "-n", "x"]
 # Uncaught it ends a process, terminals and shells do not send it, and it is larger than every signal with a name: what
 # `cb` is sent before it, `cb` has dealt with when this one arrives.
@@ -13,23 +37,17 @@ MARK = signal.SIGRTMIN + 6
 # A child that blocks every signal and reports each that it gets, by whom it was sent and in the order of arrival. Its
 # arguments are the descriptor to report to and, as NAME=CODE, what ends it and how; the code "death" is the signal itself.
 REPORTER = """
-import os, select, signal, sys
+import os, signal, sys
 ends = dict(word.split("=") for word in sys.argv[2:])
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+parent = os.getppid()
 os.write(int(sys.argv[1]), b"ready\\n")
-test = select.poll()
-test.register(int(sys.argv[1]), 0)
 while True:
-    info = signal.sigtimedwait(signal.valid_signals(), 1)
-    if not info:
-        # Nobody listens any more: the test has failed.
-        if test.poll(0):
-            sys.exit("the test has gone")
-        continue
+    info = signal.sigwaitinfo(signal.valid_signals())
     name = "MARK" if info.si_signo == signal.SIGRTMIN + 6 else "RT%d" % (info.si_signo - signal.SIGRTMIN)
     if info.si_signo < 32:
         name = signal.Signals(info.si_signo).name
-    sender = "kernel" if info.si_code == 128 else "cb" if info.si_pid == os.getppid() else "another"
+    sender = "kernel" if info.si_code == 128 else "cb" if info.si_pid == parent else "another"
     os.write(int(sys.argv[1]), ("%s by %s\\n" % (name, sender)).encode())
     end = ends.get(name)
     if end == "death":
@@ -39,6 +57,11 @@ while True:
     elif end:
         os._exit(int(end))
 """
+
+
+def same(actual, expected, where=""):
+    """Asserts that what happened is what should have."""
+    assert actual == expected, "%s: %r is not %r" % (where, actual, expected)
 
 
 class Reports:
@@ -99,9 +122,6 @@ def in_terminal(command, block=()):
     pid, terminal = pty.fork()
     if pid == 0:
         signal.pthread_sigmask(signal.SIG_BLOCK, block)
-        # Python ignores these two.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         os.execvp(command[0], command)
     return pid, terminal
 

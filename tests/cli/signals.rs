@@ -10,21 +10,21 @@ fn every_signal_to_cb_alone_reaches_the_child() {
         r#"
 reports = Reports()
 process = start(CB + reports.child("MARK=0"), group=True)
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 ours = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTTIN, signal.SIGTTOU, MARK}
 others = sorted(signal.valid_signals() - ours)
 assert len(others) > 50, others
 for number in others:
     os.kill(process.pid, number)
     said, expected = reports.line(), called(number) + " by cb"
-    assert said == expected, (said, expected)
+    same(said, expected)
     if number == signal.SIGTSTP:
-        assert stop(process.pid) == "stopped by SIGTSTP"
+        same(stop(process.pid), "stopped by SIGTSTP")
         os.kill(process.pid, signal.SIGCONT)
-        assert reports.line() == "SIGCONT by cb"
+        same(reports.line(), "SIGCONT by cb")
 os.kill(process.pid, MARK)
-assert reports.rest() == ["MARK by cb"]
-assert end(process.pid) == "exit 0"
+same(reports.rest(), ["MARK by cb"])
+same(end(process.pid), "exit 0")
 "#,
     );
 }
@@ -35,16 +35,16 @@ fn signals_that_queue_are_passed_on_one_by_one() {
         r#"
 reports = Reports()
 process = start(CB + reports.child("MARK=0"))
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 os.kill(process.pid, signal.SIGSTOP)
-assert stop(process.pid) == "stopped by SIGSTOP"
+same(stop(process.pid), "stopped by SIGSTOP")
 for _ in range(3):
     os.kill(process.pid, signal.SIGRTMIN)
 os.kill(process.pid, MARK)
 os.kill(process.pid, signal.SIGCONT)
 said = reports.rest()
-assert said.count("RT0 by cb") == 3, said
-assert end(process.pid) == "exit 0"
+same(said.count("RT0 by cb"), 3)
+same(end(process.pid), "exit 0")
 "#,
     );
 }
@@ -55,16 +55,16 @@ fn what_concerns_cb_itself_is_not_passed_on() {
         r#"
 reports = Reports()
 process = start(CB + reports.child("MARK=0"), group=True)
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 os.kill(process.pid, signal.SIGCHLD)
 for number in signal.SIGTTIN, signal.SIGTTOU:
     os.kill(process.pid, number)
-    assert stop(process.pid) == "stopped by " + number.name
+    same(stop(process.pid), "stopped by " + number.name)
     os.kill(process.pid, signal.SIGCONT)
-    assert reports.line() == "SIGCONT by cb"
+    same(reports.line(), "SIGCONT by cb")
 os.kill(process.pid, MARK)
-assert reports.rest() == ["MARK by cb"]
-assert end(process.pid) == "exit 0"
+same(reports.rest(), ["MARK by cb"])
+same(end(process.pid), "exit 0")
 "#,
     );
 }
@@ -77,14 +77,14 @@ ours = {signal.SIGKILL, signal.SIGSTOP, MARK}
 ignored = signal.valid_signals() - ours
 reports = Reports()
 process = start(CB + reports.child("MARK=1"), ignore=ignored, group=True)
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 for number in sorted(ignored):
     os.kill(process.pid, number)
 os.kill(process.pid, MARK)
-assert reports.rest() == ["MARK by cb"]
-assert end(process.pid) == "exit 1"
+same(reports.rest(), ["MARK by cb"])
+same(end(process.pid), "exit 1")
 # Nor did the user stop anything by it.
-assert last() == ["failure", 1, None, False], last()
+same(last(), ["failure", 1, None, False])
 "#,
     );
 }
@@ -108,19 +108,19 @@ def waiting(**options):
 for number in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGALRM, signal.SIGTERM, MARK:
     process = waiting()
     os.kill(process.pid, number)
-    assert end(process.pid) == "died of " + called(number)
-    assert process.stderr.read() == b""
+    same(end(process.pid), "died of " + called(number))
+    same(process.stderr.read(), b"")
 assert not os.path.exists("started")
 
 # One that is ignored does not.
 process = waiting(ignore=[signal.SIGINT])
 os.kill(process.pid, signal.SIGINT)
 fcntl.flock(state, fcntl.LOCK_UN)
-assert end(process.pid) == "exit 0"
-assert process.stderr.read() == b""
+same(end(process.pid), "exit 0")
+same(process.stderr.read(), b"")
 assert os.path.exists("started")
 text = subprocess.run(["cb", "status", "--json", "x"], stdout=subprocess.PIPE, check=True).stdout
-assert json.loads(text)["breakers"][0]["totals"]["admitted"] == 2, text
+same(json.loads(text)["breakers"][0]["totals"]["admitted"], 2, text)
 "#,
     );
 }
@@ -134,14 +134,14 @@ for name in "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1":
     for how in "0", "1", "130", "death":
         reports = Reports()
         process = start(CB + reports.child(name + "=" + how))
-        assert reports.line() == "ready"
+        same(reports.line(), "ready")
         os.kill(process.pid, signal.Signals[name])
-        assert reports.rest() == [name + " by cb"]
+        same(reports.rest(), [name + " by cb"])
         died = how == "death"
-        assert end(process.pid) == ("died of " + name if died else "exit " + how)
+        same(end(process.pid), "died of " + name if died else "exit " + how)
         outcome = "success" if how == "0" else "failure" if name == "SIGUSR1" else "ignored"
         expected = [outcome, None if died else int(how), name if died else None, False]
-        assert last() == expected, (name, how, last())
+        same(last(), expected, (name, how))
 "#,
     );
 }
@@ -157,8 +157,8 @@ for number, before in (
     reports = Reports()
     # Blocked it waits for the child, even if it comes before that has started.
     process = start(CB + reports.child(number.name + "=4"), block=[number], before=before)
-    assert reports.rest() == ["ready", number.name + " by cb"], number
-    assert end(process.pid) == "exit 4"
+    same(reports.rest(), ["ready", number.name + " by cb"], number)
+    same(end(process.pid), "exit 4")
 "#,
     );
 }
@@ -177,18 +177,18 @@ for name, act in (
 ):
     reports = Reports()
     pid, terminal = in_terminal(CB + reports.child("MARK=1"))
-    assert reports.line() == "ready"
+    same(reports.line(), "ready")
     # While cb is stopped, the child takes what the terminal sends; a second one would then come from cb.
     os.kill(pid, signal.SIGSTOP)
-    assert stop(pid) == "stopped by SIGSTOP"
+    same(stop(pid), "stopped by SIGSTOP")
     act(terminal)
-    assert reports.line() == name + " by kernel"
+    same(reports.line(), name + " by kernel")
     os.kill(pid, signal.SIGCONT)
     os.kill(pid, MARK)
     said = reports.rest()
-    assert said == ["SIGCONT by cb", "MARK by cb"], (name, said)
-    assert end(pid) == "exit 1"
-    assert last()[0] == ("failure" if name == "SIGWINCH" else "ignored")
+    same(said, ["SIGCONT by cb", "MARK by cb"], name)
+    same(end(pid), "exit 1")
+    same(last()[0], "failure" if name == "SIGWINCH" else "ignored")
     os.close(terminal)
 "#,
     );
@@ -202,15 +202,15 @@ reports = Reports()
 child = "echo ready >&$0; read line; echo read $line >&$0; exit 7"
 script = 'set -m; cb run -n x -- sh -c "$2" "$1"; echo status $? >&$1; fg >/dev/null; echo status $? >&$1'
 pid, terminal = in_terminal(["bash", "-c", script, "bash", str(reports.writer), child])
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 os.write(terminal, b"\x1a")
-assert reports.line() == "status %d" % (128 + signal.SIGTSTP)
+same(reports.line(), "status %d" % (128 + signal.SIGTSTP))
 os.write(terminal, b"a line\n")
-assert reports.line() == "read a line"
-assert reports.line() == "status 7"
-assert reports.rest() == []
-assert end(pid) == "exit 0"
-assert last() == ["failure", 7, None, False], last()
+same(reports.line(), "read a line")
+same(reports.line(), "status 7")
+same(reports.rest(), [])
+same(end(pid), "exit 0")
+same(last(), ["failure", 7, None, False])
 "#,
     );
 }
@@ -221,11 +221,11 @@ fn a_hang_up_reaches_the_child_of_the_session_leader() {
         r#"
 reports = Reports()
 pid, terminal = in_terminal(CB + reports.child("SIGHUP=3"))
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 os.close(terminal)
-assert reports.rest() == ["SIGHUP by cb"]
-assert end(pid) == "exit 3"
-assert last() == ["ignored", 3, None, False], last()
+same(reports.rest(), ["SIGHUP by cb"])
+same(end(pid), "exit 3")
+same(last(), ["ignored", 3, None, False])
 "#,
     );
 }
@@ -237,16 +237,16 @@ fn a_hang_up_of_the_whole_group_reaches_the_child_once() {
 reports = Reports()
 script = 'cb run -n x -- "$@"; exit 9'
 pid, terminal = in_terminal(["sh", "-c", script, "sh"] + reports.child("MARK=3"))
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 cb = int(open("/proc/%d/task/%d/children" % (pid, pid)).read())
 os.close(terminal)
 # The leader alone is told, and dies; when it has ended, the kernel tells the others.
-assert end(pid) == "died of SIGHUP"
-assert reports.until("SIGCONT by kernel") == ["SIGHUP by kernel", "SIGCONT by kernel"]
+same(end(pid), "died of SIGHUP")
+same(reports.until("SIGCONT by kernel"), ["SIGHUP by kernel", "SIGCONT by kernel"])
 os.kill(cb, MARK)
 # The end of the file is the end of cb too.
-assert reports.rest() == ["MARK by cb"]
-assert last() == ["ignored", 3, None, False], last()
+same(reports.rest(), ["MARK by cb"])
+same(last(), ["ignored", 3, None, False])
 "#,
     );
 }
@@ -258,10 +258,10 @@ fn a_child_reads_the_terminal() {
 reports = Reports()
 child = "echo ready >&$0; read line </dev/tty; echo read $line >&$0"
 pid, terminal = in_terminal(CB + ["sh", "-c", child, str(reports.writer)])
-assert reports.line() == "ready"
+same(reports.line(), "ready")
 os.write(terminal, b"a line\n")
-assert reports.rest() == ["read a line"]
-assert end(pid) == "exit 0"
+same(reports.rest(), ["read a line"])
+same(end(pid), "exit 0")
 "#,
     );
 }
@@ -275,19 +275,19 @@ script = 'for i in 1 2; do cb run -n x -- "$@"; echo "$i: $?" >&$0; done'
 def loop(how):
     reports = Reports()
     pid, terminal = in_terminal(["bash", "-c", script, str(reports.writer)] + reports.child("SIGINT=" + how))
-    assert reports.line() == "ready"
+    same(reports.line(), "ready")
     os.write(terminal, b"\x03")
     return reports, pid, terminal
 
 reports, pid, terminal = loop("death")
-assert reports.rest() == ["SIGINT by kernel"]
-assert end(pid) == "died of SIGINT"
+same(reports.rest(), ["SIGINT by kernel"])
+same(end(pid), "died of SIGINT")
 for status in "0", "130":
     reports, pid, terminal = loop(status)
-    assert reports.until("ready") == ["SIGINT by kernel", "1: " + status, "ready"]
+    same(reports.until("ready"), ["SIGINT by kernel", "1: " + status, "ready"])
     os.write(terminal, b"\x03")
-    assert reports.rest() == ["SIGINT by kernel", "2: " + status]
-    assert end(pid) == "exit 0"
+    same(reports.rest(), ["SIGINT by kernel", "2: " + status])
+    same(end(pid), "exit 0")
 "#,
     );
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -35,6 +37,8 @@ struct Case {
 const KNOWN: [&str; 5] = ["core", "timeout", "kill-after", "signal", "open"];
 /// The programs in the cases that may be missing.
 const TOOLS: [&str; 3] = ["ps", "script", "setsid"];
+/// How long a case may take. Most take no time, none takes more than a second.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How many cases run at the same time: most of them wait.
 const AT_ONCE: usize = 4;
 
@@ -61,7 +65,12 @@ impl Case {
         let Some(run) = (if homeless { homeless_bash(&sandbox, script) } else { Some(sandbox.bash(script)) }) else {
             return Ok(());
         };
-        let output = run.spawn().wait_with_output().expect("its output");
+        // A wrapper that hangs is wrong like any other: it is left behind.
+        let (send, receive) = mpsc::channel();
+        let child = run.spawn();
+        thread::spawn(move || send.send(child.wait_with_output()));
+        let output = receive.recv_timeout(LONGEST).map_err(|_| format!("{}: {script}\n  it hangs", self.id))?;
+        let output = output.expect("its output");
         let code = output.status.code().or(output.status.signal().map(|signal| 128 + signal));
         let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let right = code == Some(self.expect_status)
