@@ -130,7 +130,13 @@ impl Context {
                 Err(error) => Err(format!("{error:#}")),
             };
             let used = breaker.as_ref().ok().and_then(Breaker::settings).cloned();
-            let settings = used.map_or_else(|| config.resolve(Some(name), &[]).map(|config| config.settings), Ok)?;
+            let settings = used.unwrap_or_else(|| match config.resolve(Some(name), &[]) {
+                Ok(config) => config.settings,
+                Err(error) => {
+                    say(&format!("{error:#}"));
+                    Settings::default()
+                }
+            });
             shown.push(Shown { path: store.path(name), name: name.clone(), breaker, settings });
         }
         Ok(shown)

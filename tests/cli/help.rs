@@ -40,12 +40,15 @@ impl Help {
             if line.is_empty() || !line.starts_with(' ') {
                 line.clone_into(&mut heading);
             } else if heading.ends_with(':') && heading != "Commands:" && heading != "Examples:" {
-                let begins = line.trim_start().starts_with(['-', '<', '[']);
+                let word = line.trim_start();
+                let begins = word.starts_with(['-', '<', '[']) && !word.starts_with("[default");
                 let text = line.trim_start().split_once("  ").filter(|_| begins).map(|columns| columns.1.trim());
                 match (begins, text, help.explanations.last_mut()) {
                     (true, text, _) => help.explanations.push(text.unwrap_or_default().to_owned()),
-                    (false, _, Some(last)) => *last = format!("{last} {}", line.trim()).trim().to_owned(),
-                    (false, _, None) => {}
+                    (false, _, Some(last)) if line.starts_with("          ") => {
+                        *last = format!("{last} {}", line.trim()).trim().to_owned()
+                    }
+                    (false, _, _) => {}
                 }
             }
         }
