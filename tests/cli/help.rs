@@ -46,7 +46,7 @@ impl Help {
                 match (begins, text, help.explanations.last_mut()) {
                     (true, text, _) => help.explanations.push(text.unwrap_or_default().to_owned()),
                     (false, _, Some(last)) if line.starts_with("          ") => {
-                        *last = format!("{last} {}", line.trim()).trim().to_owned()
+                        *last = [last.as_str(), line.trim()].join(" ").trim().into();
                     }
                     (false, _, _) => {}
                 }
