@@ -216,6 +216,22 @@ same(last(), ["failure", 7, None, False])
 }
 
 #[test]
+fn a_background_child_that_reads_the_terminal_stops_with_cb() {
+    check(
+        r#"
+reports = Reports()
+child = "read line; echo read $line >&$0; exit 7"
+script = 'set -m; cb run -n x -- sh -c "$1" "$0" & wait $!; echo status $? >&$0; fg >/dev/null; echo status $? >&$0'
+pid, terminal = in_terminal(["bash", "-c", script, str(reports.writer), child])
+same(reports.line(), "status %d" % (128 + signal.SIGTTIN))
+os.write(terminal, b"a line\n")
+same(reports.rest(), ["read a line", "status 7"])
+same(end(pid), "exit 0")
+"#,
+    );
+}
+
+#[test]
 fn a_hang_up_reaches_the_child_of_the_session_leader() {
     check(
         r#"
