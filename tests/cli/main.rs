@@ -12,6 +12,7 @@
 
 mod namespace;
 mod python;
+mod strace;
 mod support;
 
 mod by_hand;
@@ -22,6 +23,7 @@ mod crowd;
 mod files;
 mod history;
 mod hooks;
+mod killed;
 mod looking;
 mod metrics;
 mod outage;
