@@ -20,6 +20,7 @@ mod cases;
 mod core;
 mod cron;
 mod crowd;
+mod failing;
 mod files;
 mod history;
 mod hooks;
