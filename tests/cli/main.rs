@@ -15,6 +15,7 @@ mod python;
 mod strace;
 mod support;
 
+mod budget;
 mod by_hand;
 mod cases;
 mod core;
@@ -29,6 +30,7 @@ mod looking;
 mod metrics;
 mod outage;
 mod refused;
+mod secrets;
 mod settings;
 mod signals;
 mod timeout;
