@@ -13,6 +13,9 @@ use crate::exit::Exit;
 use crate::outcome::End;
 use crate::settings::Limits;
 
+/// How long after a wait that failed it is repeated.
+const AGAIN: Duration = Duration::from_millis(1);
+
 /// What is to be run, and how.
 pub struct Task<'a> {
     /// The command and its arguments.
@@ -91,8 +94,9 @@ impl Child {
     fn wait(self, limit: Limit<'_>) -> Ended {
         let mut stopped = false;
         let mut clock = Countdown::new(self.started, limit);
+        let mut soon = None;
         let status = loop {
-            match unix::next_signal(clock.left()) {
+            match unix::next_signal(soon.or_else(|| clock.left())) {
                 Some(arrived) if arrived.signal != libc::SIGCHLD => stopped |= self.pass_on(arrived),
                 Some(_) => {}
                 None => clock.ring(|signal| unix::send(self.pid, self.own_group, signal)),
@@ -100,8 +104,9 @@ impl Child {
             match unix::try_wait(self.pid, false) {
                 Ok(Some(status)) => break Some(status),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => break None,
-                // Not ended, or asked at a bad moment: a wait that fails is repeated.
-                Ok(None) | Err(_) => {}
+                Ok(None) => soon = None,
+                // Asked at a bad moment. No other signal may come, so a wait that fails is repeated without one.
+                Err(_) => soon = Some(AGAIN),
             }
         };
         let (end, exit) = clock.verdict(status);

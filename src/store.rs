@@ -587,10 +587,6 @@ fn chown_hint(dir: &Path) -> String {
 
 /// The identity of a new breaker.
 fn random() -> u64 {
-    let mut bytes = [0; 8];
-    if getrandom::fill(&mut bytes).is_ok() {
-        return u64::from_ne_bytes(bytes);
-    }
-    // No randomness this early in the life of a machine; the time and the process are distinct enough.
-    clock::now().as_millis() << 22 ^ u64::from(std::process::id())
+    // Where there is no randomness, early in the life of a machine, the time and the process are distinct enough.
+    unix::random().unwrap_or_else(|| clock::now().as_millis() << 22 ^ u64::from(std::process::id()))
 }

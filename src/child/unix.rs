@@ -288,6 +288,14 @@ pub fn stop_self() {
     mask(libc::SIG_BLOCK, &only);
 }
 
+/// A random number, if the kernel has one at hand. No descriptor is opened for it: it could land on a closed standard one.
+pub fn random() -> Option<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: the buffer is live and as long as is said.
+    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+    (usize::try_from(filled) == Ok(bytes.len())).then(|| u64::from_ne_bytes(bytes))
+}
+
 /// Our own process number.
 pub fn own_pid() -> pid_t {
     // SAFETY: getpid cannot fail.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Sandbox, is_like};
+use crate::support::{Sandbox, is_like, pick};
 
 /// Longer than anything here takes on any machine: only what would never end waits for it.
 const FOREVER: Duration = Duration::from_secs(120);
@@ -157,4 +157,104 @@ fn those_that_trip_at_the_same_time_open_it_once() {
     assert!(is_like(line, &lines), "one of them says it, once: {lines}");
     let totals = &sandbox.status("a")["totals"];
     assert_eq!((&totals["opened"], &totals["failures"], &totals["late"]), (&1.into(), &1.into(), &7.into()));
+}
+
+/// Runs `cb` with these arguments, a line for each run, 64 at a time.
+fn many(sandbox: &Sandbox, lines: &[String]) -> Output {
+    fs::write(sandbox.work().join("lines"), lines.join("\n") + "\n").expect("the lines");
+    let script = "ulimit -n 4096; exec xargs -a lines -P 64 -L 1 cb";
+    sandbox.bash(script).code(123).any_stdout().any_stderr().run()
+}
+
+/// Two thousand runs over so many breakers, of which every third fails: every count is exact.
+#[track_caller]
+fn two_thousand(breakers: usize) {
+    const RUNS: usize = 2000;
+    let sandbox = Sandbox::new();
+    let fails = |run: usize| (run / breakers).is_multiple_of(3);
+    let line = |run: usize| {
+        let command = if fails(run) { "false" } else { "true" };
+        format!("run -n b{} --threshold 1000000 -- {command}", run % breakers)
+    };
+    let output = many(&sandbox, &(0..RUNS).map(line).collect::<Vec<_>>());
+    assert_eq!(
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+        ("".into(), "".into())
+    );
+    let document = sandbox.cb(["status", "--json"]).any_stdout().run().stdout;
+    let document: Value = serde_json::from_slice(&document).expect("status prints JSON");
+    let found = document["breakers"].as_array().expect("a list");
+    assert_eq!(found.len(), breakers);
+    for breaker in found {
+        let number: usize = breaker["name"].as_str().expect("a name")[1..].parse().expect("a number");
+        let own = || (0..RUNS).filter(|run| run % breakers == number);
+        let failures = own().filter(|&run| fails(run)).count();
+        let counted = pick(
+            breaker,
+            ["totals.admitted", "totals.failures", "totals.successes", "totals.late", "totals.refused", "state"],
+        );
+        let runs = own().count();
+        assert_eq!(counted, serde_json::json!([runs, failures, runs - failures, 0, 0, "closed"]), "b{number}");
+    }
+}
+
+#[test]
+fn two_thousand_runs_of_one_breaker_are_all_counted() {
+    two_thousand(1);
+}
+
+#[test]
+fn two_thousand_runs_of_eight_breakers_are_all_counted() {
+    two_thousand(8);
+}
+
+#[test]
+fn two_thousand_runs_of_a_hundred_breakers_are_all_counted() {
+    two_thousand(100);
+}
+
+/// Two hundred ask a half-open breaker, 64 at a time. Those who probe say when they begin and when they end.
+#[track_caller]
+fn two_hundred(probes: usize) {
+    const ASKERS: usize = 200;
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", &["--cooldown", "1h"], 1);
+    sandbox.shift("a", 3_600_000);
+    sandbox.script("probe", "echo + >>log; seq 5000 >seq.$$; echo - >>log");
+    let settings = format!("--cooldown 1h --probes {probes} --probe-successes 1000");
+    let line = format!("run -n a {settings} -- probe");
+    let output = many(&sandbox, &vec![line.clone(); ASKERS]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let log = fs::read_to_string(sandbox.work().join("log")).expect("some have probed");
+    let (mut now, mut most, mut probed) = (0_usize, 0, 0_usize);
+    for line in log.lines() {
+        match line {
+            "+" => (now, probed) = (now + 1, probed + 1),
+            _ => now -= 1,
+        }
+        most = most.max(now);
+    }
+    assert_eq!(now, 0, "all have ended");
+    assert!(most <= probes, "{most} at once, where {probes} may");
+    assert!(probed < ASKERS, "they were many at once");
+    let status = sandbox.status("a");
+    let counted = pick(&status, ["state", "probe_successes", "totals.refused", "totals.abandoned", "probes"]);
+    assert_eq!(counted, serde_json::json!(["half_open", probed, ASKERS - probed, 0, []]));
+    // Nor does anybody keep a place: the next who ask have all of them.
+    let held: Vec<_> = (0..probes).map(|_| sandbox.holds("a", &settings.split(' ').collect::<Vec<_>>())).collect();
+    sandbox.cb(line.split(' ')).code(75).run();
+    for probe in held {
+        probe.ends(0);
+    }
+    eprintln!("{probed} of {ASKERS} probed, at most {most} at once");
+}
+
+#[test]
+fn of_two_hundred_one_at_a_time_probes() {
+    two_hundred(1);
+}
+
+#[test]
+fn of_two_hundred_three_at_a_time_probe() {
+    two_hundred(3);
 }

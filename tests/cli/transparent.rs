@@ -65,6 +65,19 @@ fn a_child_has_the_callers_descriptors_and_no_others() {
 }
 
 #[test]
+fn nothing_is_open_in_place_of_a_closed_descriptor() {
+    let sandbox = Sandbox::new();
+    // A new breaker and a used one.
+    for _ in 0..2 {
+        for (closed, open) in [("<&-", "1\n2\n"), ("2>&-", "0\n1\n"), ("<&- 2>&-", "1\n")] {
+            let name = closed.replace(['<', '&', '>', ' '], "");
+            let script = format!("exec cb run -n x{name} -- sh -c 'ls \"/proc/$PPID/fd\" | grep \"^[012]$\"' {closed}");
+            sandbox.bash(&script).stdout(open).run();
+        }
+    }
+}
+
+#[test]
 fn what_cb_says_never_lands_in_one_of_its_files() {
     for (closing, _) in CLOSINGS {
         let sandbox = Sandbox::new();

@@ -1,0 +1,258 @@
+//! Each system call fails once, in every way: the command runs and its own status comes back, with one warning at most; or
+//! `cb` says 125 and it has not run. Never both, never a panic, never a failure that looks like a success.
+//!
+//! Left out, as they cannot fail so:
+//! - what the C library does before `main`;
+//! - `execve` and `exit_group`, which do not come back;
+//! - `close`: Linux has closed the descriptor even where it returns an error, but strace leaves it open;
+//! - `brk`, which says where the break is and knows no errors (the C library then takes `mmap`);
+//! - giving up a lock (`LOCK_UN`), for which the kernel needs nothing;
+//! - `getpid` and its like, and `rt_sigprocmask` and `rt_sigaction` with arguments that are right.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+
+use crate::strace::{Call, calls, can_trace, inject};
+use crate::support::Sandbox;
+
+/// The ways in which a call fails.
+const ERRORS: [&str; 8] = ["EIO", "ENOSPC", "EINTR", "EMFILE", "EACCES", "ENOMEM", "EROFS", "ENOLCK"];
+
+/// Calls that cannot fail.
+const SURE: [&str; 9] =
+    ["exit_group", "brk", "close", "getpid", "getuid", "geteuid", "rt_sigprocmask", "rt_sigaction", "restart_syscall"];
+
+/// What became of one run.
+struct Outcome {
+    code: i32,
+    /// How often the command has run.
+    ran: usize,
+    stdout: String,
+    stderr: String,
+    /// What was done to it.
+    fault: String,
+}
+
+impl Outcome {
+    fn lines(&self) -> usize {
+        self.stderr.lines().count()
+    }
+}
+
+/// Lets `cb` fail with these arguments at each of its system calls in every way, each time from the state that is there now.
+/// The command among the arguments writes a line into `ran`.
+#[track_caller]
+fn fails_everywhere(sandbox: &Sandbox, args: &[&str], judge: impl Fn(&Outcome)) {
+    if !can_trace() {
+        return;
+    }
+    let start = fs::read(sandbox.state_file("a")).ok();
+    let restore = || match &start {
+        Some(bytes) => fs::write(sandbox.state_file("a"), bytes).expect("the state can be put back"),
+        None => drop(fs::remove_dir_all(sandbox.home().join(".cache"))),
+    };
+    let ran = sandbox.work().join("ran");
+    let calls = calls(sandbox, args);
+    let can_fail = |call: &&Call| call.ours && !SURE.contains(&&*call.name) && !call.line.contains("LOCK_UN");
+    let (mut faults, mut told) = (0, 0);
+    for call in calls.iter().filter(can_fail) {
+        for error in ERRORS {
+            restore();
+            drop(fs::remove_file(&ran));
+            let output = inject(sandbox, call, &format!("error={error}"), args).output();
+            let status = output.status;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            judge(&Outcome {
+                code: status.code().or(status.signal().map(|signal| 128 + signal)).expect("it has ended"),
+                ran: fs::read_to_string(&ran).map_or(0, |text| text.lines().count()),
+                stdout: text(&output.stdout),
+                stderr: text(&output.stderr),
+                fault: format!("{error} at {}\nsays {}", call.line, text(&output.stderr)),
+            });
+            faults += 1;
+            told += usize::from(!output.stderr.is_empty());
+        }
+    }
+    assert!(told > 0, "some of {faults} faults make trouble");
+    eprintln!("{faults} faults, {told} of them told: cb {}", args.join(" "));
+}
+
+const COMMAND: &str = "echo ran >>ran; exit 3";
+const RUN: [&str; 9] = ["run", "-n", "a", "--cooldown", "1h", "--", "sh", "-c", COMMAND];
+
+/// A run whose command exits 3.
+#[track_caller]
+fn is_let_through(sandbox: &Sandbox, options: &[&str]) {
+    let args: Vec<&str> = RUN[..3].iter().chain(options).chain(&RUN[3..]).copied().collect();
+    // What is news is told beside the warning.
+    let told = |line: &&str| line.starts_with("cb: a: opened: ");
+    fails_everywhere(sandbox, &args, |outcome| {
+        let fault = &outcome.fault;
+        assert_eq!(outcome.stdout, "", "{fault}");
+        let warnings = outcome.stderr.lines().filter(|line| !told(line)).count();
+        match (outcome.code, outcome.ran) {
+            (3, 1) => assert!(warnings <= 1, "{fault}"),
+            // Trouble with the state stops nothing. Where there is no process to be had or nobody can say what the settings
+            // are, nothing is started.
+            (125, 0) => {
+                assert_eq!(outcome.lines(), 1, "{fault}");
+                assert!(fault.contains(" at clone(") || fault.contains("config.toml"), "{fault}");
+            }
+            other => panic!("{other:?}: {fault}"),
+        }
+    });
+}
+
+#[test]
+fn a_run_of_a_new_breaker() {
+    is_let_through(&Sandbox::new(), &[]);
+}
+
+#[test]
+fn a_run_of_a_closed_breaker() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    is_let_through(&sandbox, &[]);
+}
+
+#[test]
+fn a_run_that_opens_the_breaker() {
+    let sandbox = Sandbox::new();
+    for _ in 0..4 {
+        sandbox.exits("a", &[], 1);
+    }
+    is_let_through(&sandbox, &[]);
+}
+
+/// A breaker that is open for an hour.
+fn open() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", &["--cooldown", "1h"], 1);
+    sandbox
+}
+
+#[test]
+fn a_probe() {
+    let sandbox = open();
+    sandbox.shift("a", 3_600_000);
+    is_let_through(&sandbox, &[]);
+}
+
+#[test]
+fn a_run_that_is_refused() {
+    fails_everywhere(&open(), &RUN, |outcome| {
+        let fault = &outcome.fault;
+        assert_eq!((outcome.ran, &*outcome.stdout), (0, ""), "{fault}");
+        match outcome.code {
+            75 => assert!(outcome.lines() <= 1, "{fault}"),
+            125 => assert_eq!(outcome.lines(), 1, "{fault}"),
+            other => panic!("{other}: {fault}"),
+        }
+    });
+}
+
+#[test]
+fn a_run_whose_command_is_killed() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let args = ["run", "-n", "a", "--", "sh", "-c", "echo ran >>ran; kill -TERM $$"];
+    fails_everywhere(&sandbox, &args, |outcome| {
+        let fault = &outcome.fault;
+        match (outcome.code, outcome.ran) {
+            // By its own death or, where it could not die, by its status.
+            (143, 1) => assert!(outcome.lines() <= 1, "{fault}"),
+            (125, 0) => assert_eq!(outcome.lines(), 1, "{fault}"),
+            other => panic!("{other:?}: {fault}"),
+        }
+    });
+}
+
+#[test]
+fn a_run_with_a_time_limit() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    is_let_through(&sandbox, &["--timeout", "1h"]);
+}
+
+#[test]
+fn changes_by_hand() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let start = sandbox.bytes("a");
+    for (args, before, after) in [(["trip", "a"], "closed", "open"), (["reset", "a"], "open", "closed")] {
+        if before == "open" {
+            sandbox.cb(["trip", "a"]).run();
+        }
+        fails_everywhere(&sandbox, &args, |outcome| {
+            let fault = &outcome.fault;
+            assert_eq!(outcome.stdout, "", "{fault}");
+            let state = sandbox.state("a");
+            match outcome.code {
+                0 => assert_eq!((&*outcome.stderr, &*state), ("", after), "{fault}"),
+                125 => assert_eq!((outcome.lines(), &*state), (1, before), "{fault}"),
+                other => panic!("{other}: {fault}"),
+            }
+        });
+        sandbox.put("a", &start);
+    }
+}
+
+#[test]
+fn a_report() {
+    let sandbox = open();
+    fails_everywhere(&sandbox, &["-q", "record", "a", "success"], |outcome| {
+        let fault = &outcome.fault;
+        assert_eq!(outcome.stdout, "", "{fault}");
+        let state = sandbox.state("a");
+        match (outcome.code, &*outcome.stderr) {
+            (0, "") => assert_eq!(state, "closed", "{fault}"),
+            // The settings could not be had, or the state.
+            (0 | 125, _) => assert_eq!((outcome.lines(), &*state), (1, "open"), "{fault}"),
+            other => panic!("{other:?}: {fault}"),
+        }
+    });
+}
+
+#[test]
+fn a_permit() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    fails_everywhere(&sandbox, &["allow", "a"], |outcome| {
+        let fault = &outcome.fault;
+        match (outcome.code, &*outcome.stdout) {
+            (0, "unguarded\n") => assert_eq!(outcome.lines(), 1, "{fault}"),
+            (0, permit) => assert_eq!((permit.lines().count(), &*outcome.stderr), (1, ""), "{fault}"),
+            // Settings that could not be had, or a permit that could not be printed.
+            (125, "") => assert_eq!(outcome.lines(), 1, "{fault}"),
+            other => panic!("{other:?}: {fault}"),
+        }
+    });
+}
+
+#[test]
+fn those_who_look() {
+    let sandbox = open();
+    // A breaker that cannot be read is left out, which is said.
+    let all_or_one_line = |outcome: &Outcome, whole: &str| {
+        let fault = &outcome.fault;
+        match outcome.code {
+            0 if outcome.stderr.is_empty() => assert!(outcome.stdout.contains(whole), "{fault}"),
+            0 => assert!(outcome.stderr.starts_with("cb: a: left out: ") && outcome.lines() == 1, "{fault}"),
+            125 => assert_eq!(outcome.lines(), 1, "{fault}"),
+            other => panic!("{other}: {fault}"),
+        }
+    };
+    fails_everywhere(&sandbox, &["status", "--json"], |outcome| all_or_one_line(outcome, "\"a\""));
+    fails_everywhere(&sandbox, &["status"], |outcome| all_or_one_line(outcome, "a"));
+    fails_everywhere(&sandbox, &["history"], |outcome| all_or_one_line(outcome, "a"));
+    fails_everywhere(&sandbox, &["metrics"], |outcome| all_or_one_line(outcome, "cb_state{"));
+    fails_everywhere(&sandbox, &["check", "a"], |outcome| {
+        let fault = &outcome.fault;
+        match outcome.code {
+            75 => assert!(outcome.lines() <= 1, "{fault}"),
+            // It cannot tell, and says so.
+            0 | 125 => assert_eq!(outcome.lines(), 1, "{fault}"),
+            other => panic!("{other}: {fault}"),
+        }
+    });
+}
