@@ -2,9 +2,9 @@
 
 pub mod unix;
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
 use self::unix::{Arrived, Inherited, Program, Status};
@@ -86,7 +86,9 @@ impl Child {
         let started = clock::instant();
         match unix::spawn(&program, inherited) {
             Ok(pid) => Ok(Self { pid, own_group, started }),
-            Err((error, executed)) => Err(NotStarted::because(&error, executed)),
+            Err((error, executed)) => {
+                Err(NotStarted::because(&error, executed, command.first().map_or(OsStr::new(""), OsString::as_os_str)))
+            }
         }
     }
 
@@ -95,9 +97,15 @@ impl Child {
         let mut stopped = false;
         let mut clock = Countdown::new(self.started, limit);
         let mut soon = None;
+        let mut held_back: Option<HeldBack> = None;
         let status = loop {
-            match unix::next_signal(soon.or_else(|| clock.left())) {
-                Some(arrived) if arrived.signal != libc::SIGCHLD => stopped |= self.pass_on(arrived),
+            let grace = held_back.as_ref().map(HeldBack::left);
+            match unix::next_signal([soon, grace, clock.left()].into_iter().flatten().min()) {
+                Some(arrived) if arrived.signal != libc::SIGCHLD => {
+                    // They reach the child in the order in which they came.
+                    self.release(held_back.take().as_ref());
+                    stopped |= self.pass_on(arrived, &mut held_back);
+                }
                 Some(_) => {}
                 None => clock.ring(|signal| unix::send(self.pid, self.own_group, signal)),
             }
@@ -108,13 +116,14 @@ impl Child {
                 // Asked at a bad moment. No other signal may come, so a wait that fails is repeated without one.
                 Err(_) => soon = Some(AGAIN),
             }
+            self.release(held_back.take_if(|held| held.left().is_zero()).as_ref());
         };
         let (end, exit) = clock.verdict(status);
         Ended { end, exit, stopped, took: clock::instant().saturating_duration_since(self.started) }
     }
 
     /// Passes a signal on to the child, unless it has it already. Says whether it is one by which a user stops things.
-    fn pass_on(&self, arrived: Arrived) -> bool {
+    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>) -> bool {
         let Arrived { signal, by_kernel, by_us } = arrived;
         if by_us || unix::is_ignored(signal) {
             return false;
@@ -123,13 +132,38 @@ impl Child {
         let hangs_up = matches!(signal, libc::SIGHUP | libc::SIGCONT);
         let typed = hangs_up || matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGWINCH);
         let has_it = by_kernel && typed && !self.own_group && !(hangs_up && unix::leads_session());
-        if !has_it {
+        let stops = matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP);
+        if !has_it && stops && !self.own_group {
+            *held_back = Some(HeldBack { signal, until: clock::instant() + GRACE });
+        } else if !has_it {
             unix::send(self.pid, self.own_group, signal);
         }
         if signal == libc::SIGTSTP {
             unix::stop_self();
         }
-        matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP)
+        stops
+    }
+
+    fn release(&self, held_back: Option<&HeldBack>) {
+        if let Some(held) = held_back {
+            unix::send(self.pid, self.own_group, held.signal);
+        }
+    }
+}
+
+/// How long a signal that stops things is held back.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// A signal that is not passed on at once. `kill` may have sent it to our whole group, and nothing tells that from one to
+/// us alone; a child that has it then ends, as a rule, before it would get it a second time.
+struct HeldBack {
+    signal: libc::c_int,
+    until: Instant,
+}
+
+impl HeldBack {
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(clock::instant())
     }
 }
 
@@ -188,11 +222,15 @@ impl<'a> Countdown<'a> {
 }
 
 impl NotStarted {
-    fn because(error: &io::Error, executed: bool) -> Self {
+    fn because(error: &io::Error, executed: bool, word: &OsStr) -> Self {
         if !executed {
             return Self { exit: Exit::Failed, message: format!("could not start a process: {}", plain(error)) };
         }
         let (exit, message) = match error.raw_os_error() {
+            // Of a script the kernel says so too when it is the interpreter that is not there.
+            Some(libc::ENOENT) if word.as_bytes().contains(&b'/') => {
+                (Exit::NotFound, "there is no such file, or not the interpreter that it names".to_owned())
+            }
             Some(libc::ENOENT) => (Exit::NotFound, "command not found".to_owned()),
             _ => (Exit::NotExecutable, plain(error)),
         };
