@@ -26,6 +26,7 @@ mod files;
 mod history;
 mod hooks;
 mod killed;
+mod locks;
 mod looking;
 mod metrics;
 mod outage;
