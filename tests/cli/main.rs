@@ -21,6 +21,7 @@ mod cases;
 mod core;
 mod cron;
 mod crowd;
+mod disks;
 mod failing;
 mod files;
 mod history;

@@ -223,13 +223,13 @@ fn a_child_finds_the_places_that_options_named() {
 #[test]
 fn a_child_is_the_process_that_it_would_be() {
     let sandbox = Sandbox::new();
-    let child = r#"
+    let child = r"
 umask; pwd -P; nice; ulimit -Sa; ulimit -Ha
 read -r _ _ _ _ group session terminal front _ </proc/$$/stat
 echo $group $session $terminal $front
 cat /proc/$$/cgroup /proc/$$/limits /proc/$$/oom_score_adj /proc/$$/personality
 grep -E '^(Umask|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed|Sig[^Q]|Shd)' /proc/$$/status
-"#;
+";
     program(&sandbox, "child", child);
     let child = sandbox.work().join("child");
     let child = child.display();
