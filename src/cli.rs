@@ -339,10 +339,17 @@ pub struct ResetArgs {
     A command that is told to stay away (HTTP 429 and Retry-After) does so itself:\n  \
     cb trip \"$CB_NAME\" --for 90s")]
 pub struct TripArgs {
+    #[command(flatten)]
+    pub hold: HoldArgs,
+}
+
+/// Which breakers to hold, for how long, and why.
+#[derive(Args, Debug)]
+pub struct HoldArgs {
     /// The breakers
     #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
     pub names: Vec<Name>,
-    /// For how long [default: until cb reset]
+    /// For how long [default: until it is ended by hand]
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_duration)]
     pub span: Option<std::time::Duration>,
     /// Why, for those who look at cb status
@@ -354,15 +361,8 @@ pub struct TripArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Results are counted meanwhile; the state stands still.")]
 pub struct DisableArgs {
-    /// The breakers
-    #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
-    pub names: Vec<Name>,
-    /// For how long [default: until cb enable]
-    #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_duration)]
-    pub span: Option<std::time::Duration>,
-    /// Why, for those who look at cb status
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
+    #[command(flatten)]
+    pub hold: HoldArgs,
 }
 
 /// End cb disable

@@ -12,10 +12,10 @@ use crate::store::Missing;
 /// # Errors
 /// The reason is too long.
 pub fn run(args: &DisableArgs, context: &Context) -> Result<Exit> {
-    let reason = checked_reason(args.reason.as_deref())?;
-    Ok(each(&args.names, |name| {
+    let reason = checked_reason(args.hold.reason.as_deref())?;
+    Ok(each(&args.hold.names, |name| {
         by_hand(context, name, Missing::Create, |breaker, now| {
-            Some(breaker.disable(args.span, reason.clone(), who(), now))
+            Some(breaker.disable(args.hold.span, reason.clone(), who(), now))
         })?;
         Ok(())
     }))

@@ -12,10 +12,10 @@ use crate::store::Missing;
 /// # Errors
 /// The reason is too long.
 pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
-    let reason = checked_reason(args.reason.as_deref())?;
-    Ok(each(&args.names, |name| {
+    let reason = checked_reason(args.hold.reason.as_deref())?;
+    Ok(each(&args.hold.names, |name| {
         let done = by_hand(context, name, Missing::Create, |breaker, now| {
-            breaker.trip(args.span, reason.clone(), who(), now)
+            breaker.trip(args.hold.span, reason.clone(), who(), now)
         })?;
         if done == Done::Unchanged {
             let text = format!("{name}: it is held open until 'cb reset {name}', which --for does not shorten");

@@ -226,27 +226,27 @@ fn two_hundred(probes: usize) {
     let output = many(&sandbox, &vec![line.clone(); ASKERS]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     let log = fs::read_to_string(sandbox.work().join("log")).expect("some have probed");
-    let (mut now, mut most, mut probed) = (0_usize, 0, 0_usize);
+    let (mut now, mut most, mut ran) = (0_usize, 0, 0_usize);
     for line in log.lines() {
         match line {
-            "+" => (now, probed) = (now + 1, probed + 1),
+            "+" => (now, ran) = (now + 1, ran + 1),
             _ => now -= 1,
         }
         most = most.max(now);
     }
     assert_eq!(now, 0, "all have ended");
     assert!(most <= probes, "{most} at once, where {probes} may");
-    assert!(probed < ASKERS, "they were many at once");
+    assert!(ran < ASKERS, "they were many at once");
     let status = sandbox.status("a");
     let counted = pick(&status, ["state", "probe_successes", "totals.refused", "totals.abandoned", "probes"]);
-    assert_eq!(counted, serde_json::json!(["half_open", probed, ASKERS - probed, 0, []]));
+    assert_eq!(counted, serde_json::json!(["half_open", ran, ASKERS - ran, 0, []]));
     // Nor does anybody keep a place: the next who ask have all of them.
     let held: Vec<_> = (0..probes).map(|_| sandbox.holds("a", &settings.split(' ').collect::<Vec<_>>())).collect();
     sandbox.cb(line.split(' ')).code(75).run();
     for probe in held {
         probe.ends(0);
     }
-    eprintln!("{probed} of {ASKERS} probed, at most {most} at once");
+    eprintln!("{ran} of {ASKERS} ran, at most {most} at once");
 }
 
 #[test]

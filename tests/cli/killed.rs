@@ -46,7 +46,7 @@ fn files(sandbox: &Sandbox) -> Vec<String> {
 /// Kills `cb` with these arguments at each of its system calls in turn, each time from the state that is there now. Every
 /// state of the list must be what is found after some of them, and no other may be.
 #[track_caller]
-fn killed_everywhere(sandbox: &Sandbox, args: &[&str], states: &[&str]) {
+fn killed_everywhere(sandbox: &Sandbox, args: &[&str], allowed: &[&str]) {
     if !can_trace() {
         return;
     }
@@ -61,7 +61,7 @@ fn killed_everywhere(sandbox: &Sandbox, args: &[&str], states: &[&str]) {
         restore();
         inject(sandbox, call, "signal=KILL", args).any_stdout().any_stderr().code(128 + 9).run();
         let (view, status) = view(sandbox);
-        assert!(states.contains(&&*view), "killed at {}\nthere is {view}", call.line);
+        assert!(allowed.contains(&&*view), "killed at {}\nthere is {view}", call.line);
         // The next run works, whoever has died before it: it has nothing to warn of, and no place is taken.
         let admits = status.is_null() || status["admits"] == true;
         let closes = admits && !status.is_null() && status["state"] != "closed";
@@ -75,7 +75,7 @@ fn killed_everywhere(sandbox: &Sandbox, args: &[&str], states: &[&str]) {
         assert_eq!(files(sandbox), ["a.json"], "killed at {}", call.line);
         found.insert(view);
     }
-    assert_eq!(found, states.iter().map(|&state| state.to_owned()).collect());
+    assert_eq!(found, allowed.iter().map(|&state| state.to_owned()).collect());
     eprintln!("killed at {} system calls: cb {}", calls.len(), args.join(" "));
 }
 

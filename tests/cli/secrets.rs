@@ -95,8 +95,8 @@ fn no_secret_is_told_where_something_fails() {
     // Not there, not executable, a state that cannot be used, and a command line that is wrong.
     let missing = sandbox.home().join("missing").display().to_string();
     assert!(tells_nothing(&sandbox, &["run", "-v", "-n", "a", "--", &missing, &word], 127).contains("not found"));
-    let work = sandbox.work().display().to_string();
-    assert!(tells_nothing(&sandbox, &["run", "-v", "-n", "a", "--", &work, &word], 126).contains("could not run"));
+    let directory = sandbox.work().display().to_string();
+    assert!(tells_nothing(&sandbox, &["run", "-v", "-n", "a", "--", &directory, &word], 126).contains("could not run"));
     sandbox.put("a", "not a state");
     assert!(tells_nothing(&sandbox, &["run", "-v", "-n", "a", "--", "true", &word], 0).contains("not readable"));
     sandbox.put("a", "not a state");

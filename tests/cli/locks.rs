@@ -1,0 +1,192 @@
+//! The lock of a breaker: held by one who does not go on, refused by the file system, wanted by many.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use crate::strace::can_trace;
+use crate::support::{CB, Sandbox, have};
+
+/// Longer than anything here takes on any machine.
+const FOREVER: Duration = Duration::from_secs(60);
+
+/// The kernel's lines about the lock of a file: `1: FLOCK ADVISORY WRITE pid device:inode 0 EOF`, with `->` for who waits.
+fn lines_about(path: &Path) -> Vec<String> {
+    let inode = format!(":{}", fs::metadata(path).expect("the file").ino());
+    let locks = fs::read_to_string("/proc/locks").expect("the kernel's list of locks");
+    let about = |line: &&str| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&inode));
+    locks.lines().filter(about).map(str::to_owned).collect()
+}
+
+/// How many wait for the lock of a file.
+fn waiters(path: &Path) -> usize {
+    lines_about(path).iter().filter(|line| line.contains("->")).count()
+}
+
+/// The process that holds the lock of a file.
+fn holder(path: &Path) -> Option<String> {
+    let lines = lines_about(path);
+    let holder = lines.iter().find(|line| !line.contains("->"))?;
+    holder.split_whitespace().nth(4).map(str::to_owned)
+}
+
+/// Asks again until there is an answer.
+#[track_caller]
+fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < FOREVER, "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn ended_with(process: Child, code: i32, stderr: &str) {
+    let output = process.wait_with_output().expect("it ends");
+    let found = (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert_eq!(found, (Some(code), stderr.to_owned()));
+}
+
+#[test]
+fn a_holder_that_is_frozen_delays_the_others_and_then_goes_on() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let path = sandbox.state_file("a");
+    let before = sandbox.bytes("a");
+    // It stops between the lock and the first look at the state.
+    let freeze = ["-qqq", "-o", "/dev/null", "-e", "trace=pread64", "-e", "inject=pread64:signal=STOP:when=1", CB];
+    let frozen = sandbox.command("strace", freeze.into_iter().chain(["run", "-n", "a", "--", "false"])).spawn();
+    let pid = until("the lock is held", || holder(&path));
+
+    // Two seconds, in which it would have gone on, then without a guard.
+    let warning = format!(
+        "cb: a: unguarded: could not lock {}: another process holds the lock; 'fuser -v' on the file says which\n",
+        path.display()
+    );
+    sandbox.runs("a", &[], 1).stderr(warning).run();
+    // Those who only look are told at once what was there before.
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 1);
+    assert_eq!(sandbox.bytes("a"), before);
+
+    // One that still waits has its turn.
+    let waiting = sandbox.runs("a", &[], 1).spawn();
+    until("another waits", || (waiters(&path) == 1).then_some(()));
+    sandbox.bash(&format!("kill -CONT {pid}")).run();
+    ended_with(frozen, 1, "");
+    ended_with(waiting, 1, "");
+    let status = sandbox.status("a");
+    assert_eq!((&status["consecutive_failures"], &status["totals"]["admitted"]), (&3.into(), &3.into()));
+}
+
+#[test]
+fn a_file_system_without_locks_stops_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.exits("closed", &[], 1);
+    sandbox.open_by("open", &["--cooldown", "1h"], 1);
+    sandbox.open_by("due", &["--cooldown", "1h"], 1);
+    sandbox.shift("due", 3_600_000);
+    let run = |name: &str, call: &str, error: &str, options: &[&str]| {
+        let trace = format!("trace={call}");
+        let inject = format!("inject={call}:error={error}");
+        let words = ["-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject, CB, "run", "-n", name];
+        sandbox.command("strace", words.iter().chain(options).chain(&["--", "echo", "ran"]))
+    };
+    for (error, text) in [("ENOLCK", "No locks available"), ("EOPNOTSUPP", "Operation not supported")] {
+        for name in ["closed", "new"] {
+            let path = sandbox.state_file(name);
+            let trouble =
+                format!("could not lock {}: {text}; give a --state-dir on a local file system\n", path.display());
+            let content = || fs::read(&path).unwrap_or_default();
+            let before = content();
+            run(name, "flock", error, &[]).stdout("ran\n").stderr(format!("cb: {name}: unguarded: {trouble}")).run();
+            let refuse = ["--on-state-error", "refuse"];
+            run(name, "flock", error, &refuse).code(125).stderr(format!("cb: {trouble}")).run();
+            assert_eq!(content(), before, "nothing is written");
+        }
+        run("open", "flock", error, &[]).code(75).run();
+        // The lock can be had, but not a probe's place.
+        let path = sandbox.state_file("due");
+        let trouble = format!(
+            "cb: due: unguarded: could not lock a probe's place in {}: {text}; give a --state-dir on a local file system\n",
+            path.display()
+        );
+        let before = sandbox.bytes("due");
+        run("due", "fcntl", error, &[]).stdout("ran\n").stderr(trouble).run();
+        assert_eq!(sandbox.bytes("due"), before, "no place is taken by whoever cannot hold it");
+    }
+}
+
+#[test]
+fn fifty_who_wait_each_get_their_turn() {
+    if !have("flock") {
+        return;
+    }
+    // Nobody waits for longer than two seconds. Where the machine is so busy that fifty processes take longer to come, it
+    // proves nothing, and all is done again.
+    for _ in 0..20 {
+        let sandbox = Sandbox::new();
+        sandbox.exits("a", &["--threshold", "100"], 1);
+        let path = sandbox.state_file("a");
+        let script = ["sh", "-c", "echo started; read -r line"].map(AsRef::as_ref);
+        let lock = sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).hold();
+        let started = Instant::now();
+        let runs: Vec<_> = (0..50).map(|_| sandbox.runs("a", &["--threshold", "100"], 1).spawn()).collect();
+        until("all wait", || (waiters(&path) == 50 || started.elapsed() > Duration::from_secs(2)).then_some(()));
+        let looked = Instant::now();
+        assert_eq!(sandbox.status("a")["consecutive_failures"], 1, "it is answered meanwhile");
+        let answered = looked.elapsed();
+        lock.ends(0);
+        let in_time = started.elapsed() < Duration::from_millis(1500);
+        if !in_time {
+            for run in runs {
+                drop(run.wait_with_output());
+            }
+            continue;
+        }
+        for run in runs {
+            ended_with(run, 1, "");
+        }
+        assert!(answered < Duration::from_secs(1), "'cb status' took {answered:?}");
+        let status = sandbox.status("a");
+        assert_eq!((&status["consecutive_failures"], &status["totals"]["failures"]), (&51.into(), &51.into()));
+        return;
+    }
+    panic!("fifty processes do not start within a second and a half");
+}
+
+#[test]
+fn status_answers_while_many_write() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &["--threshold", "1000000"], 1);
+    let file = File::open(sandbox.state_file("a")).expect("the state");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    sandbox.exits("a", &["--threshold", "1000000"], 1);
+                }
+            });
+        }
+        let mut before = 1;
+        let started = Instant::now();
+        while before < 101 {
+            assert!(started.elapsed() < FOREVER, "some were not counted");
+            let status = sandbox.status("a");
+            assert!(status["error"].is_null(), "nothing is read half: {status}");
+            let now = status["consecutive_failures"].as_u64().expect("a number");
+            assert!(now >= before, "{now} after {before}");
+            before = now;
+        }
+    });
+    assert_eq!(file.metadata().expect("the state").len(), 4096);
+}
