@@ -229,7 +229,7 @@ impl NotStarted {
         let (exit, message) = match error.raw_os_error() {
             // Of a script the kernel says so too when it is the interpreter that is not there.
             Some(libc::ENOENT) if word.as_bytes().contains(&b'/') => {
-                (Exit::NotFound, "there is no such file, or not the interpreter that it names".to_owned())
+                (Exit::NotFound, "not found: no such file, or the interpreter that it names is missing".to_owned())
             }
             Some(libc::ENOENT) => (Exit::NotFound, "command not found".to_owned()),
             _ => (Exit::NotExecutable, plain(error)),

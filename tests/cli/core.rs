@@ -263,7 +263,7 @@ fn what_was_never_started_counts_nowhere_and_resets_nothing() {
     sandbox
         .cb(["run", "-n", "a", "--", "./no-such-command"])
         .code(127)
-        .stderr("cb: could not run './no-such-command': command not found\n")
+        .stderr("cb: could not run './no-such-command': not found: no such file, or the interpreter that it names is missing\n")
         .run();
     let status = sandbox.status("a");
     assert_eq!((&status["consecutive_failures"], &status["window"]["calls"]), (&4.into(), &4.into()));

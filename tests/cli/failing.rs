@@ -220,17 +220,9 @@ fn a_permit() {
     fails_everywhere(&sandbox, &["allow", "a"], |outcome| {
         let fault = &outcome.fault;
         match (outcome.code, &*outcome.stdout) {
-<<<<<<< HEAD
             // Unguarded; or settings that could not be had, or a permit that could not be printed.
             (0, "unguarded\n") | (125, "") => assert_eq!(outcome.lines(), 1, "{fault}"),
             (0, permit) => assert_eq!((permit.lines().count(), &*outcome.stderr), (1, ""), "{fault}"),
-=======
-            (0, permit) if permit != "unguarded\n" => {
-                assert_eq!((permit.lines().count(), &*outcome.stderr), (1, ""), "{fault}");
-            }
-            // The state could not be had; or settings could not, or a permit could not be printed.
-            (0, _) | (125, "") => assert_eq!(outcome.lines(), 1, "{fault}"),
->>>>>>> faults
             other => panic!("{other:?}: {fault}"),
         }
     });

@@ -7,7 +7,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    clippy::similar_names,
     reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 

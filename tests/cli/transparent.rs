@@ -228,11 +228,7 @@ umask; pwd -P; nice; ulimit -Sa; ulimit -Ha
 read -r _ _ _ _ group session terminal front _ </proc/$$/stat
 echo $group $session $terminal $front
 cat /proc/$$/cgroup /proc/$$/limits /proc/$$/oom_score_adj /proc/$$/personality
-<<<<<<< HEAD
 grep -E '^(Umask|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed)' /proc/$$/status
-=======
-grep -E '^(Umask|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed|Sig[^Q]|Shd)' /proc/$$/status
->>>>>>> faults
 ";
     program(&sandbox, "child", child);
     let child = sandbox.work().join("child");
