@@ -254,5 +254,5 @@ fn a_thousand_writers() {
     let started = started.into_inner();
     assert!(admitted > 10, "some have written before they died");
     assert!(admitted <= started as u64 + 1);
-    eprintln!("killed {} writers of {started}, {admitted} of them after they had written", deaths.into_inner());
+    eprintln!("killed {} writers of {started}; {admitted} runs were admitted", deaths.into_inner());
 }

@@ -70,6 +70,7 @@ pub fn inject(sandbox: &Sandbox, call: &Call, what: &str, args: &[&str]) -> Run 
     let Call { name, nth, .. } = call;
     let trace = format!("trace={name}");
     let inject = format!("inject={name}:{what}:when={nth}");
-    let words = ["-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject, CB];
-    sandbox.command("strace", words.into_iter().chain(args.iter().copied()))
+    // What would never end is ended, with all its processes, and is 124.
+    let words = ["-k", "1", "60", "strace", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject, CB];
+    sandbox.command("timeout", words.into_iter().chain(args.iter().copied()))
 }
