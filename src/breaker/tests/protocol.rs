@@ -1,0 +1,634 @@
+//! The protocol between processes, explored to its end: everything that three processes (two, where callers differ or
+//! people hold it), people and a clock that steps can do to one real breaker, in every order, and after each step what
+//! must hold always.
+//!
+//! What is explored are worlds: a breaker, a clock, and who holds which permit. Two worlds count as one if nothing that may
+//! still happen can tell them apart: totals, history and times of closing decide nothing, of generations it matters only
+//! which permits are of the present one, and processes that hold the same are the same. Times are few and near each
+//! other, but the clock may be set to any of them at any moment. So the worlds are finitely many.
+
+use std::collections::{HashSet, VecDeque};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::breaker::permit::Permit;
+use crate::breaker::{Admission, Ask, Breaker, History, Hold, HoldKind, Phase, Recorded, State};
+use crate::outcome::{Outcome, Run};
+use crate::settings::{Settings, TripRules};
+use crate::time::Timestamp;
+
+const PROCESSES: usize = 3;
+/// 2026-01-02T03:04:05.678Z
+const TODAY: u64 = 1_767_323_045_678;
+/// How many moments there are, a millisecond apart.
+const MOMENTS: u64 = 3;
+/// In milliseconds, as all that follow: how long it stays open at first, and when it was reopened.
+const COOLDOWN: u64 = 1;
+const LONGEST_COOLDOWN: u64 = 2;
+const LEASE: u64 = 2;
+const HOLD: u64 = 1;
+
+/// A caller's settings: failures that open it, probes at once, probes that decide.
+fn caller(threshold: u32, probes: u8, deciding: u32) -> Settings {
+    Settings {
+        trip: TripRules { threshold: NonZeroU32::new(threshold), ..Settings::default().trip },
+        cooldown: Duration::from_millis(COOLDOWN),
+        backoff: 2_000_000,
+        max_cooldown: Some(Duration::from_millis(LONGEST_COOLDOWN)),
+        probes,
+        probe_successes: deciding,
+        probe_failures: deciding,
+        ..Settings::default()
+    }
+}
+
+/// What is known of a lease by who waits for its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Lease {
+    /// It was never over.
+    Kept,
+    /// It was over at some time, and no probe was let through since.
+    Over,
+    /// It was over, and a probe was let through since: the place may be given away.
+    Contested,
+}
+
+/// A permit that somebody holds.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    generation: u64,
+    serial: Option<u64>,
+    probe: bool,
+    /// A run of `cb` holds it, whose place the kernel frees when it dies; else a script does, by `cb allow`.
+    run: bool,
+    since: u64,
+    lease: Lease,
+}
+
+impl Held {
+    fn permit(self, breaker: &Breaker) -> Permit {
+        Permit::new(breaker.id, self.generation, self.serial, self.probe)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct World {
+    breaker: Breaker,
+    now: u64,
+    processes: [Option<Held>; PROCESSES],
+    /// A numbered permit of this generation that was reported: a script may do so again.
+    reported: Option<Held>,
+}
+
+/// What a permit is worth: none at all, that of an old generation or without a place, that of a run, that of a probe with
+/// this place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Worth {
+    Nothing,
+    Late,
+    Passing { run: bool },
+    Probing { run: bool, place: usize, lease: Lease },
+}
+
+/// The present of a world, as far as it decides the future.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    now: u64,
+    phase: u8,
+    open: Option<(u64, Duration)>,
+    reopened: u32,
+    deciding: (u32, u32),
+    places: Vec<u64>,
+    failures: u32,
+    hold: Option<(bool, u64, Option<Duration>)>,
+    processes: [Worth; PROCESSES],
+    reported: Worth,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Clock(u64),
+    Ask { process: usize, caller: usize, run: bool },
+    Report { process: usize, caller: usize, outcome: Outcome },
+    Die(usize),
+    Observe { caller: usize, outcome: Outcome },
+    Trip(Option<u64>),
+    Disable(Option<u64>),
+    Enable,
+    Reset,
+}
+
+/// A rule that is left out on purpose, to see that the exploration finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Broken {
+    /// The generation of a permit is not looked at.
+    Generations,
+    /// A prober's death frees nothing.
+    Deaths,
+    /// One more probe is let through than may be.
+    Places,
+    /// A lease never ends.
+    Leases,
+    /// A success ends what a person has ordered.
+    Holds,
+    /// Which permits were reported is forgotten.
+    Reported,
+    /// A change of state starts no generation.
+    Changes,
+}
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn time(moment: u64) -> Timestamp {
+    Timestamp::from_millis(TODAY + moment)
+}
+
+fn phase(state: &State) -> Phase {
+    match state {
+        State::Closed { .. } => Phase::Closed,
+        State::Open { .. } => Phase::Open,
+        State::HalfOpen { .. } => Phase::HalfOpen,
+    }
+}
+
+fn seen(outcome: Outcome) -> Run {
+    Run { outcome, trips: false, end: None, took: None }
+}
+
+fn must(holds: bool, rule: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(rule) }
+}
+
+impl World {
+    fn new() -> Self {
+        Self { breaker: Breaker::new(1), now: 0, processes: [None; PROCESSES], reported: None }
+    }
+
+    fn at(&self) -> Timestamp {
+        time(self.now)
+    }
+
+    fn hold(&self) -> Option<&Hold> {
+        self.breaker.hold(self.at())
+    }
+
+    fn worth(&self, held: Option<Held>) -> Worth {
+        match held {
+            None => Worth::Nothing,
+            Some(held) if held.generation != self.breaker.generation => Worth::Late,
+            Some(Held { probe: false, run, .. }) => Worth::Passing { run },
+            Some(Held { run, lease, serial, .. }) => {
+                let place = self.breaker.probes().iter().position(|probe| Some(probe.serial) == serial);
+                place.map_or(Worth::Late, |place| Worth::Probing { run, place, lease })
+            }
+        }
+    }
+
+    fn key(&self, callers: &[Settings]) -> Key {
+        let moment = |time: Timestamp| time.as_millis() - TODAY;
+        let most = callers.iter().filter_map(|caller| caller.trip.threshold).max().map_or(0, NonZeroU32::get);
+        let (open, reopened, deciding) = match self.breaker.state {
+            State::Closed { .. } => (None, 0, (0, 0)),
+            State::Open { since, cooldown, reopened } => (
+                // A span of no time is over, whenever it began.
+                Some((if cooldown.is_zero() { 0 } else { moment(since) }, cooldown)),
+                // From the first reopening on, the cool-down is the longest.
+                reopened.min(1),
+                (0, 0),
+            ),
+            State::HalfOpen { reopened, successes, failures, .. } => (None, reopened.min(1), (successes, failures)),
+        };
+        let mut processes = self.processes.map(|held| self.worth(held));
+        processes.sort_unstable();
+        Key {
+            now: self.now,
+            phase: phase(&self.breaker.state) as u8,
+            open,
+            reopened,
+            deciding,
+            places: self.breaker.probes().iter().map(|probe| moment(probe.since)).collect(),
+            failures: self.breaker.consecutive_failures.min(most),
+            hold: self.breaker.hold.as_ref().map(|hold| {
+                let since = hold.span.filter(|span| !span.is_zero()).map_or(0, |_| moment(hold.since));
+                (hold.kind == HoldKind::Trip, since, hold.span)
+            }),
+            processes,
+            reported: self.worth(self.reported),
+        }
+    }
+
+    /// Everything that may happen next.
+    fn actions(&self, scope: &Scope<'_>) -> Vec<Action> {
+        const OUTCOMES: [Outcome; 3] = [Outcome::Success, Outcome::Failure, Outcome::Ignored];
+        let mut actions: Vec<_> = (0..MOMENTS).filter(|&moment| moment != self.now).map(Action::Clock).collect();
+        for caller in 0..scope.callers.len() {
+            // Those that hold nothing are all the same.
+            if let Some(process) = self.processes[..scope.processes].iter().position(Option::is_none) {
+                actions.extend([true, false].map(|run| Action::Ask { process, caller, run }));
+            }
+            for process in (0..PROCESSES).filter(|&process| self.processes[process].is_some()) {
+                actions.extend(OUTCOMES.map(|outcome| Action::Report { process, caller, outcome }));
+            }
+            actions.extend(OUTCOMES.map(|outcome| Action::Observe { caller, outcome }));
+        }
+        actions.extend((0..PROCESSES).filter(|&process| self.processes[process].is_some()).map(Action::Die));
+        actions.extend([Action::Trip(None), Action::Trip(Some(0)), Action::Reset]);
+        if scope.holds {
+            actions.extend([
+                Action::Trip(Some(HOLD)),
+                Action::Disable(None),
+                Action::Disable(Some(HOLD)),
+                Action::Enable,
+            ]);
+        }
+        actions
+    }
+
+    /// Does one of them, and looks at what came of it.
+    fn after(&self, action: Action, callers: &[Settings], broken: Option<Broken>) -> Result<Self, &'static str> {
+        let mut world = self.clone();
+        let (now, by) = (self.at(), || "ann".to_owned());
+        match action {
+            Action::Clock(moment) => world.set_clock(moment),
+            Action::Ask { process, caller, run } => world.ask(process, &callers[caller], run, broken)?,
+            Action::Report { process, caller, outcome } => {
+                let held = world.processes[process].take().expect("it holds one");
+                world.report(held, outcome, &callers[caller], broken)?;
+                if !held.run && held.generation == world.breaker.generation {
+                    world.reported = Some(held);
+                }
+            }
+            Action::Die(process) => {
+                let held = world.processes[process].take().expect("it holds one");
+                if held.run && broken != Some(Broken::Deaths) {
+                    held.serial.into_iter().for_each(|serial| world.breaker.abandon(serial));
+                }
+            }
+            Action::Observe { caller, outcome } => {
+                let change = world.breaker.observe(&seen(outcome), &callers[caller], now);
+                must(change.is_some() == world.changed(self), "what is told as a change is one")?;
+                if broken == Some(Broken::Holds) && outcome == Outcome::Success {
+                    world.breaker.hold = None;
+                }
+            }
+            Action::Trip(span) => {
+                let tripped = world.breaker.trip(span.map(ms), None, by(), now).is_some();
+                let endless = self.hold().is_some_and(|hold| hold.kind == HoldKind::Trip && hold.span.is_none());
+                must(tripped != (endless && span.is_some()), "only a trip without end is not shortened")?;
+                must(tripped == world.changed(self), "a trip starts a generation")?;
+            }
+            Action::Disable(span) => {
+                world.breaker.disable(span.map(ms), None, by(), now);
+            }
+            Action::Enable => drop(world.breaker.enable(by(), now)),
+            Action::Reset => {
+                world.breaker.reset(by(), now);
+                must(world.changed(self), "a reset starts a generation")?;
+                must(phase(&world.breaker.state) == Phase::Closed && world.breaker.hold.is_none(), "a reset closes")?;
+            }
+        }
+        if broken == Some(Broken::Changes) {
+            world.breaker.generation = self.breaker.generation;
+        }
+        if world.reported.is_some_and(|held| held.generation != world.breaker.generation) {
+            world.reported = None;
+        }
+        self.look_at_change(action, &world)?;
+        world.look_at_places(callers)?;
+        world.look_at_late_ones(callers, broken)?;
+        // It decides nothing, and would fill the memory.
+        world.breaker.history = History::default();
+        Ok(world)
+    }
+
+    fn changed(&self, before: &Self) -> bool {
+        self.breaker.generation != before.breaker.generation
+    }
+
+    fn set_clock(&mut self, moment: u64) {
+        self.now = moment;
+        for held in self.processes.iter_mut().flatten() {
+            if held.probe && !(held.since..held.since + LEASE).contains(&moment) && held.lease == Lease::Kept {
+                held.lease = Lease::Over;
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        process: usize,
+        caller: &Settings,
+        run: bool,
+        broken: Option<Broken>,
+    ) -> Result<(), &'static str> {
+        let (before, now) = (self.clone(), self.at());
+        let generous = Settings { probes: caller.probes + 1, ..caller.clone() };
+        let ask = Ask {
+            settings: if broken == Some(Broken::Places) { &generous } else { caller },
+            lease: if broken == Some(Broken::Leases) { ms(100_000) } else { ms(LEASE) },
+            pid: run.then_some(7),
+        };
+        let Admission::Admitted(permit) = self.breaker.admit(&ask, now) else {
+            let mut expected = before.breaker;
+            expected.settle(now);
+            expected.use_settings(ask.settings);
+            expected.totals.refused += 1;
+            return must(self.breaker == expected, "a refusal changes nothing but its count");
+        };
+        let held = Held {
+            generation: permit.generation(),
+            serial: permit.serial(),
+            probe: permit.is_probe(),
+            run,
+            since: self.now,
+            lease: Lease::Kept,
+        };
+        must(held.generation == self.breaker.generation, "a permit is of the generation that began with it")?;
+        if held.probe {
+            for other in self.processes.iter_mut().flatten().filter(|other| other.lease == Lease::Over) {
+                other.lease = Lease::Contested;
+            }
+        } else {
+            let free = before.breaker.hold(now).is_some() || phase(&before.breaker.state) == Phase::Closed;
+            must(free, "only probes pass where it is not closed")?;
+        }
+        self.processes[process] = Some(held);
+        Ok(())
+    }
+
+    fn report(
+        &mut self,
+        held: Held,
+        outcome: Outcome,
+        caller: &Settings,
+        broken: Option<Broken>,
+    ) -> Result<(), &'static str> {
+        let (before, now) = (self.breaker.clone(), self.at());
+        let claimed =
+            if broken == Some(Broken::Generations) { Held { generation: before.generation, ..held } } else { held };
+        if broken == Some(Broken::Reported) {
+            self.breaker.spent = super::super::Spent::default();
+        }
+        let recorded = self.breaker.record(claimed.permit(&before), &seen(outcome), caller, now);
+        match recorded {
+            Recorded::Foreign => Err("a permit of this breaker is known"),
+            Recorded::Counted(_) if held.generation != before.generation => {
+                Err("a result of an old generation is late")
+            }
+            Recorded::Counted(change) => {
+                must(change.is_some() == (self.breaker.generation != before.generation), "a change is told")?;
+                let totals = |breaker: &Breaker| {
+                    let totals = breaker.totals;
+                    totals.successes + totals.failures + totals.ignored
+                };
+                must(totals(&self.breaker) == totals(&before) + 1, "what is not late is counted")?;
+                must(self.breaker.totals.late == before.totals.late, "what is counted is not late")?;
+                let place = |breaker: &Breaker| breaker.probes().iter().any(|probe| Some(probe.serial) == held.serial);
+                must(!held.probe || place(&before) && !place(&self.breaker), "a report gives the place back")?;
+                if broken == Some(Broken::Holds) && outcome == Outcome::Success {
+                    self.breaker.hold = None;
+                }
+                Ok(())
+            }
+            Recorded::Late => {
+                let timely = held.generation == before.generation && held.lease != Lease::Contested;
+                must(!timely, "a place is kept until its lease is over and another takes it")?;
+                self.look_at_late(held, before)
+            }
+        }
+    }
+
+    /// A late result has changed nothing but the count of late ones; of a place that was given away, it is the last.
+    fn look_at_late(&self, held: Held, mut before: Breaker) -> Result<(), &'static str> {
+        if held.generation == before.generation {
+            before.spent.clone_from(&self.breaker.spent);
+        }
+        before.settle(self.at());
+        before.totals.late += 1;
+        must(self.breaker == before, "a late result changes nothing")
+    }
+
+    /// What no change may do, whatever it is.
+    fn look_at_change(&self, action: Action, after: &Self) -> Result<(), &'static str> {
+        let (before, after_it) = (&self.breaker, &after.breaker);
+        let (from, to) = (phase(&before.state), phase(&after_it.state));
+        must(after_it.generation >= before.generation, "a generation never returns")?;
+        must(from == to || after_it.generation > before.generation, "a change of state starts a generation")?;
+        must(after_it.totals.opened <= before.totals.opened + 1, "it opens once")?;
+        let machine = matches!(
+            action,
+            Action::Clock(_) | Action::Ask { .. } | Action::Report { .. } | Action::Die(_) | Action::Observe { .. }
+        );
+        if !machine {
+            return Ok(());
+        }
+        must(from != to || after_it.generation == before.generation, "a generation begins with a change of state")?;
+        if let Some(hold) = self.hold()
+            && !matches!(action, Action::Clock(_))
+        {
+            must(after.hold() == Some(hold), "no result ends a hold")?;
+            must(from == to, "under a hold nothing moves")?;
+        }
+        let outcome = match action {
+            Action::Report { outcome, .. } | Action::Observe { outcome, .. } => Some(outcome),
+            _ => None,
+        };
+        let observed = matches!(action, Action::Observe { .. });
+        let may = match (from, to) {
+            (from, to) if from == to => true,
+            (Phase::Closed | Phase::HalfOpen, Phase::Open) => outcome == Some(Outcome::Failure),
+            (Phase::HalfOpen, Phase::Closed) => outcome == Some(Outcome::Success),
+            (Phase::Open, Phase::Closed) => outcome == Some(Outcome::Success) && observed,
+            (Phase::Open, Phase::HalfOpen) => {
+                let State::Open { since, cooldown, .. } = before.state else { return Err("it is open") };
+                let refuses = since.as_millis()..(since.as_millis() + u64::try_from(cooldown.as_millis()).unwrap_or(0));
+                matches!(action, Action::Ask { .. }) && !refuses.contains(&self.at().as_millis())
+            }
+            _ => false,
+        };
+        must(may, "no change of state but those of the table")
+    }
+
+    /// Who probes, and which places are taken.
+    fn look_at_places(&self, callers: &[Settings]) -> Result<(), &'static str> {
+        let most = usize::from(callers.iter().map(|caller| caller.probes).max().unwrap_or(0));
+        let probing = |held: &&Held| held.probe && held.generation == self.breaker.generation;
+        let kept = self.processes.iter().flatten().filter(probing).filter(|held| held.lease == Lease::Kept);
+        must(kept.count() <= most, "at most so many probes are within their leases")?;
+        must(self.breaker.probes().len() <= most, "at most so many places are taken")?;
+        for place in self.breaker.probes().iter().filter(|place| place.pid.is_some()) {
+            let alive = self.processes.iter().flatten().any(|held| held.serial == Some(place.serial) && probing(&held));
+            must(alive, "the dead have no places")?;
+        }
+        Ok(())
+    }
+
+    /// A report that was made is late when it is made again.
+    fn look_at_late_ones(&self, callers: &[Settings], broken: Option<Broken>) -> Result<(), &'static str> {
+        let Some(held) = self.reported else { return Ok(()) };
+        for outcome in [Outcome::Success, Outcome::Failure] {
+            let mut again = self.clone();
+            if broken == Some(Broken::Reported) {
+                again.breaker.spent = super::super::Spent::default();
+            }
+            let before = again.breaker.clone();
+            let recorded = again.breaker.record(held.permit(&before), &seen(outcome), &callers[0], self.at());
+            must(recorded == Recorded::Late, "a permit is good once")?;
+            again.look_at_late(held, before)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it can recover: soon a run is let through, and successes close it. A person's order may forbid it.
+    fn look_at_recovery(&self, callers: &[Settings]) -> Result<(), &'static str> {
+        let most = callers.iter().map(|caller| caller.probes).max().unwrap_or(0);
+        // Behind a hold there may be a cool-down, if the clock was set back between the two.
+        let held = if self.breaker.hold.is_some() { HOLD } else { 0 };
+        for caller in callers {
+            // The leases of another's probes, more than this one would let through, may then be one behind the other.
+            let patience = held + LONGEST_COOLDOWN.max(LEASE * u64::from(most - caller.probes + 1));
+            let soon = (self.at(), time(self.now + patience));
+            // Where the clock has left it all behind, in either direction, nobody need wait.
+            let ever = [0, u64::MAX].map(Timestamp::from_millis);
+            for (first, last) in [soon, (ever[0], ever[0]), (ever[1], ever[1])] {
+                match &self.breaker.hold {
+                    Some(Hold { kind: HoldKind::Trip, span: None, .. }) => {
+                        let mut breaker = self.breaker.clone();
+                        must(!passes(&mut breaker, caller, last), "a hold without end has none")?;
+                        breaker.reset("ann".to_owned(), last);
+                        must(passes(&mut breaker, caller, last), "a reset lets runs through")?;
+                    }
+                    Some(Hold { kind: HoldKind::Disable, span: None, .. }) => {
+                        must(passes(&mut self.breaker.clone(), caller, last), "whoever is not guarded passes")?;
+                    }
+                    _ => self.recovers(caller, first, last)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn recovers(&self, caller: &Settings, first: Timestamp, last: Timestamp) -> Result<(), &'static str> {
+        let mut moments = (first.as_millis()..=last.as_millis()).map(Timestamp::from_millis);
+        let free = moments.find(|&now| {
+            let disabled = self.breaker.hold(now).is_some_and(|hold| hold.kind == HoldKind::Disable);
+            !disabled && passes(&mut self.breaker.clone(), caller, now)
+        });
+        let now = free.ok_or("no state is stuck")?;
+        let mut breaker = self.breaker.clone();
+        for _ in 0..caller.probe_successes.max(1) {
+            let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7) };
+            let Admission::Admitted(permit) = breaker.admit(&ask, now) else { return Err("no probe is stuck") };
+            let run = seen(Outcome::Success);
+            must(matches!(breaker.record(permit, &run, caller, now), Recorded::Counted(_)), "a timely result counts")?;
+        }
+        must(phase(&breaker.state) == Phase::Closed, "successes close it")
+    }
+}
+
+fn passes(breaker: &mut Breaker, caller: &Settings, now: Timestamp) -> bool {
+    let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7) };
+    matches!(breaker.admit(&ask, now), Admission::Admitted(_))
+}
+
+/// What an exploration has seen.
+#[derive(Debug, Default)]
+struct Explored {
+    worlds: usize,
+    steps: usize,
+}
+
+/// A rule that does not hold, and the shortest way there.
+#[derive(Debug)]
+struct Violation {
+    rule: &'static str,
+    #[expect(dead_code, reason = "it is for people to read")]
+    way: Vec<Action>,
+}
+
+/// How much of it is explored.
+struct Scope<'a> {
+    callers: &'a [Settings],
+    processes: usize,
+    /// Whether people disable it, and hold it for a span.
+    holds: bool,
+}
+
+fn explore(scope: &Scope<'_>, broken: Option<Broken>) -> Result<Explored, Violation> {
+    let callers = scope.callers;
+    let mut known = HashSet::from([World::new().key(callers)]);
+    let mut ahead = VecDeque::from([(World::new(), 0)]);
+    // By which action each world was found, and from which other.
+    let mut trail: Vec<Option<(usize, Action)>> = vec![None];
+    let mut steps = 0;
+    let violation = |rule, last: Option<Action>, mut from: usize, trail: &[Option<(usize, Action)>]| {
+        let mut way: Vec<_> = last.into_iter().collect();
+        while let Some((before, action)) = trail[from] {
+            way.push(action);
+            from = before;
+        }
+        way.reverse();
+        Violation { rule, way }
+    };
+    while let Some((world, index)) = ahead.pop_front() {
+        world.look_at_recovery(callers).map_err(|rule| violation(rule, None, index, &trail))?;
+        for action in world.actions(scope) {
+            steps += 1;
+            let next = world.after(action, callers, broken);
+            let next = next.map_err(|rule| violation(rule, Some(action), index, &trail))?;
+            if known.insert(next.key(callers)) {
+                ahead.push_back((next, trail.len()));
+                trail.push(Some((index, action)));
+            }
+        }
+    }
+    Ok(Explored { worlds: known.len(), steps })
+}
+
+#[track_caller]
+fn holds_everywhere(scope: &Scope<'_>, least: (usize, usize)) {
+    let Explored { worlds, steps } = explore(scope, None).unwrap_or_else(|violation| panic!("{violation:#?}"));
+    assert!(worlds >= least.0 && steps >= least.1, "only {worlds} worlds and {steps} steps: something is left out");
+}
+
+#[test]
+fn one_place_and_the_first_failure() {
+    holds_everywhere(&Scope { callers: &[caller(1, 1, 1)], processes: 3, holds: false }, (900, 16_000));
+}
+
+#[test]
+fn two_places_and_two_that_decide() {
+    holds_everywhere(&Scope { callers: &[caller(2, 2, 2)], processes: 3, holds: false }, (35_000, 620_000));
+}
+
+#[test]
+fn callers_who_differ() {
+    holds_everywhere(
+        &Scope { callers: &[caller(1, 1, 1), caller(2, 2, 2)], processes: 2, holds: false },
+        (19_000, 460_000),
+    );
+}
+
+#[test]
+fn people_who_hold_it() {
+    holds_everywhere(&Scope { callers: &[caller(1, 1, 1)], processes: 2, holds: true }, (17_000, 320_000));
+}
+
+#[test]
+fn a_rule_that_is_left_out_is_missed() {
+    for (broken, rule) in [
+        (Broken::Generations, "a result of an old generation is late"),
+        (Broken::Deaths, "the dead have no places"),
+        (Broken::Places, "at most so many probes are within their leases"),
+        (Broken::Leases, "no state is stuck"),
+        (Broken::Holds, "no result ends a hold"),
+        (Broken::Reported, "a permit is good once"),
+        (Broken::Changes, "a change of state starts a generation"),
+    ] {
+        let scope = Scope { callers: &[caller(1, 1, 1)], processes: 3, holds: true };
+        let found = explore(&scope, Some(broken)).map_err(|violation| violation.rule);
+        assert_eq!(found.map(|explored| explored.worlds), Err(rule), "without {broken:?}");
+    }
+}
