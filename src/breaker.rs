@@ -758,7 +758,7 @@ impl Breaker {
             bump(&mut self.totals.opened);
         }
         self.generation = self.generation.wrapping_add(1);
-        self.state = State::Open { since: now, cooldown: span.unwrap_or_default(), reopened: 0 };
+        self.state = State::Open { since: now, cooldown: Duration::ZERO, reopened: 0 };
         Some(self.hold_by_hand(HoldKind::Trip, from, span, reason, by, now))
     }
 

@@ -34,7 +34,7 @@ use crate::exit::Exit;
 use crate::name::{Name, nearest};
 use crate::outcome::End;
 use crate::places::Places;
-use crate::report::speech::{self, Volume, say};
+use crate::report::speech::{self, Later, Volume, say};
 use crate::settings::{Limits, Settings};
 use crate::store::{Locked, Missing, READERS_PATIENCE, Snapshot, Store};
 use crate::time::{Timestamp, format_duration};
@@ -73,10 +73,10 @@ impl Context {
     }
 
     /// Locks a breaker to change it, and says what had to be done to its file before.
-    fn lock(&self, name: &Name, missing: Missing) -> Result<Option<Locked>> {
+    fn lock(&self, name: &Name, missing: Missing, later: &mut Later) -> Result<Option<Locked>> {
         let locked = self.store()?.lock(name, missing)?;
         if let Some(notice) = locked.as_ref().and_then(|locked| locked.notice.as_ref()) {
-            say(&format!("{name}: {notice}"));
+            later.warn(format!("{name}: {notice}"));
         }
         Ok(locked)
     }
@@ -271,7 +271,8 @@ fn by_hand(
     act: impl FnOnce(&mut Breaker, Timestamp) -> Option<Change>,
 ) -> Result<Done> {
     let on_change = context.config(Tables::Only(name))?.resolve(Some(name), &[])?.conduct.on_change;
-    let Some(mut locked) = context.lock(name, missing)? else {
+    let mut later = Later::new(context.volume);
+    let Some(mut locked) = context.lock(name, missing, &mut later)? else {
         return if context.is_known(name)? { Ok(Done::Unused) } else { Err(context.unknown(name)?) };
     };
     let now = clock::now();
@@ -279,6 +280,7 @@ fn by_hand(
     locked.save()?;
     let told = Told::new(name, change, &locked.breaker, now);
     locked.unlock().flush();
+    drop(later);
     announce(context, name, &told, on_change.as_deref());
     Ok(Done::Changed)
 }

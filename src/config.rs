@@ -1,8 +1,9 @@
 //! Settings from options, `config.toml` and the built-in defaults, remembering where each came from.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
@@ -195,7 +196,10 @@ impl Resolved {
 
 fn read(path: &Path, named: bool) -> Result<Option<String>> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
+    // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
+    let flags = if named { 0 } else { libc::O_NONBLOCK };
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let read = file.and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
         Ok(length) if length as u64 > LARGEST => bail!("{} is larger than any configuration", path.display()),
         Ok(_) => Ok(Some(text)),

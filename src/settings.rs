@@ -407,6 +407,10 @@ impl Limits {
             preserve_status: read(&given, Key::PreserveStatus, parse_flag)?.unwrap_or(false),
             foreground: read(&given, Key::Foreground, parse_flag)?.unwrap_or(false),
         };
+        if settings.lease.is_some_and(|lease| lease.is_zero()) {
+            let message = "a probe without a place would be no probe; give it longer than it runs, like 1m";
+            return Err(Fault::new(Key::Lease, message));
+        }
         if let (Some(lease), Some(limit)) = (settings.lease, limits.limit(true))
             && lease <= limit
         {

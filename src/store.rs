@@ -215,7 +215,8 @@ impl Store {
             if !format::belongs_to(&bytes, name) {
                 bail!("{} is not the state of {name}, so it was left alone; remove it yourself", path.display());
             }
-            fs::remove_file(&path).with_context(|| format!("could not remove {}", path.display()))?;
+            let removed = fs::remove_file(&path).map_err(|error| told(&error));
+            removed.with_context(|| format!("could not remove {}", path.display()))?;
             return Ok(true);
         }
         bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())

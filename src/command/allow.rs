@@ -6,8 +6,9 @@ use super::{Context, switched_off};
 use crate::breaker::{Admission, Ask};
 use crate::cli::{AllowArgs, Given};
 use crate::clock;
-use crate::config::{Resolved, Tables};
+use crate::config::{Config, Resolved, Tables};
 use crate::exit::{Exit, REFUSED};
+use crate::report::speech::Later;
 use crate::report::{print, speech};
 use crate::store::Missing;
 
@@ -20,7 +21,8 @@ pub const UNGUARDED: &str = "unguarded";
 /// Wrong configuration; standard output is closed.
 pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
-    let config = context.config(Tables::Only(name))?.resolve(Some(name), &args.breaker.given())?;
+    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name))? };
+    let config = file.resolve(Some(name), &args.breaker.given())?;
     if switched_off() {
         print(&format!("{UNGUARDED}\n"))?;
         return Ok(Exit::Done);
@@ -44,7 +46,9 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
 
 fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<String>> {
     let name = &args.name;
-    let mut locked = context.lock(name, Missing::Create)?.ok_or_else(|| anyhow!("the state is gone"))?;
+    let mut later = Later::new(context.volume);
+    let locked = context.lock(name, Missing::Create, &mut later)?;
+    let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
     locked.forget_dead_probes();
     let before = locked.breaker.generation();
     let now = clock::now();
@@ -53,7 +57,7 @@ fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<
         Admission::Refused(refusal) => {
             // That one refusal is not counted is no reason to say yes.
             drop(locked.save());
-            context.volume.remark(|| speech::refusal(name, &refusal, &locked.breaker, now));
+            later.remark(speech::refusal(name, &refusal, &locked.breaker, now));
             Ok(None)
         }
         Admission::Admitted(permit) => {

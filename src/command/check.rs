@@ -16,10 +16,10 @@ use crate::report::speech;
 /// Wrong configuration.
 pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
-    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
     if switched_off() {
         return Ok(Exit::Done);
     }
+    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
     let snapshot = match context.snapshot(name) {
         Ok(Some(snapshot)) => snapshot,
         Ok(None) => return Ok(Exit::Done),

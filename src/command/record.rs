@@ -10,7 +10,7 @@ use crate::clock;
 use crate::config::Tables;
 use crate::exit::Exit;
 use crate::outcome::{Codes, End, Outcome, Run};
-use crate::report::speech;
+use crate::report::speech::{self, Later};
 use crate::settings::Settings;
 use crate::store::{CaseClash, Missing};
 
@@ -19,14 +19,14 @@ use crate::store::{CaseClash, Missing};
 /// # Errors
 /// Wrong usage or configuration.
 pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
+    if switched_off() {
+        return Ok(Exit::Done);
+    }
     let permit = match args.permit.as_deref() {
         Some(UNGUARDED) => return Ok(Exit::Done),
         Some(word) => Some(word.parse::<Permit>().map_err(|message| anyhow::anyhow!("--permit: {message}"))?),
         None => None,
     };
-    if switched_off() {
-        return Ok(Exit::Done);
-    }
     let given = args.breaker.given();
     let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), &given)?;
     let own_settings = (!given.is_empty()).then_some(&config.settings);
@@ -48,10 +48,11 @@ fn report(
     context: &Context,
 ) -> Result<Option<Told>> {
     let name = &args.name;
-    let late = |why: &str| context.volume.news(&format!("{name}: late: {why}; it changes nothing"));
+    let late = |why: &str| format!("{name}: late: {why}; it changes nothing");
+    let mut later = Later::new(context.volume);
     let missing = if permit.is_some() { Missing::Leave } else { Missing::Create };
-    let Some(mut locked) = context.lock(name, missing)? else {
-        late("the breaker of this permit was removed");
+    let Some(mut locked) = context.lock(name, missing, &mut later)? else {
+        later.news(late("the breaker of this permit was removed"));
         return Ok(None);
     };
     let breaker = &mut locked.breaker;
@@ -71,11 +72,11 @@ fn report(
             change
         }
         Recorded::Late => {
-            late("the permit was recorded before, is too old, or the state has moved on since");
+            later.news(late("the permit was recorded before, is too old, or the state has moved on since"));
             None
         }
         Recorded::Foreign => {
-            late("the breaker of this permit was removed");
+            later.news(late("the breaker of this permit was removed"));
             return Ok(None);
         }
     };

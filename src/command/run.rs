@@ -10,11 +10,11 @@ use crate::breaker::{Admission, Answer, Ask, Permit, Recorded, Refusal};
 use crate::child::{self, Ended, Limit, NotStarted, Task};
 use crate::cli::{Given, RunArgs};
 use crate::clock;
-use crate::config::{Resolved, Tables};
+use crate::config::{Config, Resolved, Tables};
 use crate::exit::Exit;
 use crate::name::Name;
 use crate::outcome::{End, Run};
-use crate::report::speech::{self, Volume, say};
+use crate::report::speech::{self, Later, Volume, say};
 use crate::settings::{Limits, OnStateError};
 use crate::store::{CaseClash, Missing, Place, READERS_PATIENCE};
 use crate::time::{Timestamp, format_rough, millis};
@@ -44,7 +44,9 @@ struct Ticket {
 /// # Errors
 /// Wrong configuration, or with `--on-state-error refuse` a state that cannot be used: nothing was started.
 pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
-    let config = context.config(Tables::Only(&args.plain.name))?.resolve(Some(&args.plain.name), &args.given())?;
+    // The kill switch touches no file.
+    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(&args.plain.name))? };
+    let config = file.resolve(Some(&args.plain.name), &args.given())?;
     let guard = Guard { name: &args.plain.name, config: &config, context, dry_run: args.dry_run };
     if switched_off() {
         return Ok(guard.start(&args.plain.command, false).exit);
@@ -102,7 +104,8 @@ impl Guard<'_> {
     /// Asks under the lock.
     fn ask(&self, patient: bool) -> Result<Option<Entrance>> {
         let settings = &self.config.settings;
-        let locked = self.context.lock(self.name, Missing::Create)?;
+        let mut later = Later::new(self.context.volume);
+        let locked = self.context.lock(self.name, Missing::Create, &mut later)?;
         let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
         locked.forget_dead_probes();
         let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
@@ -116,11 +119,11 @@ impl Guard<'_> {
         if other_rules {
             let text =
                 "another caller of this breaker has other trip rules; each run judges by its own, see 'cb status'";
-            self.context.volume.remark(|| format!("{}: {text}", self.name));
+            later.remark(format!("{}: {text}", self.name));
         }
         match admission {
             Admission::Refused(refusal) => {
-                self.context.volume.remark(|| speech::refusal(self.name, &refusal, &locked.breaker, now));
+                later.remark(speech::refusal(self.name, &refusal, &locked.breaker, now));
                 let permit = self.dry_run.then(|| locked.breaker.overrule());
                 let saved = locked.save();
                 let Some(permit) = permit else {
@@ -210,7 +213,9 @@ impl Guard<'_> {
 
     /// Reports how it ended. Trouble is a warning: the command has run.
     fn record(&self, ticket: Ticket, ended: &Ended) {
-        let (outcome, trips) = self.config.settings.codes.judge(ended.end, ended.stopped);
+        // What could not be started is judged by the code that says so.
+        let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
+        let (outcome, trips) = self.config.settings.codes.judge(end, ended.stopped);
         let run = Run { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
         match self.report(ticket, &run) {
             Ok(Some(told)) => announce(self.context, self.name, &told, self.config.conduct.on_change.as_deref()),
@@ -222,7 +227,8 @@ impl Guard<'_> {
     fn report(&self, ticket: Ticket, run: &Run) -> Result<Option<Told>> {
         let Ticket { permit, place } = ticket;
         // If the breaker was removed meanwhile, its result goes with it.
-        let Some(mut locked) = self.context.lock(self.name, Missing::Leave)? else { return Ok(None) };
+        let mut later = Later::new(self.context.volume);
+        let Some(mut locked) = self.context.lock(self.name, Missing::Leave, &mut later)? else { return Ok(None) };
         let now = clock::now();
         let recorded = locked.breaker.record(permit, run, &self.config.settings, now);
         if recorded == Recorded::Foreign {

@@ -125,7 +125,8 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
             if given.is_empty() {
                 format!("{option} needs a value, {value}; {help}")
             } else {
-                format!("{option}: '{given}' is not known; write {known}")
+                let what = if option.is_empty() { shown(first) } else { option.to_owned() };
+                format!("{what}: '{given}' is not known; write {known}")
             }
         }
         ErrorKind::ArgumentConflict => {

@@ -127,14 +127,16 @@ impl<'a> Status<'a> {
             State::HalfOpen { since, successes, .. } => (Some(since), successes),
         };
         let retry_at = breaker.retry_at(now);
+        let admits = !matches!(breaker.answer(settings, now), Answer::Refuse(_));
         Self {
             name,
             state,
             mode,
-            admits: !matches!(breaker.answer(settings, now), Answer::Refuse(_)),
+            admits,
             since,
             retry_at,
-            retry_in_ms: retry_at.map(|at| millis(at.left(now))),
+            // A clock that was set back has nothing to wait for either.
+            retry_in_ms: retry_at.map(|at| if admits { 0 } else { millis(at.left(now)) }),
             reason: breaker.reason(now),
             generation: breaker.generation(),
             consecutive_failures: breaker.consecutive_failures(),

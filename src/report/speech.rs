@@ -34,6 +34,54 @@ impl Volume {
     }
 }
 
+/// Lines that are said when this is dropped: declared before a lock, it speaks once that is given up. Who reads them may
+/// be slow, as a stopped terminal is, and must not hold up everybody else.
+pub struct Later {
+    volume: Volume,
+    lines: Vec<(Weight, String)>,
+}
+
+/// What a line is worth.
+enum Weight {
+    Warning,
+    News,
+    Remark,
+}
+
+impl Later {
+    /// Nothing to say yet.
+    pub fn new(volume: Volume) -> Self {
+        Self { volume, lines: Vec::new() }
+    }
+
+    /// To be said whatever the volume.
+    pub fn warn(&mut self, line: String) {
+        self.lines.push((Weight::Warning, line));
+    }
+
+    /// To be said as [`Volume::news`].
+    pub fn news(&mut self, line: String) {
+        self.lines.push((Weight::News, line));
+    }
+
+    /// To be said as [`Volume::remark`].
+    pub fn remark(&mut self, line: String) {
+        self.lines.push((Weight::Remark, line));
+    }
+}
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        for (weight, line) in self.lines.drain(..) {
+            match weight {
+                Weight::Warning => say(&line),
+                Weight::News => self.volume.news(&line),
+                Weight::Remark => self.volume.remark(|| line),
+            }
+        }
+    }
+}
+
 /// Says what is wrong, whatever the volume: writes one line to stderr. Where that is closed or full there is nobody to tell.
 pub fn say(line: &str) {
     drop(write_all(&stderr(), format!("cb: {}\n", escape(line)).as_bytes()));

@@ -624,7 +624,8 @@ impl Model {
             self.events.push(Event::Opened);
         }
         self.begin(Kind::Open, false, now);
-        self.set_cooldown(span.unwrap_or(0));
+        // "One hold at a time: `disable` and `trip` replace each other": nothing of a hold outlives it.
+        self.set_cooldown(0);
         self.hold = Some(Hold { kind: HoldKind::Trip, since: now, span });
         Some(self.tell(from, vec!["tripped".to_owned()], true, now))
     }
