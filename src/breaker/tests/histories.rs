@@ -566,7 +566,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(histories(16))]
+    #![proptest_config(histories(300))]
 
     /// More results than are kept, more failures, and more permits.
     #[test]

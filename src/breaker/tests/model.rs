@@ -439,6 +439,11 @@ impl Model {
         self.notice(now);
         if !self.is_good(pass) {
             self.events.push(Event::Late);
+            // A probe that is late only because its permit is too old has ended all the same.
+            let mut places = self.probes_under_way().into_iter().map(|probe| probe.serial);
+            if let Some(serial) = places.find(|&serial| pass.probe && Some(serial) == pass.serial) {
+                self.set_fate(serial, Fate::SaidNothing);
+            }
             return Report::Late;
         }
         self.reported.extend(pass.serial);

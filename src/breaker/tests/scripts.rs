@@ -667,6 +667,9 @@ fn a_permit_is_good_once() {
 fn of_the_last_256_permits_each_is_good_and_an_older_one_is_late() {
     with("threshold=1").goes("a? b? x?*255 a:fail b:fail", "run run run late open");
     with("threshold=1").goes("a? x?*255 a:fail", "run run open");
+    // So is that of a probe, whose place is free all the same.
+    with("threshold=1")
+        .goes("fail +30s a! disable x?*256 enable a:ok b!", "open probe half-open run half-open late probe");
     // Those of runs are not numbered, and are good as long as their generation.
     with("threshold=1").goes("a! x?*500 a:fail", "run run open");
 }
