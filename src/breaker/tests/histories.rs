@@ -8,7 +8,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::model::{Change as Told, END_OF_TIME, Millis, Model, Pass, Report, Verdict};
 use crate::breaker::permit::Permit;
-use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Change, Hold, HoldKind, Phase, Recorded, State};
+use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Change, HoldKind, Phase, Recorded, State};
 use crate::outcome::{End, Outcome, Run};
 use crate::settings::{Budget, Key, Settings, TripRules, Window};
 use crate::time::{LONGEST, Timestamp};
@@ -235,6 +235,8 @@ struct World {
     callers: Vec<Settings>,
     /// Whose settings were used last.
     last_caller: Option<usize>,
+    /// When a failure was last counted.
+    last_failure: Option<Millis>,
     now: Millis,
     /// What was admitted and has not reported.
     under_way: Vec<Pass>,
@@ -248,7 +250,16 @@ impl World {
     fn new(callers: [u64; 3], now: Millis) -> Self {
         let callers = callers.into_iter().map(caller).collect();
         let (under_way, reported) = (Vec::new(), Vec::new());
-        Self { breaker: Breaker::new(ID), model: Model::new(), callers, last_caller: None, now, under_way, reported }
+        Self {
+            breaker: Breaker::new(ID),
+            model: Model::new(),
+            callers,
+            last_caller: None,
+            last_failure: None,
+            now,
+            under_way,
+            reported,
+        }
     }
 
     fn at(&self) -> Timestamp {
@@ -307,6 +318,7 @@ impl World {
                 let settings = &self.callers[caller];
                 let change = self.breaker.observe(&run(seen), settings, at);
                 let told = self.model.observe(&run(seen), settings, now);
+                self.note(seen);
                 self.compare_change(change.as_ref(), told.as_ref(), caller)?;
             }
             Deed::Die(which) => {
@@ -323,12 +335,14 @@ impl World {
                 self.compare_change(change.as_ref(), told.as_ref(), 0)?;
             }
             Deed::Disable(span) => {
-                disable(&mut self.breaker, span.map(Duration::from_millis), at);
-                self.model.disable(span, now);
+                let change = self.breaker.disable(span.map(Duration::from_millis), None, "somebody".to_owned(), at);
+                let told = self.model.disable(span, now);
+                self.compare_change(Some(&change), Some(&told), 0)?;
             }
             Deed::Enable => {
-                enable(&mut self.breaker, at);
-                self.model.enable(now);
+                let change = self.breaker.enable("somebody".to_owned(), at);
+                let told = self.model.enable(now);
+                self.compare_change(change.as_ref(), told.as_ref(), 0)?;
             }
             Deed::Reset => {
                 let change = self.breaker.reset("somebody".to_owned(), at);
@@ -398,6 +412,7 @@ impl World {
         match (recorded, report) {
             (Recorded::Late, Report::Late) => Ok(()),
             (Recorded::Counted(change), Report::Counts(told)) => {
+                self.note(seen);
                 let last = self.breaker.last().expect("a result was recorded");
                 prop_assert_eq!((last.at, last.outcome), (self.at(), seen.outcome));
                 self.compare_change(change.as_ref(), told.as_ref(), caller)
@@ -406,6 +421,12 @@ impl World {
                 prop_assert!(false, "the core says {recorded:?}, the model {report:?}");
                 Ok(())
             }
+        }
+    }
+
+    fn note(&mut self, seen: Seen) {
+        if seen.outcome == Outcome::Failure {
+            self.last_failure = Some(self.now);
         }
     }
 
@@ -436,6 +457,7 @@ impl World {
         prop_assert_eq!(breaker.consecutive_failures(), model.consecutive_failures());
         prop_assert_eq!(breaker.settings(), self.last_caller.map(|caller| &self.callers[caller]));
         let time = |millis: Option<Millis>| millis.map(Timestamp::from_millis);
+        prop_assert_eq!(breaker.last_failure().map(|last| last.at), time(self.last_failure));
         match *breaker.state() {
             State::Closed { since } => {
                 prop_assert_eq!((Phase::Closed, since), (model.state(), time(model.since())));
@@ -512,19 +534,6 @@ fn run(seen: Seen) -> Run {
     };
     let took = seen.took.map(Duration::from_millis);
     Run { outcome: seen.outcome, trips: seen.trips, end: Some(end), took }
-}
-
-/// As `cb disable` does.
-fn disable(breaker: &mut Breaker, span: Option<Duration>, now: Timestamp) {
-    breaker.settle(now);
-    let by = "somebody".to_owned();
-    breaker.hold = Some(Hold { kind: HoldKind::Disable, by, reason: None, since: now, span });
-}
-
-/// As `cb enable` does.
-fn enable(breaker: &mut Breaker, now: Timestamp) {
-    breaker.settle(now);
-    breaker.hold.take_if(|hold| hold.kind == HoldKind::Disable);
 }
 
 fn many(number: u64) -> Deed {

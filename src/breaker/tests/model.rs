@@ -636,15 +636,18 @@ impl Model {
     }
 
     /// "Disabled, the state stands still".
-    pub fn disable(&mut self, span: Option<Millis>, now: Millis) {
+    pub fn disable(&mut self, span: Option<Millis>, now: Millis) -> Change {
         self.notice(now);
+        let from = self.phase(now);
         self.hold = Some(Hold { kind: HoldKind::Disable, since: now, span });
+        self.tell(from, vec!["disabled".to_owned()], true, now)
     }
 
     /// "`enable` ends only `disable`"
-    pub fn enable(&mut self, now: Millis) {
+    pub fn enable(&mut self, now: Millis) -> Option<Change> {
         self.notice(now);
-        self.hold.take_if(|hold| hold.kind == HoldKind::Disable);
+        self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
+        Some(self.tell(Phase::Disabled, vec!["enabled".to_owned()], true, now))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::breaker::permit::Permit;
-use crate::breaker::{Admission, Answer, Ask, Breaker, Hold, HoldKind, Phase, Recorded, State};
+use crate::breaker::{Admission, Answer, Ask, Breaker, Phase, Recorded, State};
 use crate::outcome::{End, Outcome, Run};
 use crate::settings::{Fault, Key, Settings};
 use crate::time::{Timestamp, format_duration, parse_duration};
@@ -140,14 +140,8 @@ impl Play {
                 return Some(left.unwrap_or_else(|| "endless".to_owned()));
             }
             ("trip", None) => drop(self.breaker.trip(for_span.map(span), None, by(), self.now)),
-            ("disable", None) => {
-                self.breaker.settle(self.now);
-                let (by, span) = (by(), for_span.map(span));
-                self.breaker.hold = Some(Hold { kind: HoldKind::Disable, by, reason: None, since: self.now, span });
-            }
-            ("enable", None) => {
-                self.breaker.hold.take_if(|hold| hold.kind == HoldKind::Disable);
-            }
+            ("disable", None) => drop(self.breaker.disable(for_span.map(span), None, by(), self.now)),
+            ("enable", None) => drop(self.breaker.enable(by(), self.now)),
             ("reset", None) => drop(self.breaker.reset(by(), self.now)),
             _ => panic!("'{word}' is no word of a script"),
         }
