@@ -156,7 +156,7 @@ complete -c cb -n '__cb_at ""' -a help -d 'Print this message or the help of the
 complete -c cb -n '__cb_common' -l state-dir -x -a '(__cb_directories)' -d 'Where the state is'
 complete -c cb -n '__cb_common' -l config -r -F -d 'Where the settings are'
 complete -c cb -n '__cb_common' -s q -l quiet -d 'Print only errors and warnings of unguarded runs'
-complete -c cb -n '__cb_common' -s v -l verbose -d 'Also tell of refusals, probes and other remarks'
+complete -c cb -n '__cb_common' -s v -l verbose -d 'Also tell of refusals, probes and other remarks, as on a terminal'
 complete -c cb -n '__cb_common' -s h -l help -d 'Print help'
 
 complete -c cb -n '__cb_at ""' -s V -l version -d 'Print version'
@@ -191,7 +191,7 @@ complete -c cb -n '__cb_at run 0' -s E -l open-exit-code -x -d 'Exit with this c
 complete -c cb -n '__cb_at run 0' -l fallback -x -d 'Run this with \'sh -c\' when refused, and exit as it does'
 complete -c cb -n '__cb_at run 0' -l on-change -x -d 'Run this with \'sh -c\' when the breaker opens from closed, closes, or is changed by hand'
 complete -c cb -n '__cb_at run 0' -l on-state-error -x -a 'run refuse' -d 'When the state cannot be used: run the command unguarded, or refuse with 125'
-complete -c cb -n '__cb_at run 0' -l wait -d 'Where it would be refused, wait until it is let through, at most this long'
+complete -c cb -n '__cb_at run 0' -l wait -d 'Where it would be refused, wait until it is let through, at most this long (note the =)'
 complete -c cb -n '__cb_at run 0' -l dry-run -d 'Decide and count as usual, but always run the command'
 complete -c cb -n '__cb_at run' -a '(__cb_command)'
 

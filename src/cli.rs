@@ -47,7 +47,7 @@ pub struct Common {
     /// Print only errors and warnings of unguarded runs
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Also tell of refusals, probes and other remarks
+    /// Also tell of refusals, probes and other remarks, as on a terminal
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Print help
@@ -91,7 +91,7 @@ pub struct RunArgs {
     pub limits: LimitArgs,
     #[command(flatten)]
     pub conduct: ConductArgs,
-    /// Where it would be refused, wait until it is let through, at most this long [default: for ever]
+    /// Where it would be refused, wait until it is let through, at most this long (note the =) [default: for ever]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "36500d",
         value_parser = crate::time::parse_duration, help_heading = "When refused")]
     pub wait: Option<std::time::Duration>,

@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsString};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
 use super::{Context, Told, announce, entries, shell, switched_off};
 use crate::breaker::{Admission, Answer, Ask, Permit, Recorded, Refusal};
@@ -17,7 +17,7 @@ use crate::outcome::{End, Run};
 use crate::report::speech::{self, Later, Volume, say};
 use crate::settings::{Limits, OnStateError};
 use crate::store::{CaseClash, Missing, Place, READERS_PATIENCE};
-use crate::time::{Timestamp, format_rough, millis};
+use crate::time::{LONGEST, Timestamp, format_rough, millis, parse_duration};
 
 /// How often `--wait` looks at least.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -44,6 +44,12 @@ struct Ticket {
 /// # Errors
 /// Wrong configuration, or with `--on-state-error refuse` a state that cannot be used: nothing was started.
 pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
+    if let (Some(LONGEST), Some(word)) = (args.wait, args.plain.command.first().and_then(|word| word.to_str()))
+        && parse_duration(word).is_ok()
+    {
+        // The one option whose value needs a sign before it: without, the duration would be the command.
+        bail!("'--wait {word}' would run the command '{word}'; write --wait={word}");
+    }
     // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(&args.plain.name))? };
     let config = file.resolve(Some(&args.plain.name), &args.given())?;

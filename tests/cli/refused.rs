@@ -465,3 +465,14 @@ fn quiet_keeps_the_warning_of_an_unguarded_run() {
         ))
         .run();
 }
+
+#[test]
+fn a_duration_after_a_bare_wait_is_no_command() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .cb(["run", "-n", "a", "--wait", "2s", "--", "true"])
+        .code(125)
+        .stderr("cb: '--wait 2s' would run the command '2s'; write --wait=2s\n")
+        .run();
+    assert!(!sandbox.state_dir().exists(), "nothing is touched");
+}
