@@ -162,7 +162,8 @@ fn within(time: Timestamp, span: Duration, now: Timestamp) -> bool {
 impl Serialize for Slices {
     /// The length, the oldest time, then for each slice how long after it, and its counts.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let oldest = self.slices.first().map(|slice| slice.0);
+        // Only in a state that somebody has edited is it not that of the first slice.
+        let oldest = self.slices.iter().map(|slice| slice.0).min();
         let row = |&(start, count): &(Timestamp, Count)| {
             let after = oldest.map_or(0, |oldest| start.as_millis().saturating_sub(oldest.as_millis()));
             [after, count.calls.into(), count.failures.into(), count.slow.into()]
@@ -333,6 +334,14 @@ mod tests {
             times.push(at(2_000 + now));
         }
         assert_eq!(times.count(Duration::from_secs(1), at(2_199)), 100);
+    }
+
+    #[test]
+    fn slices_in_disorder_come_back_as_they_were() {
+        let text = format!("[1000,\"2026-01-02T03:04:05.678Z\",\"{}\"]", pack::rows(&[[7, 1, 1, 0], [3, 2, 0, 0]]));
+        let slices: Slices = serde_json::from_str(&text).expect("it can be read");
+        let again = serde_json::to_string(&slices).expect("plain data");
+        assert_eq!(serde_json::from_str::<Slices>(&again).expect("our own text"), slices);
     }
 
     #[test]
