@@ -9,6 +9,8 @@ mod command;
 mod config;
 mod entry;
 mod exit;
+#[cfg(test)]
+mod fuzz;
 mod name;
 mod outcome;
 mod places;
