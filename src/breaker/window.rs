@@ -33,7 +33,7 @@ pub struct Count {
 impl Count {
     /// Full far above what anybody can run within one window, so that a slice stays short as text,
     /// and that no sum of slices overflows.
-    const MOST: u32 = (1 << 28) - 1;
+    const MOST: u32 = 0x0fff_ffff;
 
     /// A full count stays as it is: were only its parts to grow, they would become all of it.
     fn add(&mut self, mark: Mark) {
@@ -91,7 +91,7 @@ impl Recent {
 
 impl Serialize for Recent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = self.0.iter().map(|mark| u8::from(mark.failed) | u8::from(mark.slow) << 1);
+        let digits = self.0.iter().map(|mark| u8::from(mark.failed) + 2 * u8::from(mark.slow));
         (self.0.len(), pack::digits(digits, 4)).serialize(serializer)
     }
 }
@@ -342,6 +342,16 @@ mod tests {
         let slices: Slices = serde_json::from_str(&text).expect("it can be read");
         let again = serde_json::to_string(&slices).expect("plain data");
         assert_eq!(serde_json::from_str::<Slices>(&again).expect("our own text"), slices);
+    }
+
+    #[test]
+    fn more_than_a_hundred_failures_are_not_read() {
+        let read = |gaps: usize| {
+            let text = format!("[\"2026-01-02T03:04:05.678Z\",{gaps},\"{}\"]", pack::gaps(&vec![3; gaps]));
+            serde_json::from_str::<FailureTimes>(&text).map(|times| times.0.len())
+        };
+        assert_eq!(read(99).expect("a hundred times"), 100);
+        assert!(read(100).is_err());
     }
 
     #[test]

@@ -190,6 +190,13 @@ fn example(name: &Name, fuller: bool) -> String {
 }
 
 #[test]
+fn a_new_breaker_says_nothing_that_goes_without_saying() {
+    let text = example(&"a".parse().expect("a name"), false);
+    let breaker = r#"{"id":"00000000000000ff","generation":1,"serial":0,"state":{"closed":{"since":null}},"totals":"BBBBBBBBAAAAAAAA"}"#;
+    assert_eq!(text, format!(r#"{{"write":7,"version":1,"name":"a","breaker":{breaker},"end":7}}"#));
+}
+
+#[test]
 fn no_text_breaks_the_reader_of_states() {
     let name: Name = "a".parse().expect("a name");
     let settings = Settings::default();
