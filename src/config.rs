@@ -82,12 +82,16 @@ impl Config {
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let Some((path, named)) = place else { return Ok(Self::default()) };
         let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
-        let source = Source { path, text: &text };
-        let document = DeTable::parse(&text).map_err(|error| {
+        Self::parse(path, &text, tables)
+    }
+
+    fn parse(path: &Path, text: &str, tables: Tables<'_>) -> Result<Self> {
+        let source = Source { path, text };
+        let document = DeTable::parse(text).map_err(|error| {
             let position = error.span().map_or(0, |span| span.start);
             source.error(position, error.message().replace('\n', ", "))
         })?;
-        let mut config = Self { path: path.clone(), ..Self::default() };
+        let mut config = Self { path: path.to_owned(), ..Self::default() };
         for (word, value) in document.get_ref() {
             let Some(table) =
                 value.get_ref().as_table().filter(|_| ["defaults", "breakers"].contains(&&**word.get_ref()))
@@ -274,4 +278,62 @@ fn text(value: &Spanned<DeValue<'_>>) -> Option<String> {
         DeValue::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>()?.join(","),
         DeValue::Datetime(_) | DeValue::Table(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::Mutator;
+
+    /// Everything that was read, written anew, each value as a string.
+    fn written(config: &Config) -> String {
+        let quoted = |text: &str| serde_json::to_string(text).expect("plain data").replace('\u{7f}', "\\u007f");
+        let lines = |entries: &[Entry]| {
+            let lines = entries.iter().map(|entry| format!("{} = {}\n", entry.key.name(), quoted(&entry.text)));
+            lines.collect::<Vec<_>>().concat()
+        };
+        let tables = config.breakers.iter().map(|(name, entries)| {
+            let name = quoted(name.as_str());
+            format!("[breakers.{name}]\n{}", lines(entries))
+        });
+        format!("[defaults]\n{}{}", lines(&config.defaults), tables.collect::<Vec<_>>().concat())
+    }
+
+    fn meaning(config: &Config) -> Vec<(Option<&Name>, Key, &str)> {
+        let own =
+            config.breakers.iter().flat_map(|(name, entries)| entries.iter().map(move |entry| (Some(name), entry)));
+        let all = config.defaults.iter().map(|entry| (None, entry)).chain(own);
+        all.map(|(name, entry)| (name, entry.key, entry.text.as_str())).collect()
+    }
+
+    #[test]
+    fn no_text_breaks_the_reader_of_configurations() {
+        const SEEDS: [&str; 6] = [
+            "[defaults]\nthreshold = 3\ncooldown = \"1m\"\n\n[breakers.api]\nprobes = 2\nsuccess-codes = [0, \"64-78\"]\n",
+            "[defaults]\nfailure-rate = \"50%\"\nwindow = \"5m\"\nmin-calls = 0x0a\n[breakers.\"db:5432\"]\nbackoff = 1.5\n",
+            "# all of it\n[breakers.x]\ntimeout = '10s'\nsignal = \"KILL\"\nforeground = true\nlease = \"1h\"\n",
+            "breakers = { a = { jitter = 10, fallback = \"\"\"\nls\n\"\"\" }, b.slow-after = 1e3 }\n",
+            "[breakers]\na.failure-budget = \"3/1h\"\na.trip-codes = ['timeout', [9, [22]]]\n# 1979-05-27\n",
+            "[defaults]\r\non-state-error = \"refuse\"\r\nopen-exit-code = +75\r\non-change = \"\\u00e9\"\r\n",
+        ];
+        const WORDS: [&str; 14] =
+            ["[", "]", "\"", "\"\"\"", "'", "= ", "\n", "[defaults]\n", "[breakers.a]\n", "[[", "{", "#", ".", "inf"];
+        let path = Path::new("config.toml");
+        let mut mutator = Mutator::new(5, &SEEDS, &WORDS);
+        let mut read = 0;
+        for _ in 0..40_000 {
+            let text = mutator.text();
+            let Ok(config) = Config::parse(path, &text, Tables::All) else { continue };
+            read += 1;
+            for name in config.names().map(Some).chain([None]) {
+                // What is wrong with it together is told as well as it can be, and no more is asked here.
+                drop(config.resolve(name, &[]));
+            }
+            let again = written(&config);
+            let again_read =
+                Config::parse(path, &again, Tables::All).unwrap_or_else(|error| panic!("{again}: {error}"));
+            assert_eq!(meaning(&again_read), meaning(&config), "{text:?}");
+        }
+        assert!(read >= 2_500, "only {read} texts were configurations");
+    }
 }

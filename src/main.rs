@@ -38,6 +38,8 @@ mod command;
 mod config;
 mod entry;
 mod exit;
+#[cfg(test)]
+mod fuzz;
 mod name;
 mod outcome;
 mod places;

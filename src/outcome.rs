@@ -209,11 +209,8 @@ impl Codes {
         let mut slot = 0;
         while slot < SLOTS {
             let first = slot;
-            while slot < 256
-                && self.slots[slot] == Some(class)
-                && self.slots.get(slot + 1) == Some(&Some(class))
-                && slot < 255
-            {
+            // Ranges are of exit codes.
+            while slot < 255 && self.slots[slot] == Some(class) && self.slots[slot + 1] == Some(class) {
                 slot += 1;
             }
             if self.slots[slot] == Some(class) {
@@ -396,6 +393,27 @@ mod tests {
     }
 
     #[test]
+    fn every_signal_has_a_place_of_its_own() {
+        for number in 1..=64 {
+            let codes = Codes::parse(&[(Class::Success, &signal_name(number))]).expect("a signal");
+            for other in 1..=64 {
+                assert_eq!(codes.judge(End::Signal(other), false).0 == Outcome::Success, other == number, "{other}");
+            }
+            for code in 1..=255 {
+                assert_ne!(codes.judge(End::Exit(code), false).0, Outcome::Success, "{number} and {code}");
+            }
+            assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Failure, "{number}");
+        }
+        assert_eq!(Codes::default().judge(End::Signal(65), false).0, Outcome::Failure);
+    }
+
+    #[test]
+    fn outcomes_have_words() {
+        let words = [Outcome::Success, Outcome::Failure, Outcome::Ignored].map(Outcome::word);
+        assert_eq!(words, ["success", "failure", "ignored"]);
+    }
+
+    #[test]
     fn trip_codes_are_failures_that_may_be_listed_twice() {
         let codes = Codes::parse(&[(Class::Failure, "22"), (Class::Trip, "22,7")]).expect("trip codes may repeat");
         assert_eq!(codes.judge(End::Exit(22), false), (Outcome::Failure, true));
@@ -439,9 +457,17 @@ mod tests {
         assert_eq!(codes.list(Class::Ignored).as_deref(), Some("255,SIGTERM"));
         assert_eq!(codes.list(Class::Trip).as_deref(), Some("9,SIG34,timeout"));
         assert_eq!(codes.list(Class::Failure), None);
+        assert_eq!(
+            format!("{codes:?}"),
+            r#"{"success-codes": Some("0,22,64-78"), "failure-codes": None, "ignore-codes": Some("255,SIGTERM"), "trip-codes": Some("9,SIG34,timeout")}"#
+        );
         let numbers: Vec<u8> = codes.to_numbers().collect();
         assert_eq!(Codes::from_numbers(&numbers), Some(codes));
         assert_eq!(Codes::from_numbers(&[0; 5]), Some(Codes::default()));
         assert_eq!(Codes::from_numbers(&[7; 400]), None);
+        for list in ["0-255,SIGHUP,SIGINT", "254,SIG64,timeout", "254-255"] {
+            let codes = Codes::parse(&[(Class::Ignored, list)]).expect("one list");
+            assert_eq!(codes.list(Class::Ignored).as_deref(), Some(list));
+        }
     }
 }

@@ -33,7 +33,7 @@ pub struct Count {
 impl Count {
     /// Full far above what anybody can run within one window, so that a slice stays short as text,
     /// and that no sum of slices overflows.
-    const MOST: u32 = (1 << 28) - 1;
+    const MOST: u32 = 0x0fff_ffff;
 
     /// A full count stays as it is: were only its parts to grow, they would become all of it.
     fn add(&mut self, mark: Mark) {
@@ -91,7 +91,7 @@ impl Recent {
 
 impl Serialize for Recent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = self.0.iter().map(|mark| u8::from(mark.failed) | u8::from(mark.slow) << 1);
+        let digits = self.0.iter().map(|mark| u8::from(mark.failed) + 2 * u8::from(mark.slow));
         (self.0.len(), pack::digits(digits, 4)).serialize(serializer)
     }
 }
@@ -162,7 +162,8 @@ fn within(time: Timestamp, span: Duration, now: Timestamp) -> bool {
 impl Serialize for Slices {
     /// The length, the oldest time, then for each slice how long after it, and its counts.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let oldest = self.slices.first().map(|slice| slice.0);
+        // Only in a state that somebody has edited is it not that of the first slice.
+        let oldest = self.slices.iter().map(|slice| slice.0).min();
         let row = |&(start, count): &(Timestamp, Count)| {
             let after = oldest.map_or(0, |oldest| start.as_millis().saturating_sub(oldest.as_millis()));
             [after, count.calls.into(), count.failures.into(), count.slow.into()]
@@ -333,6 +334,24 @@ mod tests {
             times.push(at(2_000 + now));
         }
         assert_eq!(times.count(Duration::from_secs(1), at(2_199)), 100);
+    }
+
+    #[test]
+    fn slices_in_disorder_come_back_as_they_were() {
+        let text = format!("[1000,\"2026-01-02T03:04:05.678Z\",\"{}\"]", pack::rows(&[[7, 1, 1, 0], [3, 2, 0, 0]]));
+        let slices: Slices = serde_json::from_str(&text).expect("it can be read");
+        let again = serde_json::to_string(&slices).expect("plain data");
+        assert_eq!(serde_json::from_str::<Slices>(&again).expect("our own text"), slices);
+    }
+
+    #[test]
+    fn more_than_a_hundred_failures_are_not_read() {
+        let read = |gaps: usize| {
+            let text = format!("[\"2026-01-02T03:04:05.678Z\",{gaps},\"{}\"]", pack::gaps(&vec![3; gaps]));
+            serde_json::from_str::<FailureTimes>(&text).map(|times| times.0.len())
+        };
+        assert_eq!(read(99).expect("a hundred times"), 100);
+        assert!(read(100).is_err());
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Whether everything fits into one block.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BLOCK, Content, parse, render};
-use crate::breaker::{Admission, Ask, Breaker, LONGEST_REASON, LONGEST_WHO, pack, stored_len};
+use super::{BLOCK, Content, belongs_to, parse, render};
+use crate::breaker::{Admission, Answer, Ask, Breaker, LONGEST_REASON, LONGEST_WHO, pack, stored_len};
+use crate::fuzz::Mutator;
 use crate::name::{LONGEST_NAME, Name};
 use crate::outcome::{End, Outcome, Run};
+use crate::report::{json, metrics, table};
 use crate::settings::{Key, Settings};
 use crate::time::{LONGEST, Timestamp};
 
@@ -177,4 +180,72 @@ fn history_is_kept_where_there_is_room() {
     let times = |breaker: &Breaker| breaker.history().newest_first().map(|change| change.at).collect::<Vec<_>>();
     let newest: Vec<_> = (18..50).rev().map(Timestamp::from_millis).collect();
     assert_eq!(times(&breaker), newest);
+}
+
+/// A state with something in every field, not padded.
+fn example(name: &Name, fuller: bool) -> String {
+    let mut breaker = if fuller { fullest() } else { Breaker::new(0xff) };
+    let block = render(&mut breaker, name, 7).expect("it fits");
+    String::from_utf8(block).expect("text").trim_end().to_owned()
+}
+
+#[test]
+fn a_new_breaker_says_nothing_that_goes_without_saying() {
+    let text = example(&"a".parse().expect("a name"), false);
+    let breaker = r#"{"id":"00000000000000ff","generation":1,"serial":0,"state":{"closed":{"since":null}},"totals":"BBBBBBBBAAAAAAAA"}"#;
+    assert_eq!(text, format!(r#"{{"write":7,"version":1,"name":"a","breaker":{breaker},"end":7}}"#));
+}
+
+#[test]
+fn no_text_breaks_the_reader_of_states() {
+    let name: Name = "a".parse().expect("a name");
+    let settings = Settings::default();
+    let path = Path::new("a.json");
+    let mut small = Breaker::new(1);
+    let failure = Run { outcome: Outcome::Failure, trips: true, end: Some(End::Exit(1)), took: Some(LONGEST) };
+    let now = Timestamp::from_millis(1_767_323_045_678);
+    drop(small.observe(&failure, &settings, now));
+    small.disable(Some(Duration::from_secs(9)), Some("why".to_owned()), "ann".to_owned(), now);
+    let open = String::from_utf8(render(&mut small, &name, 3).expect("it fits")).expect("text");
+    small.reset("ann".to_owned(), now);
+    let mut words = vec!["null", "{", "}", "[", "]", "\"", ",", ":", "-", "{}", "[]", "\"\"", "1.5", "true"];
+    words.extend(["9999-12-31T23:59:59.999Z", "1970-01-01T00:00:00.000Z", "______________", "AAAA", "\"end\":7"]);
+    let seeds = [example(&name, false), example(&name, true), open.trim_end().to_owned()];
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    let mut mutator = Mutator::new(11, &seeds, &words);
+    let mut read = 0;
+    for _ in 0..40_000 {
+        let text = mutator.bytes();
+        let _ = belongs_to(&text, &name);
+        let Ok(Content::Breaker { mut breaker, .. }) = parse(&text, &name) else { continue };
+        read += 1;
+        let shown = || String::from_utf8_lossy(&text);
+        let block = render(&mut breaker, &name, 9).unwrap_or_else(|error| panic!("{}: {error}", shown()));
+        let Ok(Content::Breaker { breaker: again, write: 9 }) = parse(&block, &name) else {
+            panic!("what was written for {} cannot be read", shown())
+        };
+        assert!(again == breaker, "something of {} was lost on the way through the text", shown());
+        // Whatever it says, it can be asked, told, shown and reset.
+        let row = table::Row { name: &name, breaker: Ok(&breaker), settings: &settings, path };
+        let style = table::Style::of_stdout();
+        drop(table::overview(std::slice::from_ref(&row), &style, now));
+        drop(table::details(&row, &style, now));
+        drop(metrics::render(&[(&name, &breaker, &settings)], now));
+        let status = json::Status::new(&name, &breaker, &settings, path, now);
+        drop(serde_json::to_string(&status).expect("plain data"));
+        for now in [now, LAST, Timestamp::from_millis(0)] {
+            let mut breaker = again.clone();
+            let last = breaker.settings().cloned().unwrap_or_default();
+            let asked = breaker.admit(&Ask { settings: &last, lease: LONGEST, pid: None }, now);
+            if let Admission::Admitted(permit) = asked {
+                drop(breaker.record(permit, &failure, &last, now));
+            }
+            drop(breaker.observe(&failure, &last, now));
+            drop(breaker.trip(Some(LONGEST), None, "ann".to_owned(), now));
+            breaker.reset("ann".to_owned(), now);
+            assert_eq!(breaker.answer(&last, now), Answer::Pass, "{}", shown());
+            assert!(render(&mut breaker, &name, 10).is_ok(), "{}", shown());
+        }
+    }
+    assert!(read >= 2_000, "only {read} texts were states");
 }
