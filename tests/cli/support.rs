@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
+use assert_cmd::assert::OutputAssertExt;
+use predicates::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -345,7 +347,8 @@ impl Text {
             Self::Timeless(expected) => assert_eq!(timeless(&actual), *expected, "{what} of {context}"),
             Self::Contains(parts) => {
                 for part in parts {
-                    assert!(actual.contains(part), "{what} of {context} lacks {part:?}:\n{actual}");
+                    let there = predicate::str::contains(part.as_str());
+                    assert!(there.eval(&actual), "{what} of {context} lacks {part:?}:\n{actual}");
                 }
             }
             Self::Like(pattern) => {
@@ -568,15 +571,13 @@ impl Expected {
     #[track_caller]
     fn check(&self, output: &Output, context: &str) {
         use std::os::unix::process::ExitStatusExt;
-        let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
         self.stderr.check("stderr", &output.stderr, context);
         self.stdout.check("stdout", &output.stdout, context);
-        assert_eq!(
-            code,
-            Some(self.code),
-            "exit status of {context}; stderr: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let ended = output.clone().assert().append_context("of", context.to_owned());
+        match output.status.signal() {
+            Some(signal) => assert_eq!(128 + signal, self.code, "{ended}"),
+            None => drop(ended.code(self.code)),
+        }
     }
 }
 
