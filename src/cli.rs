@@ -322,15 +322,22 @@ pub struct HistoryArgs {
     pub json: bool,
 }
 
-/// Close breakers, clear their counters and end any hold
+/// Some breakers, or all.
 #[derive(Args, Debug)]
-pub struct ResetArgs {
+pub struct Selection {
     /// The breakers
     #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "all")]
     pub names: Vec<Name>,
     /// All breakers
     #[arg(long, conflicts_with = "names")]
     pub all: bool,
+}
+
+/// Close breakers, clear their counters and end any hold
+#[derive(Args, Debug)]
+pub struct ResetArgs {
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 /// Open breakers by hand and hold them open
@@ -376,12 +383,8 @@ pub struct EnableArgs {
 /// Forget breakers, with all that was counted
 #[derive(Args, Debug)]
 pub struct RemoveArgs {
-    /// The breakers
-    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present = "all")]
-    pub names: Vec<Name>,
-    /// All breakers
-    #[arg(long, conflicts_with = "names")]
-    pub all: bool,
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 /// Ask for admission, for what cb cannot start: print a permit, or exit 75

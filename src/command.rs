@@ -20,14 +20,14 @@ use std::env;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::breaker::{Answer, Breaker, Change, LONGEST_REASON, LONGEST_WHO, shorten, stored_len};
+use crate::breaker::{Answer, Breaker, Change, LONGEST_REASON, LONGEST_WHO, Refusal, shorten, stored_len};
 use crate::child::unix::Inherited;
 use crate::child::{self, Ended, Limit, Task};
-use crate::cli::{Command, Common};
+use crate::cli::{Command, Common, Selection};
 use crate::clock;
 use crate::config::{Config, Tables};
 use crate::exit::Exit;
@@ -92,18 +92,24 @@ impl Context {
     }
 
     /// The named breakers, or all there are.
-    fn named_or_all(&self, names: &[Name], all: bool) -> Result<Vec<Name>> {
-        if all { self.store()?.names() } else { Ok(names.to_vec()) }
+    fn selected(&self, selection: &Selection) -> Result<Vec<Name>> {
+        if selection.all { self.store()?.names() } else { Ok(selection.names.clone()) }
     }
 
-    /// The refusal that the state speaks of, as far as it can be read. Nothing is written.
-    fn refused_by_what_is_there(&self, name: &Name, settings: &Settings) -> Option<String> {
-        let breaker = self.store().ok()?.read(name, clock::instant()).ok()??.without_dead_probes();
-        let now = clock::now();
-        match breaker.answer(settings, now) {
-            Answer::Refuse(refusal) => Some(speech::refusal(name, &refusal, &breaker, now)),
+    /// Why a run would be refused now, as far as the state can be read; `None` if it would not, or if nobody can say.
+    /// Nothing is written. Waits for a writer until `deadline`.
+    fn refusal(&self, name: &Name, settings: &Settings, deadline: Instant) -> Option<(Refusal, Breaker)> {
+        let breaker = self.store().ok()?.read(name, deadline).ok()??.without_dead_probes();
+        match breaker.answer(settings, clock::now()) {
+            Answer::Refuse(refusal) => Some((refusal, breaker)),
             Answer::Pass | Answer::Probe => None,
         }
+    }
+
+    /// The same in words, for those whom the state has made wait already.
+    fn refused_by_what_is_there(&self, name: &Name, settings: &Settings) -> Option<String> {
+        let (refusal, breaker) = self.refusal(name, settings, clock::instant())?;
+        Some(speech::refusal(name, &refusal, &breaker, clock::now()))
     }
 
     /// The named breakers, or all: those with a state and those of the configuration, by name.

@@ -12,13 +12,13 @@ use crate::exit::Exit;
 /// The state directory cannot be used.
 pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
     let store = context.store()?;
-    let names = context.named_or_all(&args.names, args.all)?;
+    let names = context.selected(&args.selection)?;
     Ok(each(&names, |name| match store.remove(name)? {
         true => {
             context.volume.remark(|| format!("{name}: removed"));
             Ok(())
         }
-        false if args.all || context.is_known(name)? => Ok(()),
+        false if args.selection.all || context.is_known(name)? => Ok(()),
         false => Err(context.unknown(name)?),
     }))
 }

@@ -12,7 +12,7 @@ use crate::store::Missing;
 /// # Errors
 /// The state directory cannot be used.
 pub fn run(args: &ResetArgs, context: &Context) -> Result<Exit> {
-    let names = context.named_or_all(&args.names, args.all)?;
+    let names = context.selected(&args.selection)?;
     Ok(each(&names, |name| {
         // One that nobody has used is as closed as it can be.
         by_hand(context, name, Missing::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;

@@ -163,7 +163,8 @@ impl Guard<'_> {
     /// and nothing written. `false` if the time is over.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut countdown = Countdown { name: self.name, shown: false, volume: self.context.volume };
-        while let Some(refusal) = self.refusal_now() {
+        let look = || self.context.refusal(self.name, &self.config.settings, clock::instant() + READERS_PATIENCE);
+        while let Some((refusal, _)) = look() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
             if left.is_some_and(|left| left.is_zero()) {
                 return false;
@@ -175,16 +176,6 @@ impl Guard<'_> {
             clock::sleep(Duration::from_millis(millis(pause)));
         }
         true
-    }
-
-    /// Why a run would be refused now; `None` if it would not, or if nobody can say.
-    fn refusal_now(&self) -> Option<Refusal> {
-        let deadline: Instant = clock::instant() + READERS_PATIENCE;
-        let breaker = self.context.store().ok()?.read(self.name, deadline).ok()??.without_dead_probes();
-        match breaker.answer(&self.config.settings, clock::now()) {
-            Answer::Refuse(refusal) => Some(refusal),
-            Answer::Pass | Answer::Probe => None,
-        }
     }
 
     /// What a refused run does instead.
