@@ -46,11 +46,7 @@ fn fails_everywhere(sandbox: &Sandbox, args: &[&str], judge: impl Fn(&Outcome)) 
     if !can_trace() {
         return;
     }
-    let start = fs::read(sandbox.state_file("a")).ok();
-    let restore = || match &start {
-        Some(bytes) => fs::write(sandbox.state_file("a"), bytes).expect("the state can be put back"),
-        None => drop(fs::remove_dir_all(sandbox.home().join(".cache"))),
-    };
+    let restore = sandbox.restorer("a");
     let ran = sandbox.work().join("ran");
     let calls = calls(sandbox, args);
     let can_fail = |call: &&Call| call.ours && !SURE.contains(&&*call.name) && !call.line.contains("LOCK_UN");

@@ -50,11 +50,7 @@ fn killed_everywhere(sandbox: &Sandbox, args: &[&str], allowed: &[&str]) {
     if !can_trace() {
         return;
     }
-    let start = fs::read(sandbox.state_file("a")).ok();
-    let restore = || match &start {
-        Some(bytes) => fs::write(sandbox.state_file("a"), bytes).expect("the state can be put back"),
-        None => drop(fs::remove_dir_all(sandbox.home().join(".cache"))),
-    };
+    let restore = sandbox.restorer("a");
     let calls = calls(sandbox, args);
     let mut found = BTreeSet::new();
     for call in &calls {

@@ -183,6 +183,18 @@ impl Sandbox {
         self.own(&self.state_file(name));
     }
 
+    /// Remembers the state of a breaker as it is now; what it returns puts that back, or takes all state away if there is
+    /// none now.
+    pub fn restorer(&self, name: &str) -> impl Fn() {
+        let file = self.state_file(name);
+        let cache = self.home().join(".cache");
+        let start = fs::read(&file).ok();
+        move || match &start {
+            Some(bytes) => fs::write(&file, bytes).expect("the state can be put back"),
+            None => drop(fs::remove_dir_all(&cache)),
+        }
+    }
+
     /// Makes the state directory, as `cb` does.
     #[track_caller]
     pub fn make_state_dir(&self) {
