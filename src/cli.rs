@@ -17,6 +17,7 @@ mod generated;
     name = "cb",
     version,
     disable_help_subcommand = false,
+    args_override_self = true,
     max_term_width = 100,
     before_help = "Examples:\n  \
         cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n  \
