@@ -22,9 +22,9 @@ const LARGEST: u64 = 1 << 20;
 pub enum Origin {
     /// An option.
     Option,
-    /// `[breakers.NAME]`, at this line.
+    /// `[breakers.NAME]`, at this byte of the file.
     Breaker(usize),
-    /// `[defaults]`, at this line.
+    /// `[defaults]`, at this byte of the file.
     Defaults(usize),
     /// Nobody said anything.
     BuiltIn,
@@ -40,27 +40,21 @@ impl Origin {
             Self::BuiltIn => "built in",
         }
     }
-
-    /// The line in the configuration file.
-    pub fn line(&self) -> Option<usize> {
-        match self {
-            Self::Breaker(line) | Self::Defaults(line) => Some(*line),
-            Self::Option | Self::BuiltIn => None,
-        }
-    }
 }
 
 /// One setting of the configuration file.
 struct Entry {
     key: Key,
     text: String,
-    line: usize,
+    position: usize,
 }
 
 /// The configuration file: the tables that were asked for, each value readable by itself.
 #[derive(Default)]
 pub struct Config {
     path: PathBuf,
+    /// The whole of it. To count its lines takes as long as to read one, so it waits until somebody asks.
+    text: String,
     defaults: Vec<Entry>,
     breakers: Vec<(Name, Vec<Entry>)>,
 }
@@ -82,16 +76,21 @@ impl Config {
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let Some((path, named)) = place else { return Ok(Self::default()) };
         let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
-        Self::parse(path, &text, tables)
+        Self::parse(path, text, tables)
     }
 
-    fn parse(path: &Path, text: &str, tables: Tables<'_>) -> Result<Self> {
-        let source = Source { path, text };
-        let document = DeTable::parse(text).map_err(|error| {
+    fn parse(path: &Path, text: String, tables: Tables<'_>) -> Result<Self> {
+        let mut config = Self { path: path.to_owned(), ..Self::default() };
+        config.take(&Source { path, text: &text }, tables)?;
+        Ok(Self { text, ..config })
+    }
+
+    /// Takes in the tables that were asked for.
+    fn take(&mut self, source: &Source<'_>, tables: Tables<'_>) -> Result<()> {
+        let document = DeTable::parse(source.text).map_err(|error| {
             let position = error.span().map_or(0, |span| span.start);
             source.error(position, error.message().replace('\n', ", "))
         })?;
-        let mut config = Self { path: path.to_owned(), ..Self::default() };
         for (word, value) in document.get_ref() {
             let Some(table) =
                 value.get_ref().as_table().filter(|_| ["defaults", "breakers"].contains(&&**word.get_ref()))
@@ -109,7 +108,7 @@ impl Config {
                 return Err(source.error(word.span().start, hint));
             };
             if word.get_ref() == "defaults" {
-                config.defaults = source.entries(table)?;
+                self.defaults = source.entries(table)?;
                 continue;
             }
             for (word, value) in table {
@@ -127,10 +126,18 @@ impl Config {
                         source.error(word.span().start, format!("breakers.{name} must be a table, [breakers.{name}]"))
                     );
                 };
-                config.breakers.push((name, source.entries(table)?));
+                self.breakers.push((name, source.entries(table)?));
             }
         }
-        Ok(config)
+        Ok(())
+    }
+
+    /// The line in the file that says so.
+    pub fn line(&self, origin: &Origin) -> Option<usize> {
+        match origin {
+            Origin::Breaker(position) | Origin::Defaults(position) => Some(line_at(&self.text, *position)),
+            Origin::Option | Origin::BuiltIn => None,
+        }
     }
 
     /// The breakers that have a table of their own, among those that were read.
@@ -155,10 +162,10 @@ impl Config {
         }
         let own = self.breakers.iter().filter(|breaker| Some(&breaker.0) == name).flat_map(|breaker| &breaker.1);
         for entry in own {
-            offer(entry.key, &entry.text, Origin::Breaker(entry.line));
+            offer(entry.key, &entry.text, Origin::Breaker(entry.position));
         }
         for entry in &self.defaults {
-            offer(entry.key, &entry.text, Origin::Defaults(entry.line));
+            offer(entry.key, &entry.text, Origin::Defaults(entry.position));
         }
         let given = |key: Key| origins[key as usize].0.as_deref();
         let resolve = || {
@@ -168,13 +175,14 @@ impl Config {
         };
         match resolve() {
             Ok((settings, limits, conduct)) => Ok(Resolved { settings, limits, conduct, origins }),
-            Err(Fault { key, message }) => Err(match origins[key as usize].1 {
-                Origin::Option => anyhow!("--{}: {message}", key.name()),
-                Origin::BuiltIn => anyhow!("{}: {message}", key.name()),
-                Origin::Breaker(line) | Origin::Defaults(line) => {
-                    anyhow!("{}:{line}: {}: {message}", self.path.display(), key.name())
-                }
-            }),
+            Err(Fault { key, message }) => {
+                let (origin, key) = (&origins[key as usize].1, key.name());
+                Err(match self.line(origin) {
+                    Some(line) => anyhow!("{}:{line}: {key}: {message}", self.path.display()),
+                    None if *origin == Origin::Option => anyhow!("--{key}: {message}"),
+                    None => anyhow!("{key}: {message}"),
+                })
+            }
         }
     }
 }
@@ -199,7 +207,8 @@ impl Resolved {
 }
 
 fn read(path: &Path, named: bool) -> Result<Option<String>> {
-    let mut text = String::new();
+    // Most fit, so that one read has it all.
+    let mut text = String::with_capacity(8 * 1024);
     // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
     let flags = if named { 0 } else { libc::O_NONBLOCK };
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -232,12 +241,8 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn line(&self, position: usize) -> usize {
-        1 + self.text.bytes().take(position).filter(|&byte| byte == b'\n').count()
-    }
-
     fn error(&self, position: usize, message: impl fmt::Display) -> anyhow::Error {
-        anyhow!("{}:{}: {message}", self.path.display(), self.line(position))
+        anyhow!("{}:{}: {message}", self.path.display(), line_at(self.text, position))
     }
 
     fn entries(&self, table: &DeTable<'_>) -> Result<Vec<Entry>> {
@@ -257,8 +262,12 @@ impl Source<'_> {
             return Err(self.error(position, format!("{key}: it cannot be a {kind}; {right}")));
         };
         check(key, &text).map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
-        Ok(Entry { key, text, line: self.line(position) })
+        Ok(Entry { key, text, position })
     }
+}
+
+fn line_at(text: &str, position: usize) -> usize {
+    1 + text.bytes().take(position).filter(|&byte| byte == b'\n').count()
 }
 
 /// That a word is not `what` it should be, with the one that is meant if it is near, else with what there is.
@@ -323,7 +332,7 @@ mod tests {
         let mut read = 0;
         for _ in 0..40_000 {
             let text = mutator.text();
-            let Ok(config) = Config::parse(path, &text, Tables::All) else { continue };
+            let Ok(config) = Config::parse(path, text.clone(), Tables::All) else { continue };
             read += 1;
             for name in config.names().map(Some).chain([None]) {
                 // What is wrong with it together is told as well as it can be, and no more is asked here.
@@ -331,7 +340,7 @@ mod tests {
             }
             let again = written(&config);
             let again_read =
-                Config::parse(path, &again, Tables::All).unwrap_or_else(|error| panic!("{again}: {error}"));
+                Config::parse(path, again.clone(), Tables::All).unwrap_or_else(|error| panic!("{again}: {error}"));
             assert_eq!(meaning(&again_read), meaning(&config), "{text:?}");
         }
         assert!(read >= 2_500, "only {read} texts were configurations");
