@@ -108,6 +108,7 @@ impl Sandbox {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        with_default_signals(&mut command);
         let nothing = || Text::Exact(String::new());
         Run { command, expected: Expected { code: 0, stdout: nothing(), stderr: nothing() } }
     }
@@ -238,6 +239,21 @@ impl Drop for Sandbox {
 
 /// The user that root's tests become where root would be let through.
 pub const NOBODY: u32 = 65_534;
+
+/// Whoever runs the tests under nohup or in the background of a script has signals ignored, and every child would inherit
+/// that.
+#[expect(unsafe_code, reason = "nothing safe runs between fork and exec")]
+fn with_default_signals(command: &mut Command) {
+    // SAFETY: signal(2) may be called there; that some signals cannot be changed does not matter.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in 1..32 {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+}
 
 /// Whether the tests run as root, to whom no directory is closed.
 pub fn is_root() -> bool {
