@@ -1,13 +1,12 @@
 //! What a refused run does instead: wait, fall back, run all the same; and how much is said of it all.
 
 use std::fs;
-use std::io::Read;
-use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::{Sandbox, have, pick, timeless};
+use crate::terminal::Terminal;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -16,45 +15,6 @@ const HOUR: i64 = 60 * MINUTE;
 fn writes(sandbox: &Sandbox) -> u64 {
     let text = fs::read_to_string(sandbox.state_file("a")).expect("a state");
     serde_json::from_str::<Value>(&text).expect("JSON")["write"].as_u64().expect("a number")
-}
-
-/// A command line under bash on a terminal of its own, its output in one stream.
-struct Terminal {
-    process: Child,
-    seen: String,
-}
-
-impl Terminal {
-    fn start(sandbox: &Sandbox, line: &str) -> Self {
-        let process = sandbox
-            .command("script", ["-qefc", line, "/dev/null"])
-            .env("SHELL", "/bin/bash")
-            .with(|command| {
-                command.stderr(Stdio::null());
-            })
-            .spawn();
-        Self { process, seen: String::new() }
-    }
-
-    /// Reads on until this was printed.
-    #[track_caller]
-    fn until(&mut self, text: &str) {
-        let mut stdout = self.process.stdout.take().expect("a pipe");
-        let mut byte = [0];
-        while !self.seen.ends_with(text) {
-            let read = stdout.read(&mut byte).expect("the terminal can be read");
-            assert!(read == 1, "it ended without {text:?}: {:?}", self.seen);
-            self.seen.push(char::from(byte[0]));
-        }
-        self.process.stdout = Some(stdout);
-    }
-
-    /// Reads to the end. What was printed, with line ends as they are in files.
-    fn end(mut self) -> (ExitStatus, String) {
-        let output = self.process.wait_with_output().expect("it ends");
-        self.seen.push_str(&String::from_utf8(output.stdout).expect("text"));
-        (output.status, self.seen.replace("\r\n", "\n"))
-    }
 }
 
 // --wait.

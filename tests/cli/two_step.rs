@@ -562,36 +562,7 @@ fn where_no_breaker_can_be_asked_the_permit_says_so() {
     sandbox.cb(["record", "a", "failure", "--permit", "unguarded", "--state-dir", "file"]).run();
 }
 
-// In scripts.
-
-#[test]
-fn a_shell_function_is_guarded() {
-    let sandbox = Sandbox::new();
-    sandbox
-        .bash(
-            r#"
-            fetch() { echo "fetching $1"; [ "$1" != down ] || return 7; }
-            guarded() {
-                local permit status
-                permit=$(cb allow a --threshold 2) || return
-                "$@" && status=0 || status=$?
-                cb record a --exit-code "$status" --permit "$permit"
-                return "$status"
-            }
-            guarded fetch up; echo "$?"
-            guarded fetch down; echo "$?"
-            guarded fetch up; echo "$?"
-            guarded fetch down; echo "$?"
-            guarded fetch down; echo "$?"
-            guarded fetch up; echo "$?"
-            "#,
-        )
-        .stdout("fetching up\n0\nfetching down\n7\nfetching up\n0\nfetching down\n7\nfetching down\n7\n75\n")
-        .stderr_timeless(
-            "cb: a: opened: 2 failures in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n",
-        )
-        .run();
-}
+// In scripts. A shell function is guarded in the README.
 
 #[test]
 fn a_pipeline_is_guarded() {
