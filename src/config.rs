@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::child::plain;
 use crate::name::{Name, nearest};
-use crate::settings::{Conduct, Fault, Key, Limits, Settings, check};
+use crate::settings::{Conduct, Fault, Key, Limits, Settings, can_open, check};
 
 /// No configuration is larger; what is, is something else.
 const LARGEST: u64 = 1 << 20;
@@ -88,8 +89,8 @@ impl Config {
     fn parse(path: &Path, text: &str, tables: Tables<'_>) -> Result<Self> {
         let source = Source { path, text };
         let document = DeTable::parse(text).map_err(|error| {
-            let position = error.span().map_or(0, |span| span.start);
-            source.error(position, error.message().replace('\n', ", "))
+            let span = error.span().unwrap_or(0..0);
+            source.error(span.start, source.no_toml(span, error.message()))
         })?;
         let mut config = Self { path: path.to_owned(), ..Self::default() };
         for (word, value) in document.get_ref() {
@@ -168,13 +169,35 @@ impl Config {
         };
         match resolve() {
             Ok((settings, limits, conduct)) => Ok(Resolved { settings, limits, conduct, origins }),
-            Err(Fault { key, message }) => Err(match origins[key as usize].1 {
-                Origin::Option => anyhow!("--{}: {message}", key.name()),
-                Origin::BuiltIn => anyhow!("{}: {message}", key.name()),
-                Origin::Breaker(line) | Origin::Defaults(line) => {
-                    anyhow!("{}:{line}: {}: {message}", self.path.display(), key.name())
-                }
-            }),
+            Err(fault) => Err(self.told(&fault, &origins)),
+        }
+    }
+
+    /// That a run can open the breaker at all.
+    ///
+    /// # Errors
+    /// What makes it impossible: where it was said, and what would be right.
+    pub fn check_run(&self, resolved: &Resolved) -> Result<()> {
+        can_open(&resolved.settings, &resolved.limits).map_err(|fault| self.told(&fault, &resolved.origins))
+    }
+
+    /// What is wrong, and where it was said; also where that was said with which it cannot go, if that is elsewhere.
+    fn told(&self, fault: &Fault, origins: &[(Option<String>, Origin)]) -> anyhow::Error {
+        let (file, name, message) = (self.path.display(), fault.key.name(), &fault.message);
+        let origin = &origins[fault.key as usize].1;
+        let other = fault.with.map_or(String::new(), |key| match (origin, &origins[key as usize].1) {
+            (Origin::Option, Origin::Option) => String::new(),
+            (_, Origin::Option) => format!(" (--{})", key.name()),
+            (_, Origin::BuiltIn) => format!(" ({} is built in)", key.name()),
+            (Origin::Option, Origin::Breaker(line) | Origin::Defaults(line)) => {
+                format!(" ({} at {file}:{line})", key.name())
+            }
+            (_, Origin::Breaker(line) | Origin::Defaults(line)) => format!(" ({} in line {line})", key.name()),
+        });
+        match origin {
+            Origin::Option => anyhow!("--{name}: {message}{other}"),
+            Origin::BuiltIn => anyhow!("{name}: {message}{other}"),
+            Origin::Breaker(line) | Origin::Defaults(line) => anyhow!("{file}:{line}: {name}: {message}{other}"),
         }
     }
 }
@@ -199,13 +222,21 @@ impl Resolved {
 }
 
 fn read(path: &Path, named: bool) -> Result<Option<String>> {
+    // Where it was named, perhaps the wrong one was.
+    let cure = |own| if named { "check --config and CB_CONFIG" } else { own };
     let mut text = String::new();
     // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
     let flags = if named { 0 } else { libc::O_NONBLOCK };
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let read = file.and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
-        Ok(length) if length as u64 > LARGEST => bail!("{} is larger than any configuration", path.display()),
+        Ok(length) if length as u64 > LARGEST => {
+            bail!(
+                "could not read the configuration {}: it is larger than 1 MiB; {}",
+                path.display(),
+                cure("move it away")
+            )
+        }
         Ok(_) => Ok(Some(text)),
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
@@ -219,8 +250,12 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
                 io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
                 _ => plain(&error),
             };
-            let hint = if named { "; check --config and CB_CONFIG" } else { "" };
-            Err(anyhow!("could not read the configuration {shown}: {why}{hint}"))
+            let cure = cure(match error.kind() {
+                io::ErrorKind::PermissionDenied => "check its access rights",
+                io::ErrorKind::IsADirectory => "move it away",
+                _ => "mend it, or move it away",
+            });
+            Err(anyhow!("could not read the configuration {shown}: {why}; {cure}"))
         }
     }
 }
@@ -238,6 +273,22 @@ impl Source<'_> {
 
     fn error(&self, position: usize, message: impl fmt::Display) -> anyhow::Error {
         anyhow!("{}:{}: {message}", self.path.display(), self.line(position))
+    }
+
+    /// What is wrong with a text that is no TOML. The parser's own words are right, but for those who know its grammar.
+    fn no_toml(&self, span: Range<usize>, words: &str) -> String {
+        let line = self.text.lines().nth(self.line(span.start) - 1).unwrap_or_default().trim();
+        if words == "duplicate key" {
+            let what = self.text.get(span).filter(|_| !line.starts_with('[')).unwrap_or(line);
+            return format!("{} is there twice; keep one of them", what.escape_debug());
+        }
+        let shown: String = line.chars().take(40).collect();
+        let right = if line.starts_with('[') && !line.contains('=') {
+            "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : or +"
+        } else {
+            "write KEY = VALUE, and text in quotes, like cooldown = \"1m\""
+        };
+        format!("'{}' is no TOML ({}); {right}", shown.escape_debug(), words.replace('\n', ", "))
     }
 
     fn entries(&self, table: &DeTable<'_>) -> Result<Vec<Entry>> {
