@@ -37,6 +37,13 @@ impl Terminal {
         self.process.stdout = Some(stdout);
     }
 
+    /// Closes the terminal. What was printed until then, as it was.
+    pub fn hang_up(mut self) -> String {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("it is dead");
+        self.seen
+    }
+
     /// Reads to the end. What was printed, with line ends as they are in files.
     pub fn end(mut self) -> (ExitStatus, String) {
         let output = self.process.wait_with_output().expect("it ends");
