@@ -111,7 +111,13 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         ErrorKind::MissingRequiredArgument => {
             let missing: Vec<String> = wrong.iter().map(|word| shown(word)).collect();
             let are = if missing.len() == 1 { "is" } else { "are" };
-            let hint = if name == Some("run") { format!("write {GUARD}") } else { help };
+            let hint = match name {
+                Some("run") => format!("write {GUARD}"),
+                Some("record") if missing == ["OUTCOME"] => {
+                    "write success, failure or ignored, or give --exit-code N".to_owned()
+                }
+                _ => help,
+            };
             format!("{} {are} missing; {hint}", missing.join(" and "))
         }
         ErrorKind::ValueValidation => {

@@ -140,6 +140,9 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
         seen
     };
     let seen = on_terminal("cb run -n a --wait=2100ms -- true");
+    // What it waits for is said once.
+    let (waiting, seen) = seen.split_once('\n').expect("a line");
+    assert!(waiting.starts_with("cb: a: waiting, it is held open by tester; next try in "), "{waiting:?}");
     let (countdown, line) = seen.split_once("\r\u{1b}[K").expect("the countdown is taken away");
     assert!(line.starts_with(refused) && line.lines().count() == 1, "{seen:?}");
     let mut shown = countdown.split("\u{1b}[K").filter(|part| !part.is_empty());
@@ -149,6 +152,22 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
     // It is stderr that counts.
     assert_eq!(on_terminal("cb run -n a --wait=0.1 -- true 2>&-"), "");
     sandbox.runs("a", &["--wait=0.1"], 0).code(75).run();
+}
+
+#[test]
+fn a_run_that_waits_says_once_for_what() {
+    let sandbox = Sandbox::new();
+    let wait = |options: &[&str]| sandbox.runs("a", &[&["--wait=10ms"], options].concat(), 0).code(75);
+    sandbox.cb(["trip", "a", "--reason", "the disk is being changed"]).run();
+    let why = "it is held open by tester (the disk is being changed) until 'cb reset a'";
+    wait(&["-v"]).stderr(format!("cb: a: waiting, {why}\ncb: a: refused, {why}\n")).run();
+    wait(&[]).run();
+    sandbox.cb(["reset", "a"]).run();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let why = "a probe is under way to see whether it is back (tripped)";
+    wait(&["-v"]).stderr(format!("cb: a: waiting, {why}\ncb: a: refused, {why}\n")).run();
+    drop(probe.end(0));
 }
 
 #[test]

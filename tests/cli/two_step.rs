@@ -233,6 +233,43 @@ fn a_probe_in_two_steps_closes_reopens_or_gives_its_place_back() {
 }
 
 #[test]
+fn a_permit_that_nobody_gets_gives_its_place_back() {
+    let sandbox = opened("10s", &[]);
+    sandbox.shift("a", 10 * SECOND);
+    sandbox
+        .bash("exec cb allow a >/dev/full")
+        .code(125)
+        .stderr("cb: could not write to standard output: No space left on device\n")
+        .run();
+    // The reader is surely gone: it says so before cb starts.
+    let gone = "mkfifo gone; { read -r line <gone; exec cb allow a; } | { exec <&-; echo now >gone; }";
+    sandbox.bash(gone).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "admits", "probes", "totals.ignored"]), json!(["half_open", true, [], 2]));
+    record(&sandbox, &allow(&sandbox, &[]), &["ignored"]);
+}
+
+#[test]
+fn a_report_under_a_wrong_name_is_late_and_the_right_one_is_suggested() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("openai", &[], 0);
+    let permit = allow(&sandbox, &[]);
+    sandbox
+        .cb(["record", "opnai", "success", "--permit", &permit])
+        .stderr("cb: opnai: late: there is no breaker of this name (any more); did you mean 'openai'?\n")
+        .run();
+    sandbox
+        .cb(["record", "openai", "success", "--permit", &permit])
+        .stderr(
+            "cb: openai: late: the permit is of a breaker that was removed, or of one with another name; \
+             it changes nothing\n",
+        )
+        .run();
+    assert!(!sandbox.state_file("opnai").exists());
+    record(&sandbox, &permit, &["success"]);
+}
+
+#[test]
 fn a_second_record_of_a_probe_is_not_a_second_success() {
     let (sandbox, permit) = probing(&["--probe-successes", "2"]);
     record(&sandbox, &permit, &["success"]);
