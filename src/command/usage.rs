@@ -91,7 +91,12 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         }
         ErrorKind::InvalidSubcommand => {
             let word = words(error, ContextKind::InvalidSubcommand).join(" ");
-            match words(error, ContextKind::SuggestedSubcommand).first() {
+            let near = match word.as_str() {
+                // What others call it.
+                "list" | "ls" | "show" | "ps" => Some("status".to_owned()),
+                _ => words(error, ContextKind::SuggestedSubcommand).into_iter().next(),
+            };
+            match near {
                 Some(near) => format!("there is no subcommand '{word}'; did you mean '{near}'?"),
                 None => format!("there is no subcommand '{word}'; guard a command with {GUARD}, or see 'cb --help'"),
             }
@@ -127,7 +132,10 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         }
         ErrorKind::InvalidValue => {
             let given = words(error, ContextKind::InvalidValue).join(" ");
-            let known = words(error, ContextKind::ValidValue).join(" or ");
+            let known = match words(error, ContextKind::ValidValue).as_slice() {
+                [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+                few => few.join(""),
+            };
             if given.is_empty() {
                 format!("{option} needs a value, {value}; {help}")
             } else {

@@ -143,6 +143,7 @@ fn an_option_before_its_subcommand() {
 fn an_unknown_subcommand() {
     wrong(["statsu"], "there is no subcommand 'statsu'; did you mean 'status'?");
     wrong(["chekc", "a"], "there is no subcommand 'chekc'; did you mean 'check'?");
+    wrong(["ls"], "there is no subcommand 'ls'; did you mean 'status'?");
     wrong(
         ["touch", "started"],
         "there is no subcommand 'touch'; guard a command with 'cb run --name NAME -- COMMAND', or see 'cb --help'",
@@ -280,6 +281,7 @@ fn lists_of_codes() {
 #[test]
 fn words_of_a_few() {
     wrong_run(&["--on-state-error", "maybe"], "--on-state-error: 'maybe' is not known; write run or refuse");
+    wrong(["record", "a", "sucess"], "OUTCOME: 'sucess' is not known; write success, failure or ignored");
     wrong_run(&["--preserve-status=maybe"], "--preserve-status: 'maybe' is not known; write true or false");
     wrong_run(
         &["--signal", "NOPE"],
