@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::server::Server;
+use crate::server::{Answer, Server};
 use crate::support::{Run, Sandbox, have};
 
 /// A sandbox in which every start of curl is counted.
@@ -41,7 +41,7 @@ fn a_server_that_answers_503_is_left_alone_until_it_does_not() {
     let outage = Outage::new();
     let sandbox = &outage.sandbox;
     outage.run(&[]).stdout("ok\n").run();
-    outage.server.says(503);
+    outage.server.answers(Answer::of(503, "sorry\n"));
     for _ in 0..4 {
         outage.run(&[]).code(22).run();
     }
@@ -82,7 +82,7 @@ fn a_server_that_answers_503_is_left_alone_until_it_does_not() {
         .run();
     assert_eq!(outage.counts(), (8, 8));
 
-    outage.server.says(200);
+    outage.server.answers(Answer::of(200, "ok\n"));
     outage.run(&[]).code(75).run();
     assert_eq!(outage.counts(), (8, 8), "nobody asks before the cool-down is over");
     sandbox.shift("api", 30_000);

@@ -115,7 +115,7 @@ impl Story {
     fn new() -> Self {
         let sandbox = Sandbox::new();
         let server = Server::start();
-        let connect = format!("connect-to = \"localhost:8080:{}\"\n", server.address());
+        let connect = format!("connect-to = \"localhost:8080:{}\"\n", server.address);
         fs::write(sandbox.home().join(".curlrc"), connect).expect("the settings of curl");
         let cargo = format!(
             r#"case "$*" in
@@ -265,10 +265,8 @@ fn the_readme_does_what_it_says() {
         return;
     }
     for (number, (says, really)) in (1..).zip(text.lines().zip(true_text.lines())) {
-        assert_eq!(
-            says, really,
-            "README.md:{number} says and really is; 'CB_BLESS=1 cargo test --test cli readme' writes it"
-        );
+        let same = blurred(says) == blurred(really);
+        assert!(same, "README.md:{number} says\n{says}\nand really it is\n{really}\nwhich CB_BLESS=1 writes");
     }
     assert_eq!(text, true_text);
 }

@@ -2,36 +2,49 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+/// An answer: status and body.
+#[derive(Clone)]
+pub struct Answer(u16, String);
+
+impl Answer {
+    /// One of these.
+    pub fn of(status: u16, body: &str) -> Self {
+        Self(status, body.to_owned())
+    }
+}
 
 /// An HTTP server on an address of the loopback network that is this process's own: while it is stopped nobody else
 /// takes its port, and no connection to it can meet itself.
 pub struct Server {
-    address: SocketAddr,
+    pub address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
     stopping: AtomicBool,
-    /// The status of every answer.
-    status: AtomicU16,
+    /// Every answer.
+    answer: Mutex<Answer>,
     /// How many requests were answered.
     answered: AtomicUsize,
 }
 
 impl Server {
-    /// Starts one that says 200.
+    /// Starts one that says 200 and `ok`.
     pub fn start() -> Self {
         let [_, _, high, low] = std::process::id().to_be_bytes();
         let listener = TcpListener::bind((Ipv4Addr::new(127, 77, high, low), 0)).expect("loopback");
         let address = listener.local_addr().expect("its address");
-        let shared = Arc::new(Shared::default());
-        shared.status.store(200, Ordering::SeqCst);
+        let shared = Arc::new(Shared {
+            stopping: AtomicBool::new(false),
+            answer: Mutex::new(Answer::of(200, "ok\n")),
+            answered: AtomicUsize::new(0),
+        });
         let mut server = Self { address, shared, thread: None };
         server.serve(listener);
         server
@@ -71,13 +84,8 @@ impl Server {
     }
 
     /// What it says from now on.
-    pub fn says(&self, status: u16) {
-        self.shared.status.store(status, Ordering::SeqCst);
-    }
-
-    /// Where it is.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn answers(&self, answer: Answer) {
+        *self.shared.answer.lock().expect("no panic") = answer;
     }
 
     /// Where it is, for curl.
@@ -102,7 +110,9 @@ impl Drop for Server {
 fn answer(mut stream: &TcpStream, shared: &Shared) {
     let mut lines = BufReader::new(stream).lines();
     while lines.next().is_some_and(|line| !line.expect("a request").is_empty()) {}
-    let status = shared.status.load(Ordering::SeqCst);
-    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n").expect("a client");
+    let Answer(status, body) = shared.answer.lock().expect("no panic").clone();
+    let length = body.len();
+    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+        .expect("a client");
     shared.answered.fetch_add(1, Ordering::SeqCst);
 }
