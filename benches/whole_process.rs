@@ -97,6 +97,9 @@ impl Bench {
         let plain = ["run", "-n", "a", "--", "true"];
         let mut full = self.cb("one", &["run", "-n", "full", "--", "true"]);
         full.env("CB_CONFIG", self.dir.join("config.toml"));
+        let rules = ["--failure-rate=50", "--slow-rate=50", "--slow-after=5s", "--failure-budget=50/1h", "--window=5m"];
+        let mut told = Self::with(self.cb("one", &["run", "-n", "told", "--timeout=10s"]), &rules);
+        told.args(["--", "true"]);
         let mut commands = [
             self.cb("one", &plain),
             Self::with(self.peer("timeout"), &["10", "true"]),
@@ -105,6 +108,7 @@ impl Bench {
             self.cb("one", &["run", "-n", "open", "--", "true"]),
             self.peer("false"),
             full,
+            told,
             self.cb("many", &plain),
         ];
         let times = self.turns(&mut commands, self.extent.runs);
@@ -113,8 +117,9 @@ impl Bench {
         report("closed run / flock F true", &times[0], &times[3], None);
         report("refused run / false", &times[4], &times[5], Some(0.95));
         report("closed run with all rules and a config of 50 / plain", &times[6], &times[0], Some(1.10));
+        report("closed run with all rules as options / plain", &times[7], &times[0], Some(1.10));
         let beside = format!("closed run beside {} others / beside none", self.extent.neighbours);
-        report(&beside, &times[7], &times[0], Some(1.02));
+        report(&beside, &times[8], &times[0], Some(1.02));
     }
 
     fn listing(&self) {

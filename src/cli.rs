@@ -17,6 +17,7 @@ mod generated;
     name = "cb",
     version,
     disable_help_subcommand = false,
+    args_override_self = true,
     max_term_width = 100,
     disable_help_flag = true,
     // One screen of 24 lines.
@@ -86,8 +87,12 @@ pub enum Command {
         The options from Tripping to Time limits, -E, --fallback, --on-change and --on-state-error can \
         stand in config.toml under their long names: [defaults] for all, [breakers.NAME] for one.")]
 pub struct RunArgs {
-    #[command(flatten)]
-    pub plain: PlainRun,
+    /// The breaker: one name for each service that can fail by itself
+    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
+    pub name: Name,
+    /// The command and its arguments; options of cb end before it
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
     #[command(flatten)]
     pub breaker: BreakerArgs,
     #[command(flatten)]
@@ -101,17 +106,6 @@ pub struct RunArgs {
     /// Decide and count as usual, but always run the command
     #[arg(long, conflicts_with_all = ["wait", "fallback"], help_heading = "When refused")]
     pub dry_run: bool,
-}
-
-/// What every run says, and most say no more: these are tried first, as the others take time to define.
-#[derive(Args, Debug)]
-pub struct PlainRun {
-    /// The breaker: one name for each service that can fail by itself
-    #[arg(short, long, value_name = "NAME", value_parser = parse_name)]
-    pub name: Name,
-    /// The command and its arguments; options of cb end before it
-    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
-    pub command: Vec<OsString>,
 }
 
 /// What a breaker can be told.
@@ -256,10 +250,12 @@ impl Given for BreakerArgs {
     }
 }
 
-impl From<PlainRun> for RunArgs {
-    fn from(plain: PlainRun) -> Self {
+impl RunArgs {
+    /// A run of which nothing but this is said.
+    pub fn plain(name: Name, command: &[OsString]) -> Self {
         Self {
-            plain,
+            name,
+            command: command.to_vec(),
             breaker: BreakerArgs::default(),
             limits: LimitArgs::default(),
             conduct: ConductArgs::default(),

@@ -23,9 +23,9 @@ const LARGEST: u64 = 1 << 20;
 pub enum Origin {
     /// An option.
     Option,
-    /// `[breakers.NAME]`, at this line.
+    /// `[breakers.NAME]`, at this byte of the file.
     Breaker(usize),
-    /// `[defaults]`, at this line.
+    /// `[defaults]`, at this byte of the file.
     Defaults(usize),
     /// Nobody said anything.
     BuiltIn,
@@ -41,27 +41,21 @@ impl Origin {
             Self::BuiltIn => "built in",
         }
     }
-
-    /// The line in the configuration file.
-    pub fn line(&self) -> Option<usize> {
-        match self {
-            Self::Breaker(line) | Self::Defaults(line) => Some(*line),
-            Self::Option | Self::BuiltIn => None,
-        }
-    }
 }
 
 /// One setting of the configuration file.
 struct Entry {
     key: Key,
     text: String,
-    line: usize,
+    position: usize,
 }
 
 /// The configuration file: the tables that were asked for, each value readable by itself.
 #[derive(Default)]
 pub struct Config {
     path: PathBuf,
+    /// The whole of it. To count its lines takes as long as to read one, so it waits until somebody asks.
+    text: String,
     defaults: Vec<Entry>,
     breakers: Vec<(Name, Vec<Entry>)>,
 }
@@ -83,16 +77,21 @@ impl Config {
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let Some((path, named)) = place else { return Ok(Self::default()) };
         let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
-        Self::parse(path, &text, tables)
+        Self::parse(path, text, tables)
     }
 
-    fn parse(path: &Path, text: &str, tables: Tables<'_>) -> Result<Self> {
-        let source = Source { path, text };
-        let document = DeTable::parse(text).map_err(|error| {
+    fn parse(path: &Path, text: String, tables: Tables<'_>) -> Result<Self> {
+        let mut config = Self { path: path.to_owned(), ..Self::default() };
+        config.take(&Source { path, text: &text }, tables)?;
+        Ok(Self { text, ..config })
+    }
+
+    /// Takes in the tables that were asked for.
+    fn take(&mut self, source: &Source<'_>, tables: Tables<'_>) -> Result<()> {
+        let document = DeTable::parse(source.text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             source.error(span.start, source.no_toml(span, error.message()))
         })?;
-        let mut config = Self { path: path.to_owned(), ..Self::default() };
         for (word, value) in document.get_ref() {
             let Some(table) =
                 value.get_ref().as_table().filter(|_| ["defaults", "breakers"].contains(&&**word.get_ref()))
@@ -110,7 +109,7 @@ impl Config {
                 return Err(source.error(word.span().start, hint));
             };
             if word.get_ref() == "defaults" {
-                config.defaults = source.entries(table)?;
+                self.defaults = source.entries(table)?;
                 continue;
             }
             for (word, value) in table {
@@ -128,10 +127,18 @@ impl Config {
                         source.error(word.span().start, format!("breakers.{name} must be a table, [breakers.{name}]"))
                     );
                 };
-                config.breakers.push((name, source.entries(table)?));
+                self.breakers.push((name, source.entries(table)?));
             }
         }
-        Ok(config)
+        Ok(())
+    }
+
+    /// The line in the file that says so.
+    pub fn line(&self, origin: &Origin) -> Option<usize> {
+        match origin {
+            Origin::Breaker(position) | Origin::Defaults(position) => Some(line_at(&self.text, *position)),
+            Origin::Option | Origin::BuiltIn => None,
+        }
     }
 
     /// The breakers that have a table of their own, among those that were read.
@@ -156,10 +163,10 @@ impl Config {
         }
         let own = self.breakers.iter().filter(|breaker| Some(&breaker.0) == name).flat_map(|breaker| &breaker.1);
         for entry in own {
-            offer(entry.key, &entry.text, Origin::Breaker(entry.line));
+            offer(entry.key, &entry.text, Origin::Breaker(entry.position));
         }
         for entry in &self.defaults {
-            offer(entry.key, &entry.text, Origin::Defaults(entry.line));
+            offer(entry.key, &entry.text, Origin::Defaults(entry.position));
         }
         let given = |key: Key| origins[key as usize].0.as_deref();
         let resolve = || {
@@ -185,19 +192,20 @@ impl Config {
     fn told(&self, fault: &Fault, origins: &[(Option<String>, Origin)]) -> anyhow::Error {
         let (file, name, message) = (self.path.display(), fault.key.name(), &fault.message);
         let origin = &origins[fault.key as usize].1;
-        let other = fault.with.map_or(String::new(), |key| match (origin, &origins[key as usize].1) {
-            (Origin::Option, Origin::Option) => String::new(),
-            (_, Origin::Option) => format!(" (--{})", key.name()),
-            (_, Origin::BuiltIn) => format!(" ({} is built in)", key.name()),
-            (Origin::Option, Origin::Breaker(line) | Origin::Defaults(line)) => {
-                format!(" ({} at {file}:{line})", key.name())
+        let other = fault.with.map_or(String::new(), |key| {
+            let (other, key) = (&origins[key as usize].1, key.name());
+            match (origin, other, self.line(other)) {
+                (Origin::Option, Origin::Option, _) => String::new(),
+                (_, Origin::Option, _) => format!(" (--{key})"),
+                (Origin::Option, _, Some(line)) => format!(" ({key} at {file}:{line})"),
+                (_, _, Some(line)) => format!(" ({key} in line {line})"),
+                (_, _, None) => format!(" ({key} is built in)"),
             }
-            (_, Origin::Breaker(line) | Origin::Defaults(line)) => format!(" ({} in line {line})", key.name()),
         });
-        match origin {
-            Origin::Option => anyhow!("--{name}: {message}{other}"),
-            Origin::BuiltIn => anyhow!("{name}: {message}{other}"),
-            Origin::Breaker(line) | Origin::Defaults(line) => anyhow!("{file}:{line}: {name}: {message}{other}"),
+        match self.line(origin) {
+            Some(line) => anyhow!("{file}:{line}: {name}: {message}{other}"),
+            None if *origin == Origin::Option => anyhow!("--{name}: {message}{other}"),
+            None => anyhow!("{name}: {message}{other}"),
         }
     }
 }
@@ -224,7 +232,8 @@ impl Resolved {
 fn read(path: &Path, named: bool) -> Result<Option<String>> {
     // Where it was named, perhaps the wrong one was.
     let cure = |own| if named { "check --config and CB_CONFIG" } else { own };
-    let mut text = String::new();
+    // Most fit, so that one read has it all.
+    let mut text = String::with_capacity(8 * 1024);
     // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
     let flags = if named { 0 } else { libc::O_NONBLOCK };
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -267,17 +276,13 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn line(&self, position: usize) -> usize {
-        1 + self.text.bytes().take(position).filter(|&byte| byte == b'\n').count()
-    }
-
     fn error(&self, position: usize, message: impl fmt::Display) -> anyhow::Error {
-        anyhow!("{}:{}: {message}", self.path.display(), self.line(position))
+        anyhow!("{}:{}: {message}", self.path.display(), line_at(self.text, position))
     }
 
     /// What is wrong with a text that is no TOML. The parser's own words are right, but for those who know its grammar.
     fn no_toml(&self, span: Range<usize>, words: &str) -> String {
-        let line = self.text.lines().nth(self.line(span.start) - 1).unwrap_or_default().trim();
+        let line = self.text.lines().nth(line_at(self.text, span.start) - 1).unwrap_or_default().trim();
         if words == "duplicate key" {
             let what = self.text.get(span).filter(|_| !line.starts_with('[')).unwrap_or(line);
             return format!("{} is there twice; keep one of them", what.escape_debug());
@@ -308,8 +313,12 @@ impl Source<'_> {
             return Err(self.error(position, format!("{key}: it cannot be a {kind}; {right}")));
         };
         check(key, &text).map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
-        Ok(Entry { key, text, line: self.line(position) })
+        Ok(Entry { key, text, position })
     }
+}
+
+fn line_at(text: &str, position: usize) -> usize {
+    1 + text.bytes().take(position).filter(|&byte| byte == b'\n').count()
 }
 
 /// That a word is not `what` it should be, with the one that is meant if it is near, else with what there is.
@@ -374,7 +383,7 @@ mod tests {
         let mut read = 0;
         for _ in 0..40_000 {
             let text = mutator.text();
-            let Ok(config) = Config::parse(path, &text, Tables::All) else { continue };
+            let Ok(config) = Config::parse(path, text.clone(), Tables::All) else { continue };
             read += 1;
             for name in config.names().map(Some).chain([None]) {
                 // What is wrong with it together is told as well as it can be, and no more is asked here.
@@ -382,7 +391,7 @@ mod tests {
             }
             let again = written(&config);
             let again_read =
-                Config::parse(path, &again, Tables::All).unwrap_or_else(|error| panic!("{again}: {error}"));
+                Config::parse(path, again.clone(), Tables::All).unwrap_or_else(|error| panic!("{again}: {error}"));
             assert_eq!(meaning(&again_read), meaning(&config), "{text:?}");
         }
         assert!(read >= 2_500, "only {read} texts were configurations");

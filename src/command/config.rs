@@ -27,7 +27,10 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         for (key, name) in Key::ALL {
             let (text, origin) = resolved.origin(key);
             let value = text.map_or_else(|| built_in(key, &resolved.settings), |text| Some(text.to_owned()));
-            settings.insert(name.to_owned(), json!({ "value": value, "origin": origin.word(), "line": origin.line() }));
+            settings.insert(
+                name.to_owned(),
+                json!({ "value": value, "origin": origin.word(), "line": config.line(origin) }),
+            );
         }
         let file = context.places.config.as_ref().map(|(path, _)| path.display().to_string());
         let document = json!({ "version": 1, "name": args.name, "file": file, "settings": settings });
@@ -39,7 +42,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         let (given, origin) = resolved.origin(key);
         let value = given.map_or_else(|| built_in(key, &resolved.settings), |text| Some(text.to_owned()));
         let value = value.map_or("-".to_owned(), |value| escape(&value));
-        let line = origin.line().map_or(String::new(), |line| format!(", line {line}"));
+        let line = config.line(origin).map_or(String::new(), |line| format!(", line {line}"));
         writeln!(text, "{name:<16} {value:<20} {}{line}", origin.word())?;
     }
     print(&text)?;

@@ -44,19 +44,19 @@ struct Ticket {
 /// # Errors
 /// Wrong configuration, or with `--on-state-error refuse` a state that cannot be used: nothing was started.
 pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
-    if let (Some(LONGEST), Some(word)) = (args.wait, args.plain.command.first().and_then(|word| word.to_str()))
+    if let (Some(LONGEST), Some(word)) = (args.wait, args.command.first().and_then(|word| word.to_str()))
         && parse_duration(word).is_ok()
     {
         // The one option whose value needs a sign before it: without, the duration would be the command.
         bail!("'--wait {word}' would run the command '{word}'; write --wait={word}");
     }
     // The kill switch touches no file.
-    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(&args.plain.name))? };
-    let config = file.resolve(Some(&args.plain.name), &args.given())?;
+    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(&args.name))? };
+    let config = file.resolve(Some(&args.name), &args.given())?;
     file.check_run(&config)?;
-    let guard = Guard { name: &args.plain.name, config: &config, context, dry_run: args.dry_run };
+    let guard = Guard { name: &args.name, config: &config, context, dry_run: args.dry_run };
     if switched_off() {
-        return Ok(guard.start(&args.plain.command, false).exit);
+        return Ok(guard.start(&args.command, false).exit);
     }
     let deadline = args.wait.map(|most| clock::instant().checked_add(most));
     let entrance = loop {
@@ -68,11 +68,11 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     };
     match entrance {
         Entrance::Guarded(ticket) => {
-            let ended = guard.start(&args.plain.command, ticket.permit.is_probe());
+            let ended = guard.start(&args.command, ticket.permit.is_probe());
             guard.record(ticket, &ended);
             Ok(ended.exit)
         }
-        Entrance::Unguarded => Ok(guard.start(&args.plain.command, false).exit),
+        Entrance::Unguarded => Ok(guard.start(&args.command, false).exit),
         Entrance::Refused => Ok(guard.refuse()),
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command, Common, PlainRun};
+use crate::cli::{Cli, Command, Common, RunArgs};
 use crate::exit::Exit;
 use crate::report::print;
 use crate::report::speech::say;
@@ -34,27 +34,51 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     Err(Exit::Failed)
 }
 
-/// `cb run` is on the hot path. A plain run is read by the definition of its few arguments alone; whatever that does not
-/// understand, and all help and errors, are for the whole definition.
+/// To define all subcommands takes as long as half of what a run costs. So the most frequent words are read at sight, and
+/// what scripts call in passing by the definition of that subcommand alone. Whatever these do not understand, and all
+/// help and errors, are for the whole definition.
 fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
-    if args.get(1).is_some_and(|word| word == "run")
-        && let Some(cli) = read_plain_run(&args[1..])
-    {
-        return Ok(cli);
+    match read_at_sight(args).or_else(|| read_alone(args)) {
+        Some(cli) => Ok(cli),
+        None => read_whole(args),
     }
+}
+
+fn read_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
     let command = Cli::command().mut_args(takes_dashes).mut_subcommands(|command| command.mut_args(takes_dashes));
     Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
-fn read_plain_run(args: &[OsString]) -> Option<Cli> {
-    let mut command = PlainRun::augment_args(Common::augment_args(clap::Command::new("run").disable_help_flag(true)));
+/// `cb run -n NAME -- COMMAND ...`, and no other word.
+fn read_at_sight(args: &[OsString]) -> Option<Cli> {
+    let [_, run, option, name, dashes, command @ ..] = args else { return None };
+    let plain = run == "run" && (option == "-n" || option == "--name") && dashes == "--" && !command.is_empty();
+    let name = if plain { name.to_str()?.parse().ok()? } else { return None };
+    Some(Cli { common: Common::default(), command: Command::Run(Box::new(RunArgs::plain(name, command))) })
+}
+
+fn read_alone(args: &[OsString]) -> Option<Cli> {
+    let args = args.get(1..)?;
+    let (common, command) = match args.first()?.to_str()? {
+        "run" => alone(args, |run| Command::Run(Box::new(run))),
+        "check" => alone(args, Command::Check),
+        "allow" => alone(args, |allow| Command::Allow(Box::new(allow))),
+        "record" => alone(args, |record| Command::Record(Box::new(record))),
+        _ => None,
+    }?;
+    Some(Cli { common, command })
+}
+
+/// What the arguments, of which the first is the subcommand, say to this subcommand.
+fn alone<A: Args>(args: &[OsString], is: fn(A) -> Command) -> Option<(Common, Command)> {
+    let mut command = A::augment_args(Common::augment_args(clap::Command::new("cb").disable_help_flag(true)))
+        .args_override_self(true)
+        .mut_args(|arg| takes_dashes(arg).global(false));
     let matches = command.try_get_matches_from_mut(args);
     // The process is about to wait for another: taking the definition apart first would be time spent for nothing.
     std::mem::forget(command);
     let matches = matches.ok()?;
-    let plain = PlainRun::from_arg_matches(&matches).ok()?;
-    let common = Common::from_arg_matches(&matches).ok()?;
-    Some(Cli { common, command: Command::Run(Box::new(plain.into())) })
+    Some((Common::from_arg_matches(&matches).ok()?, is(A::from_arg_matches(&matches).ok()?)))
 }
 
 /// The word after an option is its value, even with a dash before it: of `--cooldown -5s` the setting can say what is
@@ -146,9 +170,6 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         ErrorKind::ArgumentConflict => {
             let prior = words(error, ContextKind::PriorArg);
             let prior = prior.first().map_or("", String::as_str);
-            if prior == first {
-                return format!("{option} is given twice; give it once");
-            }
             let bare = |word| if split(word).0.is_empty() { shown(word) } else { split(word).0.to_owned() };
             format!("{} and {} contradict each other; give one of them", bare(first), bare(prior))
         }
@@ -180,4 +201,93 @@ fn split(argument: &str) -> (&str, String) {
 /// An argument without the brackets around its value: `--name NAME`.
 fn shown(argument: &str) -> String {
     argument.trim_end_matches("...").trim().replace(['<', '>', '[', ']', '='], "")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Words that readers could see differently: names and values with dashes, options joined and apart, too few and too many.
+    const WORDS: &[&str] = &[
+        "-n",
+        "-n",
+        "-na",
+        "--name",
+        "--name=a",
+        "a",
+        "a b",
+        "",
+        "--",
+        "--",
+        "true",
+        "-x",
+        "-5s",
+        "--timeout",
+        "--timeout=-1s",
+        "5s",
+        "--wait",
+        "--wait=2s",
+        "--dry-run",
+        "--fallback",
+        "-E",
+        "-E7",
+        "7",
+        "-q",
+        "-v",
+        "-qv",
+        "-h",
+        "--help",
+        "--state-dir",
+        "--config=/c",
+        "run",
+        "check",
+        "--exit-code",
+        "--permit",
+        "success",
+        "--threshold",
+    ];
+
+    fn arguments(words: &[&str]) -> Vec<OsString> {
+        std::iter::once("cb").chain(words.iter().copied()).map(OsString::from).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_is_read_quickly_is_what_the_whole_definition_reads(
+            subcommand in prop::sample::select(vec!["run", "run", "run", "check", "allow", "record", "status"]),
+            head in prop::sample::select(vec![vec![], vec!["-n", "a", "--"], vec!["--name", "a"], vec!["a"], vec!["a", "success"]]),
+            rest in prop::collection::vec(prop::sample::select(WORDS), 0..5),
+        ) {
+            let args = arguments(&[&[subcommand], head.as_slice(), rest.as_slice()].concat());
+            let quick = read_at_sight(&args).or_else(|| read_alone(&args));
+            match (quick, read_whole(&args)) {
+                (Some(quick), Ok(whole)) => prop_assert_eq!(format!("{quick:?}"), format!("{whole:?}")),
+                (Some(quick), Err(error)) => prop_assert!(false, "{quick:?}, but {error}"),
+                (None, whole) => {
+                    let alone = ["run", "check", "allow", "record"].contains(&subcommand);
+                    prop_assert!(!alone || whole.is_err(), "{whole:?} is read by the whole definition alone");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_most_frequent_words_are_read_at_sight() {
+        let plain = |words: &[&str]| read_at_sight(&arguments(words)).is_some();
+        assert!(plain(&["run", "-n", "a", "--", "true", "-n", "--"]));
+        assert!(plain(&["run", "--name", "a", "--", "true"]));
+        for other in [
+            &["run", "-n", "a", "--"][..],
+            &["run", "-n", "a", "true", "x"],
+            &["run", "-n", "a b", "--", "true"],
+            &["run", "-q", "a", "--", "true"],
+            &["check", "-n", "a", "--", "true"],
+        ] {
+            assert!(!plain(other), "{other:?}");
+        }
+    }
 }

@@ -154,9 +154,19 @@ fn an_unknown_subcommand() {
 fn too_much() {
     wrong(["check", "a", "b"], "'b' is one word too many; see 'cb check --help'");
     wrong(["config", "a", "b"], "'b' is one word too many; see 'cb config --help'");
-    wrong_run(&["-n", "b"], "--name is given twice; give it once");
-    wrong_run(&["--threshold", "3", "--threshold", "4"], "--threshold is given twice; give it once");
     wrong_run(&["--quiet=yes"], "--quiet takes no value; see 'cb run --help'");
+}
+
+/// So that an alias or a wrapper can say how it is usually done.
+#[test]
+fn of_an_option_that_is_given_twice_the_last_word_counts() {
+    let sandbox = Sandbox::new();
+    let options =
+        ["-n", "b", "--threshold", "9", "--threshold", "1", "-q", "-q", "--wait", "--wait=1ms", "-E", "1", "-E", "2"];
+    sandbox.exits("a", &options, 7);
+    assert_eq!(sandbox.state("b"), "open");
+    sandbox.cb(["run", "-n", "a"].into_iter().chain(options).chain(["--", "true"])).code(2).run();
+    assert!(!sandbox.state_file("a").exists());
 }
 
 // Values.
