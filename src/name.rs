@@ -57,7 +57,7 @@ impl fmt::Display for Name {
 /// Of `candidates`, the one nearest to `word`, if it is near enough to be meant: a few letters are different, and not all.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (steps, best) = candidates.map(|candidate| (distance(word, candidate), candidate)).min()?;
-    (steps <= 1 + word.len() / 4 && steps < word.len()).then_some(best)
+    (steps <= 1 + word.len() / 4 && steps < word.len().max(best.len())).then_some(best)
 }
 
 /// The Levenshtein distance, counting upper and lower case as equal.
