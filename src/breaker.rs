@@ -355,6 +355,11 @@ impl Breaker {
         self.hold.as_ref().filter(|hold| !hold.is_over(now))
     }
 
+    /// The hold, also one that is over and was not taken away yet.
+    pub fn hold_or_what_was(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
     fn held_by(&self, kind: HoldKind, now: Timestamp) -> bool {
         self.hold(now).is_some_and(|hold| hold.kind == kind)
     }

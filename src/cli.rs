@@ -19,15 +19,17 @@ mod generated;
     disable_help_subcommand = false,
     args_override_self = true,
     max_term_width = 100,
-    before_help = "Examples:\n  \
-        cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n  \
-        cb status\n  \
-        cb reset openai",
     disable_help_flag = true,
+    // One screen of 24 lines.
+    help_template = "{before-help}Commands:\n{subcommands}{after-help}",
+    before_help = "\
+        Examples: cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n          \
+        cb status; cb reset openai",
     after_help = "\
-        'cb run --name NAME -- COMMAND' is COMMAND, plus a memory that every process of this user shares:\n\
-        after 5 failures in a row the command is not started for 30 s (cb exits 75 instead), then one\n\
-        probe goes through to see whether it is back. Each subcommand explains itself: cb run --help"
+        After 5 failures in a row the command is not started for 30 s (cb exits 75),\n\
+        then one probe goes through to see whether it is back: see cb run --help\n\
+        Options: --state-dir DIR, --config FILE, -q, --quiet, -v, --verbose,\n         \
+        -h, --help, -V, --version"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -38,6 +40,7 @@ pub struct Cli {
 
 /// What every subcommand understands.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Where the state is [default: cb/ in the user's cache directory]
     #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
@@ -79,9 +82,9 @@ pub enum Command {
         cb run -n api -- curl -fsS --max-time 10 https://api.example.com/health\n  \
         cb run -n db --threshold 3 --cooldown 5m --timeout 20s -- psql -c 'select 1'\n  \
         cb run -n api --failure-rate 50 --window 5m --trip-codes 22 -- ./sync\n\n\
-        The exit status is the command's own. cb adds: 75 refused, 124 its time was over (137: by KILL),\n\
+        The exit status is the command's own. cb adds: 75 refused, 124 its time was over (137: by KILL), \
         125 cb itself failed, 126 the command could not be started, 127 it was not found.\n\n\
-        The options from Tripping to Time limits, -E, --fallback, --on-change and --on-state-error can\n\
+        The options from Tripping to Time limits, -E, --fallback, --on-change and --on-state-error can \
         stand in config.toml under their long names: [defaults] for all, [breakers.NAME] for one.")]
 pub struct RunArgs {
     /// The breaker: one name for each service that can fail by itself
@@ -298,7 +301,7 @@ pub struct StatusArgs {
     pub watch: bool,
 }
 
-/// Say by the exit code whether a run would be let through now: 0 yes, 75 no
+/// Ask whether a run would be let through now: exit 0 yes, 75 no
 #[derive(Args, Debug)]
 #[command(after_help = "It never changes anything, and starts nothing.")]
 pub struct CheckArgs {
@@ -383,7 +386,7 @@ pub struct RemoveArgs {
     pub selection: Selection,
 }
 
-/// Ask for admission, for what cb cannot start: print a permit, or exit 75
+/// Ask first, for what cb cannot start: print a permit, or exit 75
 #[derive(Args, Debug)]
 #[command(after_help = "\
     For a function, a pipeline, an agent's step:\n  \
@@ -402,7 +405,7 @@ impl AllowArgs {
     pub const LEASE: std::time::Duration = std::time::Duration::from_secs(60);
 }
 
-/// Report the result of what cb allow let through, or of what was seen elsewhere
+/// Report how it ended, after cb allow or as seen elsewhere
 #[derive(Args, Debug)]
 #[command(after_help = "Without a permit, a success closes the breaker and a failure counts as that of any run.")]
 pub struct RecordArgs {

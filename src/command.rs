@@ -154,12 +154,17 @@ impl Context {
         Ok(exists || self.config(Tables::Only(name))?.names().any(|known| known == name))
     }
 
+    /// The breaker that may be meant by a name which nobody knows.
+    fn near(&self, name: &Name) -> Result<Option<String>> {
+        let names = self.store()?.names()?;
+        Ok(nearest(name.as_str(), names.iter().map(Name::as_str)).map(str::to_owned))
+    }
+
     /// That there is no such breaker, with the one that may be meant.
     fn unknown(&self, name: &Name) -> Result<anyhow::Error> {
-        let names = self.store()?.names()?;
-        let hint = match nearest(name.as_str(), names.iter().map(Name::as_str)) {
+        let hint = match self.near(name)? {
             Some(near) => format!("did you mean '{near}'?"),
-            None if names.is_empty() => "there is none yet; the first 'cb run' makes one".to_owned(),
+            None if self.store()?.names()?.is_empty() => "there is none yet; the first 'cb run' makes one".to_owned(),
             None => "'cb status' lists those there are".to_owned(),
         };
         Ok(anyhow!("there is no breaker '{name}'; {hint}"))

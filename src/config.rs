@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::child::plain;
 use crate::name::{Name, nearest};
-use crate::settings::{Conduct, Fault, Key, Limits, Settings, check};
+use crate::settings::{Conduct, Fault, Key, Limits, Settings, can_open, check};
 
 /// No configuration is larger; what is, is something else.
 const LARGEST: u64 = 1 << 20;
@@ -88,8 +89,8 @@ impl Config {
     /// Takes in the tables that were asked for.
     fn take(&mut self, source: &Source<'_>, tables: Tables<'_>) -> Result<()> {
         let document = DeTable::parse(source.text).map_err(|error| {
-            let position = error.span().map_or(0, |span| span.start);
-            source.error(position, error.message().replace('\n', ", "))
+            let span = error.span().unwrap_or(0..0);
+            source.error(span.start, source.no_toml(span, error.message()))
         })?;
         for (word, value) in document.get_ref() {
             let Some(table) =
@@ -175,14 +176,36 @@ impl Config {
         };
         match resolve() {
             Ok((settings, limits, conduct)) => Ok(Resolved { settings, limits, conduct, origins }),
-            Err(Fault { key, message }) => {
-                let (origin, key) = (&origins[key as usize].1, key.name());
-                Err(match self.line(origin) {
-                    Some(line) => anyhow!("{}:{line}: {key}: {message}", self.path.display()),
-                    None if *origin == Origin::Option => anyhow!("--{key}: {message}"),
-                    None => anyhow!("{key}: {message}"),
-                })
+            Err(fault) => Err(self.told(&fault, &origins)),
+        }
+    }
+
+    /// That a run can open the breaker at all.
+    ///
+    /// # Errors
+    /// What makes it impossible: where it was said, and what would be right.
+    pub fn check_run(&self, resolved: &Resolved) -> Result<()> {
+        can_open(&resolved.settings, &resolved.limits).map_err(|fault| self.told(&fault, &resolved.origins))
+    }
+
+    /// What is wrong, and where it was said; also where that was said with which it cannot go, if that is elsewhere.
+    fn told(&self, fault: &Fault, origins: &[(Option<String>, Origin)]) -> anyhow::Error {
+        let (file, name, message) = (self.path.display(), fault.key.name(), &fault.message);
+        let origin = &origins[fault.key as usize].1;
+        let other = fault.with.map_or(String::new(), |key| {
+            let (other, key) = (&origins[key as usize].1, key.name());
+            match (origin, other, self.line(other)) {
+                (Origin::Option, Origin::Option, _) => String::new(),
+                (_, Origin::Option, _) => format!(" (--{key})"),
+                (Origin::Option, _, Some(line)) => format!(" ({key} at {file}:{line})"),
+                (_, _, Some(line)) => format!(" ({key} in line {line})"),
+                (_, _, None) => format!(" ({key} is built in)"),
             }
+        });
+        match self.line(origin) {
+            Some(line) => anyhow!("{file}:{line}: {name}: {message}{other}"),
+            None if *origin == Origin::Option => anyhow!("--{name}: {message}{other}"),
+            None => anyhow!("{name}: {message}{other}"),
         }
     }
 }
@@ -207,6 +230,8 @@ impl Resolved {
 }
 
 fn read(path: &Path, named: bool) -> Result<Option<String>> {
+    // Where it was named, perhaps the wrong one was.
+    let cure = |own| if named { "check --config and CB_CONFIG" } else { own };
     // Most fit, so that one read has it all.
     let mut text = String::with_capacity(8 * 1024);
     // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
@@ -214,7 +239,13 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let read = file.and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
-        Ok(length) if length as u64 > LARGEST => bail!("{} is larger than any configuration", path.display()),
+        Ok(length) if length as u64 > LARGEST => {
+            bail!(
+                "could not read the configuration {}: it is larger than 1 MiB; {}",
+                path.display(),
+                cure("move it away")
+            )
+        }
         Ok(_) => Ok(Some(text)),
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
@@ -228,8 +259,12 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
                 io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
                 _ => plain(&error),
             };
-            let hint = if named { "; check --config and CB_CONFIG" } else { "" };
-            Err(anyhow!("could not read the configuration {shown}: {why}{hint}"))
+            let cure = cure(match error.kind() {
+                io::ErrorKind::PermissionDenied => "check its access rights",
+                io::ErrorKind::IsADirectory => "move it away",
+                _ => "mend it, or move it away",
+            });
+            Err(anyhow!("could not read the configuration {shown}: {why}; {cure}"))
         }
     }
 }
@@ -243,6 +278,22 @@ struct Source<'a> {
 impl Source<'_> {
     fn error(&self, position: usize, message: impl fmt::Display) -> anyhow::Error {
         anyhow!("{}:{}: {message}", self.path.display(), line_at(self.text, position))
+    }
+
+    /// What is wrong with a text that is no TOML. The parser's own words are right, but for those who know its grammar.
+    fn no_toml(&self, span: Range<usize>, words: &str) -> String {
+        let line = self.text.lines().nth(line_at(self.text, span.start) - 1).unwrap_or_default().trim();
+        if words == "duplicate key" {
+            let what = self.text.get(span).filter(|_| !line.starts_with('[')).unwrap_or(line);
+            return format!("{} is there twice; keep one of them", what.escape_debug());
+        }
+        let shown: String = line.chars().take(40).collect();
+        let right = if line.starts_with('[') && !line.contains('=') {
+            "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : or +"
+        } else {
+            "write KEY = VALUE, and text in quotes, like cooldown = \"1m\""
+        };
+        format!("'{}' is no TOML ({}); {right}", shown.escape_debug(), words.replace('\n', ", "))
     }
 
     fn entries(&self, table: &DeTable<'_>) -> Result<Vec<Entry>> {

@@ -54,10 +54,10 @@ impl fmt::Display for Name {
     }
 }
 
-/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant (at most a third of it is different).
+/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant: a few letters are different, and not all.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (steps, best) = candidates.map(|candidate| (distance(word, candidate), candidate)).min()?;
-    (steps <= 1 + word.len() / 4).then_some(best)
+    (steps <= 1 + word.len() / 4 && steps < word.len().max(best.len())).then_some(best)
 }
 
 /// The Levenshtein distance, counting upper and lower case as equal.
@@ -98,5 +98,7 @@ mod tests {
         assert_eq!(nearest("GitHub", names.into_iter()), Some("github"));
         assert_eq!(nearest("weather", names.into_iter()), None);
         assert_eq!(nearest("x", [].into_iter()), None);
+        assert_eq!(nearest("x", ["y"].into_iter()), None);
+        assert_eq!(nearest("x", ["xy"].into_iter()), Some("xy"));
     }
 }

@@ -127,22 +127,20 @@ impl Codes {
     /// The lists, each as it was written: `0,22,64-78,SIGTERM,timeout`. A single code beats a range.
     ///
     /// # Errors
-    /// The setting at fault and what is wrong with it: an item that is none, a list that is too long, or the same code
-    /// or two overlapping ranges in two lists.
-    pub fn parse(lists: &[(Class, &str)]) -> Result<Self, (Class, String)> {
+    /// The setting at fault, what is wrong with it and with which other: an item that is none, a list that is too long, or
+    /// the same code or two overlapping ranges in two lists.
+    pub fn parse(lists: &[(Class, &str)]) -> Result<Self, (Class, String, Option<Class>)> {
         let mut codes = Self { failures_listed: lists.iter().any(|list| list.0 == Class::Failure), ..Self::default() };
         let mut singles: Vec<(usize, Class)> = Vec::new();
         for &(class, text) in lists {
             let items: Vec<&str> = text.split(',').map(str::trim).collect();
             if items.len() > LONGEST_LIST {
                 let count = items.len();
-                return Err((
-                    class,
-                    format!("{count} items are too many, at most {LONGEST_LIST} fit; use ranges like 64-78"),
-                ));
+                let message = format!("{count} items are too many, at most {LONGEST_LIST} fit; use ranges like 64-78");
+                return Err((class, message, None));
             }
             for item in items {
-                match parse_item(item).map_err(|message| (class, message))? {
+                match parse_item(item).map_err(|message| (class, message, None))? {
                     (first, last) if first == last => singles.push((first, class)),
                     (first, last) => (first..=last).try_for_each(|slot| codes.claim(slot, class))?,
                 }
@@ -156,7 +154,7 @@ impl Codes {
         Ok(codes)
     }
 
-    fn claim(&mut self, slot: usize, class: Class) -> Result<(), (Class, String)> {
+    fn claim(&mut self, slot: usize, class: Class) -> Result<(), (Class, String, Option<Class>)> {
         let merged = match (self.slots[slot], class) {
             (None, _) => class,
             (Some(before), _) if before == class => class,
@@ -164,7 +162,7 @@ impl Codes {
             (Some(Class::Failure), Class::Trip) | (Some(Class::Trip), Class::Failure) => Class::Trip,
             (Some(before), _) => {
                 let message = format!("{} is in {} too; list it once", slot_name(slot), before.setting());
-                return Err((class, message));
+                return Err((class, message, Some(before)));
             }
         };
         self.slots[slot] = Some(merged);
@@ -201,6 +199,17 @@ impl Codes {
             End::Exit(_) | End::Signal(_) if self.failures_listed => Outcome::Ignored,
             End::Exit(_) | End::Signal(_) | End::TimedOut => Outcome::Failure,
         }
+    }
+
+    /// Whether a run may end so that it is a failure, and so that it opens the breaker at once. `timed` says that it may end
+    /// because its time is over.
+    pub fn can_fail(&self, timed: bool) -> (bool, bool) {
+        let exits = (0..=u8::MAX).map(End::Exit);
+        let signals = (1..=i32::from(LAST_SIGNAL)).map(End::Signal);
+        let ends = exits.chain(signals).chain(timed.then_some(End::TimedOut));
+        ends.map(|end| self.judge(end, false)).fold((false, false), |(fails, trips), (outcome, trip)| {
+            (fails || outcome == Outcome::Failure, trips || trip)
+        })
     }
 
     /// The list of one class, as it could be written again; `None` if it is empty.
@@ -440,7 +449,8 @@ mod tests {
                 "'256' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
             ),
         ] {
-            assert_eq!(Codes::parse(&lists).map(|_| ()), Err((class, message.to_owned())));
+            let other = message.contains("success-codes").then_some(Class::Success);
+            assert_eq!(Codes::parse(&lists).map(|_| ()), Err((class, message.to_owned(), other)));
         }
         let long = vec!["1"; 33].join(",");
         assert!(Codes::parse(&[(Class::Trip, &long)]).is_err());

@@ -100,11 +100,18 @@ pub struct Fault {
     pub key: Key,
     /// What is wrong with it and what would be right.
     pub message: String,
+    /// The other setting, with which it cannot go.
+    pub with: Option<Key>,
 }
 
 impl Fault {
     fn new(key: Key, message: impl Into<String>) -> Self {
-        Self { key, message: message.into() }
+        Self { key, message: message.into(), with: None }
+    }
+
+    /// The same of a setting that is right but for another one.
+    fn against(self, other: Key) -> Self {
+        Self { with: Some(other), ..self }
     }
 }
 
@@ -250,7 +257,8 @@ impl Settings {
         let listed: Vec<_> = CODE_KEYS.iter().filter_map(|&(key, class)| Some((class, given(key)?))).collect();
         if !listed.is_empty() {
             let key = |class| CODE_KEYS.iter().find(|pair| pair.1 == class).map_or(Key::TripCodes, |pair| pair.0);
-            settings.codes = Codes::parse(&listed).map_err(|(class, message)| Fault::new(key(class), message))?;
+            settings.codes = Codes::parse(&listed)
+                .map_err(|(class, message, other)| Fault { with: other.map(key), ..Fault::new(key(class), message) })?;
         }
         Ok(settings)
     }
@@ -268,7 +276,8 @@ impl Settings {
             && max < self.cooldown
         {
             let (max, cooldown) = (format_duration(max), format_duration(self.cooldown));
-            return Err(Fault::new(Key::MaxCooldown, format!("{max} is shorter than the cooldown of {cooldown}")));
+            let message = format!("{max} is shorter than the cooldown of {cooldown}");
+            return Err(Fault::new(Key::MaxCooldown, message).against(Key::Cooldown));
         }
         let no_rule = trip.threshold.is_none() && trip.failure_rate.is_none() && trip.slow_rate.is_none();
         if no_rule && trip.budget.is_none() && self.codes.list(Class::Trip).is_none() {
@@ -418,10 +427,39 @@ impl Limits {
             let message = format!(
                 "{lease} is not longer than the {limit} that a probe may run, so its place would be given away"
             );
-            return Err(Fault::new(Key::Lease, message));
+            let by = if limits.probe_timeout.is_some() { Key::ProbeTimeout } else { Key::Timeout };
+            return Err(Fault::new(Key::Lease, message).against(by));
         }
         Ok(limits)
     }
+}
+
+/// Why no run under these settings could ever open the breaker, if that is so.
+///
+/// It is for runs alone: who reports `failure` by hand has said what it is.
+///
+/// # Errors
+/// The list of codes at fault.
+pub fn can_open(settings: &Settings, limits: &Limits) -> Result<(), Fault> {
+    if settings.codes == Codes::default() {
+        return Ok(());
+    }
+    let trip = &settings.trip;
+    let by_failures = trip.threshold.is_some() || trip.failure_rate.is_some() || trip.budget.is_some();
+    let opens = |timed| {
+        let (fails, trips) = settings.codes.can_fail(timed);
+        by_failures && fails || trips
+    };
+    if trip.slow_rate.is_some() || opens(limits.timeout.is_some()) {
+        return Ok(());
+    }
+    let blamed = [Key::FailureCodes, Key::TripCodes, Key::IgnoreCodes, Key::SuccessCodes];
+    let given = |key: &Key| CODE_KEYS.iter().any(|pair| pair.0 == *key && settings.codes.list(pair.1).is_some());
+    let key = if by_failures { blamed.into_iter().find(given) } else { None }.unwrap_or(Key::TripCodes);
+    let (when, cure) = if opens(true) { ("without timeout ", "give timeout, or ") } else { ("", "") };
+    let message =
+        format!("{when}no run can end like that, so the breaker could never open; {cure}list an exit code or a signal");
+    Err(Fault::new(key, message))
 }
 
 /// What to do when the state cannot be used.

@@ -3,13 +3,15 @@
 use anyhow::{Result, anyhow};
 
 use super::{Context, switched_off};
-use crate::breaker::{Admission, Ask};
+use crate::breaker::{Admission, Ask, Permit};
 use crate::cli::{AllowArgs, Given};
 use crate::clock;
 use crate::config::{Config, Resolved, Tables};
 use crate::exit::{Exit, REFUSED};
+use crate::name::Name;
+use crate::outcome::{Outcome, Run};
 use crate::report::speech::Later;
-use crate::report::{print, speech};
+use crate::report::{Reader, print, speech};
 use crate::store::Missing;
 
 /// What is printed where no breaker could be asked; `cb record` accepts it and does nothing.
@@ -27,24 +29,39 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
         print(&format!("{UNGUARDED}\n"))?;
         return Ok(Exit::Done);
     }
-    let permit = match ask(args, context, &config) {
-        Ok(Some(permit)) => permit,
-        Ok(None) => return Ok(Exit::Refused(REFUSED)),
-        Err(error) if error.is::<crate::store::CaseClash>() => return Err(error),
+    match ask(args, context, &config) {
+        Ok(Some(permit)) => {
+            let printed = print(&format!("{permit}\n"));
+            if !matches!(printed, Ok(Reader::There)) {
+                // Nobody has the permit, so nobody will report.
+                drop(give_back(name, permit, context, &config));
+            }
+            printed.map(|_| Exit::Done)
+        }
+        Ok(None) => Ok(Exit::Refused(REFUSED)),
+        Err(error) if error.is::<crate::store::CaseClash>() => Err(error),
         Err(error) => {
             if let Some(refusal) = context.refused_by_what_is_there(name, &config.settings) {
                 context.volume.remark(|| refusal);
                 return Ok(Exit::Refused(REFUSED));
             }
             speech::say(&format!("{name}: unguarded: {error:#}"));
-            UNGUARDED.to_owned()
+            print(&format!("{UNGUARDED}\n"))?;
+            Ok(Exit::Done)
         }
-    };
-    print(&format!("{permit}\n"))?;
-    Ok(Exit::Done)
+    }
 }
 
-fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<String>> {
+/// Records that a permit came to nothing: a probe's place is free again.
+fn give_back(name: &Name, permit: Permit, context: &Context, config: &Resolved) -> Result<()> {
+    let mut later = Later::new(context.volume);
+    let Some(mut locked) = context.lock(name, Missing::Leave, &mut later)? else { return Ok(()) };
+    let run = Run { outcome: Outcome::Ignored, trips: false, end: None, took: None };
+    drop(locked.breaker.record(permit, &run, &config.settings, clock::now()));
+    locked.save()
+}
+
+fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<Permit>> {
     let name = &args.name;
     let mut later = Later::new(context.volume);
     let locked = context.lock(name, Missing::Create, &mut later)?;
@@ -65,7 +82,7 @@ fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<
             if locked.breaker.generation() != before {
                 locked.unlock().flush();
             }
-            Ok(Some(permit.to_string()))
+            Ok(Some(permit))
         }
     }
 }

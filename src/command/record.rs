@@ -52,7 +52,9 @@ fn report(
     let mut later = Later::new(context.volume);
     let missing = if permit.is_some() { Missing::Leave } else { Missing::Create };
     let Some(mut locked) = context.lock(name, missing, &mut later)? else {
-        later.news(late("the breaker of this permit was removed"));
+        let near = context.near(name).ok().flatten();
+        let hint = near.map_or("it changes nothing".to_owned(), |near| format!("did you mean '{near}'?"));
+        later.news(format!("{name}: late: there is no breaker of this name (any more); {hint}"));
         return Ok(None);
     };
     let breaker = &mut locked.breaker;
@@ -76,7 +78,7 @@ fn report(
             None
         }
         Recorded::Foreign => {
-            later.news(late("the breaker of this permit was removed"));
+            later.news(late("the permit is of a breaker that was removed, or of one with another name"));
             return Ok(None);
         }
     };

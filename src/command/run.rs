@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 
 use super::{Context, Told, announce, entries, shell, switched_off};
-use crate::breaker::{Admission, Answer, Ask, Permit, Recorded, Refusal};
+use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Permit, Recorded, Refusal};
 use crate::child::{self, Ended, Limit, NotStarted, Task};
 use crate::cli::{Given, RunArgs};
 use crate::clock;
@@ -53,6 +53,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(&args.name))? };
     let config = file.resolve(Some(&args.name), &args.given())?;
+    file.check_run(&config)?;
     let guard = Guard { name: &args.name, config: &config, context, dry_run: args.dry_run };
     if switched_off() {
         return Ok(guard.start(&args.command, false).exit);
@@ -162,15 +163,15 @@ impl Guard<'_> {
     /// Waits until a run may be let through, but not beyond `deadline`; `None` is for ever. Only looks: nothing is counted
     /// and nothing written. `false` if the time is over.
     fn wait(&self, deadline: Option<Instant>) -> bool {
-        let mut countdown = Countdown { name: self.name, shown: false, volume: self.context.volume };
+        let mut countdown = Countdown { name: self.name, cause: None, shown: false, volume: self.context.volume };
         let look = || self.context.refusal(self.name, &self.config.settings, clock::instant() + READERS_PATIENCE);
-        while let Some((refusal, _)) = look() {
+        while let Some((refusal, breaker)) = look() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
             if left.is_some_and(|left| left.is_zero()) {
                 return false;
             }
             let now = clock::now();
-            countdown.show(&refusal, now);
+            countdown.show(&refusal, &breaker, now);
             let due = refusal.retry_at.map(|at| at.left(now)).filter(|due| !due.is_zero());
             let pause = LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN)).min(left.unwrap_or(LOOK_AGAIN));
             clock::sleep(Duration::from_millis(millis(pause)));
@@ -241,15 +242,21 @@ impl Guard<'_> {
     }
 }
 
-/// The line that `--wait` keeps up to date on a terminal; elsewhere nothing.
+/// What `--wait` waits for, told once; and the line that it keeps up to date on a terminal.
 struct Countdown<'a> {
     name: &'a Name,
+    /// What was told last.
+    cause: Option<Cause>,
     shown: bool,
     volume: Volume,
 }
 
 impl Countdown<'_> {
-    fn show(&mut self, refusal: &Refusal, now: Timestamp) {
+    fn show(&mut self, refusal: &Refusal, breaker: &Breaker, now: Timestamp) {
+        if self.cause.replace(refusal.cause) != Some(refusal.cause) {
+            self.take_away();
+            self.volume.remark(|| speech::waiting(self.name, refusal, breaker, now));
+        }
         if self.volume == Volume::Quiet || !speech::to_terminal() {
             return;
         }
@@ -257,12 +264,16 @@ impl Countdown<'_> {
         let next = refusal.retry_at.map_or("until it is let through".to_owned(), |at| format_rough(at.left(now)));
         speech::overwrite(&format!("{}: waiting, {next}", self.name));
     }
+
+    fn take_away(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            speech::overwrite("");
+        }
+    }
 }
 
 impl Drop for Countdown<'_> {
     fn drop(&mut self) {
-        if self.shown {
-            speech::overwrite("");
-        }
+        self.take_away();
     }
 }

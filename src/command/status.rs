@@ -10,7 +10,7 @@ use crate::cli::StatusArgs;
 use crate::clock;
 use crate::exit::Exit;
 use crate::report::json::{Document, Item, Status};
-use crate::report::{Reader, print, stdout, table};
+use crate::report::{Reader, escape, print, stdout, table};
 
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -24,11 +24,19 @@ const SWITCHED_OFF: &str = "CB_DISABLED is set: every run passes and nothing is 
 /// A name that nobody knows; the state directory cannot be used; standard output is closed.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
     let redraw = args.watch && !args.json && stdout().is_terminal();
+    let mut seen = false;
     loop {
-        let mut text = render(args, &context.shown(&args.names)?, context)?;
+        let shown = context.shown(&args.names).and_then(|shown| render(args, &shown, context));
+        let mut text = match shown {
+            // One that was there was removed, or cannot be looked at: it may be there again in a second.
+            Err(error) if redraw && seen => one_by_one(args, context, &error),
+            other => other?,
+        };
+        seen = true;
         if redraw {
             // Home, then each line over the one before it, then nothing below: no flicker.
-            text = format!("\u{1b}[H{}\u{1b}[J", text.replace('\n', "\u{1b}[K\n"));
+            let screen = table::Style::of_stdout().screen(&text);
+            text = format!("\u{1b}[H{}\u{1b}[J", screen.replace('\n', "\u{1b}[K\n"));
         }
         let reader = print(&text)?;
         if reader == Reader::Gone || !args.watch {
@@ -37,6 +45,14 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
         clock::sleep(AGAIN);
     }
     Ok(Exit::Done)
+}
+
+/// The same of each by itself, where something is wrong with one of them.
+fn one_by_one(args: &StatusArgs, context: &Context, error: &anyhow::Error) -> String {
+    let told = |error: &anyhow::Error| format!("{}\n", escape(&format!("{error:#}")));
+    let one = |name| context.shown(std::slice::from_ref(name)).and_then(|shown| render(args, &shown, context));
+    let texts: Vec<String> = args.names.iter().map(|name| one(name).unwrap_or_else(|error| told(&error))).collect();
+    if texts.is_empty() { told(error) } else { texts.join("\n") }
 }
 
 fn render(args: &StatusArgs, shown: &[Shown], context: &Context) -> Result<String> {

@@ -115,7 +115,12 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         }
         ErrorKind::InvalidSubcommand => {
             let word = words(error, ContextKind::InvalidSubcommand).join(" ");
-            match words(error, ContextKind::SuggestedSubcommand).first() {
+            let near = match word.as_str() {
+                // What others call it.
+                "list" | "ls" | "show" | "ps" => Some("status".to_owned()),
+                _ => words(error, ContextKind::SuggestedSubcommand).into_iter().next(),
+            };
+            match near {
                 Some(near) => format!("there is no subcommand '{word}'; did you mean '{near}'?"),
                 None => format!("there is no subcommand '{word}'; guard a command with {GUARD}, or see 'cb --help'"),
             }
@@ -135,7 +140,13 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         ErrorKind::MissingRequiredArgument => {
             let missing: Vec<String> = wrong.iter().map(|word| shown(word)).collect();
             let are = if missing.len() == 1 { "is" } else { "are" };
-            let hint = if name == Some("run") { format!("write {GUARD}") } else { help };
+            let hint = match name {
+                Some("run") => format!("write {GUARD}"),
+                Some("record") if missing == ["OUTCOME"] => {
+                    "write success, failure or ignored, or give --exit-code N".to_owned()
+                }
+                _ => help,
+            };
             format!("{} {are} missing; {hint}", missing.join(" and "))
         }
         ErrorKind::ValueValidation => {
@@ -145,7 +156,10 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         }
         ErrorKind::InvalidValue => {
             let given = words(error, ContextKind::InvalidValue).join(" ");
-            let known = words(error, ContextKind::ValidValue).join(" or ");
+            let known = match words(error, ContextKind::ValidValue).as_slice() {
+                [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+                few => few.join(""),
+            };
             if given.is_empty() {
                 format!("{option} needs a value, {value}; {help}")
             } else {

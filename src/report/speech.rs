@@ -114,10 +114,14 @@ pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -
 /// What a person did, and how it ends.
 fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
     let Some(hold) = breaker.hold(now) else {
+        let to = change.to.word().replace('_', "-");
+        // One that was over as it began.
+        let disabled = breaker.hold_or_what_was().is_some_and(|hold| hold.kind == HoldKind::Disable);
         return match (change.from, change.to) {
-            (Phase::Disabled, to) => format!("enabled by {by}, and {} as before", to.word().replace('_', "-")),
+            _ if disabled => format!("disabled by {by} for 0s, which is over: {to} as before"),
+            (Phase::Disabled, _) => format!("enabled by {by}, and {to} as before"),
             (_, Phase::Closed) => format!("closed by {by}"),
-            (_, to) => format!("{} by {by}, with a probe due", to.word().replace('_', "-")),
+            _ => format!("{to} by {by}, with a probe due"),
         };
     };
     let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
@@ -133,18 +137,27 @@ fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Times
     }
 }
 
-/// Why a run was refused, when it may be let through, and the way out.
+/// That a run was refused, why, when it may be let through, and the way out.
 pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
+    format!("{name}: refused, {}", why(name, refusal, breaker, now))
+}
+
+/// That a run waits, and the same of what it waits for.
+pub fn waiting(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
+    format!("{name}: waiting, {}", why(name, refusal, breaker, now))
+}
+
+fn why(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
     let next = next_try(name, refusal.retry_at, now);
     let reason = breaker.reason(now).map_or(String::new(), |reason| format!(" ({reason})"));
     match refusal.cause {
-        Cause::Open => format!("{name}: refused, it is open{reason}; {next}"),
-        Cause::Probing => format!("{name}: refused, a probe is under way to see whether it is back{reason}"),
+        Cause::Open => format!("it is open{reason}; {next}"),
+        Cause::Probing => format!("a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
             match refusal.retry_at {
-                Some(_) => format!("{name}: refused, it is held open by {by}{reason}; {next}"),
-                None => format!("{name}: refused, it is held open by {by}{reason} until 'cb reset {name}'"),
+                Some(_) => format!("it is held open by {by}{reason}; {next}"),
+                None => format!("it is held open by {by}{reason} until 'cb reset {name}'"),
             }
         }
     }

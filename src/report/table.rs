@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::Path;
 
-use terminal_size::{Width, terminal_size};
+use terminal_size::{Height, Width, terminal_size};
 use unicode_width::UnicodeWidthStr;
 
 use super::json::words;
@@ -37,16 +37,41 @@ pub struct Style {
     colour: bool,
     /// The columns of the terminal; where there is none, lines are as long as they are.
     width: Option<usize>,
+    height: Option<usize>,
 }
 
 impl Style {
-    /// Colour on a terminal, unless `NO_COLOR` is set (no-color.org); elsewhere only if `CLICOLOR_FORCE` is.
+    /// Colour on a terminal, elsewhere only if `CLICOLOR_FORCE` is set; never if `NO_COLOR` is (no-color.org).
     pub fn of_stdout() -> Self {
         let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
         let terminal = stdout().is_terminal();
         let forced = set("CLICOLOR_FORCE") && env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        let width = if terminal { terminal_size() } else { None };
-        Self { colour: forced || terminal && !set("NO_COLOR"), width: width.map(|(Width(width), _)| width.into()) }
+        let size = if terminal { terminal_size() } else { None };
+        Self {
+            colour: (forced || terminal) && !set("NO_COLOR"),
+            width: size.map(|(Width(width), _)| width.into()),
+            height: size.map(|(_, Height(height))| height.into()),
+        }
+    }
+
+    /// What of a text fits the screen, with a line that says how much is missing. Lines do not wrap: a long one is cut.
+    pub fn screen(&self, text: &str) -> String {
+        let mut lines: Vec<String> = text.lines().map(|line| self.line(line)).collect();
+        if let Some(height) = self.height.filter(|&height| lines.len() >= height) {
+            // The cursor stands below the last line.
+            let room = height.saturating_sub(2);
+            let missing = lines.len() - room;
+            lines.truncate(room);
+            lines.push(self.line(&format!("and {missing} more lines; this screen is too low")));
+        }
+        lines.concat()
+    }
+
+    fn line(&self, line: &str) -> String {
+        // What is coloured was made to fit.
+        let fits = line.contains('\u{1b}');
+        let line = self.width.filter(|_| !fits).map_or(line.to_owned(), |columns| cut(line, columns));
+        format!("{line}\n")
     }
 
     fn paint(&self, text: &str, colour: Option<&str>) -> String {
@@ -97,7 +122,7 @@ pub fn overview(rows: &[Row<'_>], style: &Style, now: Timestamp) -> String {
         // A long name gives way before the figures do.
         let others: usize = widths[1..5].iter().map(|width| width + 2).sum();
         let wanted = widths[0] + 2 + others + widths[5].min(16);
-        widths[0] = widths[0].saturating_sub(wanted.saturating_sub(columns)).max(8);
+        widths[0] = widths[0].saturating_sub(wanted.saturating_sub(columns)).max(widths[0].min(8));
     }
     let mut text = String::new();
     for (index, (line, row)) in lines.iter().zip(std::iter::once(None).chain(rows.iter().map(Some))).enumerate() {

@@ -10,7 +10,7 @@ use crate::support::{CB, Sandbox, pick, timeless};
 const MINUTE: i64 = 60_000;
 
 /// Runs a line of a crontab.
-fn cron(sandbox: &Sandbox, line: &str) -> Output {
+pub fn cron(sandbox: &Sandbox, line: &str) -> Output {
     let home = format!("HOME={}", sandbox.home().display());
     let words = ["-i", &home, "PATH=/usr/bin:/bin", "SHELL=/bin/sh", "/bin/sh", "-c", line];
     sandbox.command("/usr/bin/env", words).spawn().wait_with_output().expect("it ends")

@@ -25,7 +25,11 @@ impl Help {
         let mut help = Self { subcommands: BTreeSet::new(), options: BTreeSet::new(), explanations: Vec::new() };
         let mut heading = String::new();
         for line in ask("-h").lines() {
-            if !line.starts_with(' ') {
+            if let Some(list) = line.strip_prefix("Options: ") {
+                // Those of all subcommands, beside their heading.
+                let names = list.split([' ', ',']).filter(|word| word.starts_with('-'));
+                help.options.extend(names.map(str::to_owned));
+            } else if !line.starts_with(' ') {
                 line.clone_into(&mut heading);
             } else if heading == "Commands:" {
                 help.subcommands.extend(line.split_whitespace().next().map(str::to_owned));
@@ -53,7 +57,8 @@ impl Help {
             }
         }
         help.explanations.retain(|text| !text.starts_with("Print help"));
-        assert!(help.options.contains("--help") && help.explanations.len() >= 4, "{:?}", help.explanations);
+        assert!(help.options.contains("--help"), "{:?}", help.options);
+        assert!(words.is_empty() || help.explanations.len() >= 4, "{:?}", help.explanations);
         help
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Sandbox, is_time, millis};
+use crate::support::{Sandbox, have, is_time, millis};
+use crate::terminal::Terminal;
 
 const HOUR: &[&str] = &["--cooldown", "1h"];
 
@@ -459,6 +460,83 @@ fn nothing_stored_reaches_the_terminal_as_it_is() {
     assert_eq!(sandbox.status("a")["hold"]["reason"], reason, "JSON has its own way to say it");
 }
 
+#[test]
+fn colours_can_be_forced_and_forbidden() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    let coloured = |variables: &[(&str, &str)]| {
+        let run = variables.iter().fold(sandbox.cb(["status"]), |run, (name, value)| run.env(name, value));
+        run.any_stdout().run().stdout.contains(&0x1b)
+    };
+    assert!(!coloured(&[]));
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "0")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
+#[test]
+fn who_watches_sees_what_is_removed_and_what_comes_back() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    sandbox.exits("b", &[], 0);
+    let mut terminal = Terminal::start(&sandbox, "export NO_COLOR=1; timeout --foreground 60 cb status a b --watch");
+    terminal.until("a: closed");
+    terminal.until("b: closed");
+    sandbox.cb(["remove", "b"]).run();
+    terminal.until("a: closed");
+    terminal.until("there is no breaker 'b'; 'cb status' lists those there are");
+    sandbox.exits("b", &[], 0);
+    terminal.until("b: closed");
+    terminal.hang_up();
+}
+
+#[test]
+fn who_watches_is_shown_what_fits_the_screen() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let tables: Vec<String> = (0..9).map(|number| format!("[breakers.a{number}]\n")).collect();
+    sandbox.configure(&tables.concat());
+    let mut terminal =
+        Terminal::start(&sandbox, "stty rows 6 cols 80; export NO_COLOR=1; timeout --foreground 60 cb status --watch");
+    terminal.until("\u{1b}[J");
+    let lines = [
+        "NAME  STATE   FAILURES  NEXT TRY  RECENT  LAST FAILURE",
+        "a0    closed  0/5       now       -       -",
+        "a1    closed  0/5       now       -       -",
+        "a2    closed  0/5       now       -       -",
+        "and 6 more lines; this screen is too low",
+    ];
+    let screen = lines.join("\u{1b}[K\r\n");
+    assert_eq!(terminal.hang_up(), format!("\u{1b}[H{screen}\u{1b}[K\r\n\u{1b}[J"));
+    // On one that is just high enough nothing is missing, and on a narrow one no line wraps.
+    let mut terminal =
+        Terminal::start(&sandbox, "stty rows 11 cols 25; export NO_COLOR=1; timeout --foreground 60 cb status --watch");
+    terminal.until("\u{1b}[J");
+    let seen = terminal.hang_up();
+    let lines: Vec<&str> = seen.split("\u{1b}[K\r\n").collect();
+    assert_eq!(lines.len(), 11, "{seen:?}");
+    assert!(lines[1..10].iter().all(|line| line.starts_with('a') && line.len() <= 25), "{seen:?}");
+}
+
+// The help
+
+#[test]
+fn the_help_is_one_screen_and_begins_with_an_example() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.cb(["--help"]).any_stdout().run();
+    let help = String::from_utf8(output.stdout).expect("text");
+    assert!(help.starts_with("Examples: cb run --name openai -- curl "), "{help}");
+    // 24 lines of 80 columns, one of which is the prompt's.
+    assert!(help.lines().count() <= 23, "{help}");
+    assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+}
+
 // Where the output goes
 
 #[test]
@@ -495,9 +573,9 @@ fn an_output_that_is_full_or_closed_is_an_error_and_no_crash() {
             .run();
     }
     // Where nobody can be told, nobody is.
-    sandbox.bash("exec cb status b 2>/dev/full").code(125).run();
-    sandbox.bash("exec cb status b 2>&-").code(125).run();
-    sandbox.bash("exec cb status b >&- 2>&- <&-").code(125).run();
+    sandbox.bash("timeout --foreground 60 cb status b 2>/dev/full").code(125).run();
+    sandbox.bash("timeout --foreground 60 cb status b 2>&-").code(125).run();
+    sandbox.bash("timeout --foreground 60 cb status b >&- 2>&- <&-").code(125).run();
 }
 
 // check
@@ -543,7 +621,8 @@ fn check_says_whether_a_run_would_pass_and_never_writes() {
 #[test]
 fn an_unknown_name_is_an_error_that_suggests_near_ones() {
     let sandbox = Sandbox::new();
-    for command in ["status", "reset"] {
+    let commands = ["status", "history", "reset", "enable", "remove"];
+    for command in commands {
         sandbox
             .cb([command, "opnai"])
             .code(125)
@@ -553,7 +632,7 @@ fn an_unknown_name_is_an_error_that_suggests_near_ones() {
     for name in ["openai", "github", "db"] {
         sandbox.exits(name, &[], 0);
     }
-    for command in ["status", "reset"] {
+    for command in commands {
         let unknown = |name: &str, hint: &str| {
             let line = format!("cb: there is no breaker '{name}'; {hint}\n");
             sandbox.cb([command, name]).code(125).stderr(line).run();

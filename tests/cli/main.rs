@@ -13,7 +13,9 @@
 mod help;
 mod namespace;
 mod python;
+mod server;
 mod support;
+mod terminal;
 
 mod budget;
 mod by_hand;
@@ -33,6 +35,7 @@ mod looking;
 mod manual;
 mod metrics;
 mod outage;
+mod readme;
 mod refused;
 mod scripts;
 mod secrets;

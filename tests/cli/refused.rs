@@ -1,13 +1,12 @@
 //! What a refused run does instead: wait, fall back, run all the same; and how much is said of it all.
 
 use std::fs;
-use std::io::Read;
-use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::{Sandbox, have, pick, timeless};
+use crate::terminal::Terminal;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -16,45 +15,6 @@ const HOUR: i64 = 60 * MINUTE;
 fn writes(sandbox: &Sandbox) -> u64 {
     let text = fs::read_to_string(sandbox.state_file("a")).expect("a state");
     serde_json::from_str::<Value>(&text).expect("JSON")["write"].as_u64().expect("a number")
-}
-
-/// A command line under bash on a terminal of its own, its output in one stream.
-struct Terminal {
-    process: Child,
-    seen: String,
-}
-
-impl Terminal {
-    fn start(sandbox: &Sandbox, line: &str) -> Self {
-        let process = sandbox
-            .command("script", ["-qefc", line, "/dev/null"])
-            .env("SHELL", "/bin/bash")
-            .with(|command| {
-                command.stderr(Stdio::null());
-            })
-            .spawn();
-        Self { process, seen: String::new() }
-    }
-
-    /// Reads on until this was printed.
-    #[track_caller]
-    fn until(&mut self, text: &str) {
-        let mut stdout = self.process.stdout.take().expect("a pipe");
-        let mut byte = [0];
-        while !self.seen.ends_with(text) {
-            let read = stdout.read(&mut byte).expect("the terminal can be read");
-            assert!(read == 1, "it ended without {text:?}: {:?}", self.seen);
-            self.seen.push(char::from(byte[0]));
-        }
-        self.process.stdout = Some(stdout);
-    }
-
-    /// Reads to the end. What was printed, with line ends as they are in files.
-    fn end(mut self) -> (ExitStatus, String) {
-        let output = self.process.wait_with_output().expect("it ends");
-        self.seen.push_str(&String::from_utf8(output.stdout).expect("text"));
-        (output.status, self.seen.replace("\r\n", "\n"))
-    }
 }
 
 // --wait.
@@ -180,6 +140,9 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
         seen
     };
     let seen = on_terminal("cb run -n a --wait=2100ms -- true");
+    // What it waits for is said once.
+    let (waiting, seen) = seen.split_once('\n').expect("a line");
+    assert!(waiting.starts_with("cb: a: waiting, it is held open by tester; next try in "), "{waiting:?}");
     let (countdown, line) = seen.split_once("\r\u{1b}[K").expect("the countdown is taken away");
     assert!(line.starts_with(refused) && line.lines().count() == 1, "{seen:?}");
     let mut shown = countdown.split("\u{1b}[K").filter(|part| !part.is_empty());
@@ -189,6 +152,22 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
     // It is stderr that counts.
     assert_eq!(on_terminal("cb run -n a --wait=0.1 -- true 2>&-"), "");
     sandbox.runs("a", &["--wait=0.1"], 0).code(75).run();
+}
+
+#[test]
+fn a_run_that_waits_says_once_for_what() {
+    let sandbox = Sandbox::new();
+    let wait = |options: &[&str]| sandbox.runs("a", &[&["--wait=10ms"], options].concat(), 0).code(75);
+    sandbox.cb(["trip", "a", "--reason", "the disk is being changed"]).run();
+    let why = "it is held open by tester (the disk is being changed) until 'cb reset a'";
+    wait(&["-v"]).stderr(format!("cb: a: waiting, {why}\ncb: a: refused, {why}\n")).run();
+    wait(&[]).run();
+    sandbox.cb(["reset", "a"]).run();
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let why = "a probe is under way to see whether it is back (tripped)";
+    wait(&["-v"]).stderr(format!("cb: a: waiting, {why}\ncb: a: refused, {why}\n")).run();
+    drop(probe.end(0));
 }
 
 #[test]

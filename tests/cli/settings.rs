@@ -589,9 +589,23 @@ fn wrong(text: &str, line: &str) {
 
 #[test]
 fn what_is_no_configuration() {
-    wrong("[defaults\nthreshold = 3\n", ":1: unclosed table, expected `]`");
-    wrong("[defaults]\n\nthreshold = 3\nthreshold = 4\n", ":4: duplicate key");
-    wrong("[breakers.a]\n[breakers.b]\n[breakers.a]\n", ":3: duplicate key");
+    let key = "invalid unquoted key, expected letters, numbers, `-`, `_`";
+    let table = "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : or +";
+    wrong("[defaults\nthreshold = 3\n", &format!(":1: '[defaults' is no TOML (unclosed table, expected `]`); {table}"));
+    wrong("[breakers.a@b]\n", &format!(":1: '[breakers.a@b]' is no TOML ({key}); {table}"));
+    let line = "write KEY = VALUE, and text in quotes, like cooldown = \"1m\"";
+    for (wrote, words) in [
+        ("cooldown = 1m", "string values must be quoted, expected literal string"),
+        ("signal = TERM", "invalid boolean, expected `true`"),
+        ("threshold =", "string values must be quoted, expected literal string"),
+        ("threshold 3", "key with no value, expected `=`"),
+        ("a\u{1b}[2J", "key with no value, expected `=`"),
+    ] {
+        let shown = wrote.escape_debug();
+        wrong(&format!("[defaults]\n{wrote}\nprobes = 3\n"), &format!(":2: '{shown}' is no TOML ({words}); {line}"));
+    }
+    wrong("[defaults]\n\nthreshold = 3\nthreshold = 4\n", ":4: threshold is there twice; keep one of them");
+    wrong("[breakers.a]\n[breakers.b]\n[breakers.a]\n", ":3: [breakers.a] is there twice; keep one of them");
     wrong("threshold = 3\n", ":1: threshold must stand in a table, [defaults] or [breakers.NAME]");
     wrong("[default]\nthreshold = 3\n", ":1: 'default' is not a table; did you mean defaults?");
     wrong("\n[breaker.a]\nthreshold = 3\n", ":2: 'breaker' is not a table; did you mean breakers?");
@@ -662,22 +676,28 @@ fn what_cannot_be_meant_together() {
     );
     wrong(
         "[defaults]\nmax-cooldown = \"1m\"\n[breakers.a]\ncooldown = \"5m\"\n",
-        ":2: max-cooldown: 1m is shorter than the cooldown of 5m",
+        ":2: max-cooldown: 1m is shorter than the cooldown of 5m (cooldown in line 4)",
     );
     wrong(
         "[defaults]\ntimeout = 30\n[breakers.a]\nlease = \"20s\"\n",
-        ":4: lease: 20s is not longer than the 30s that a probe may run, so its place would be given away",
+        ":4: lease: 20s is not longer than the 30s that a probe may run, so its place would be given away \
+         (timeout in line 2)",
     );
     wrong(
         "[defaults]\nsuccess-codes = [1, 22]\n[breakers.a]\ntrip-codes = 22\n",
-        ":4: trip-codes: 22 is in success-codes too; list it once",
+        ":4: trip-codes: 22 is in success-codes too; list it once (success-codes in line 2)",
     );
-    // With what an option says, the line is that of the file, or the option.
+    wrong(
+        "[breakers.a]\nmax-cooldown = \"5s\"\n",
+        ":2: max-cooldown: 5s is shorter than the cooldown of 30s (cooldown is built in)",
+    );
+    // What an option and the file say: where both are.
     let sandbox = Sandbox::new();
     let path = sandbox.configure("[defaults]\nmax-cooldown = \"1m\"\nsuccess-codes = 1\n");
-    let line = format!("cb: {}:2: max-cooldown: 1m is shorter than the cooldown of 5m\n", path.display());
+    let file = path.display();
+    let line = format!("cb: {file}:2: max-cooldown: 1m is shorter than the cooldown of 5m (--cooldown)\n");
     sandbox.runs("a", &["--cooldown", "5m"], 125).stderr(line).run();
-    let line = "cb: --failure-codes: 1 is in success-codes too; list it once\n";
+    let line = format!("cb: --failure-codes: 1 is in success-codes too; list it once (success-codes at {file}:3)\n");
     sandbox.runs("a", &["--failure-codes", "1"], 125).stderr(line).run();
     sandbox.exits("a", &["--max-cooldown", "1h", "--cooldown", "5m"], 0);
 }
@@ -719,8 +739,10 @@ fn a_configuration_that_cannot_be_read() {
             "cb: could not read the configuration {work}/absent.toml: No such file or directory; {check}\n"
         ))
         .run();
-    run(".").stderr_has("Is a directory").run();
-    run("/dev/zero").stderr("cb: /dev/zero is larger than any configuration\n").run();
+    run(".").stderr(format!("cb: could not read the configuration {work}: Is a directory; {check}\n")).run();
+    run("/dev/zero")
+        .stderr(format!("cb: could not read the configuration /dev/zero: it is larger than 1 MiB; {check}\n"))
+        .run();
     fs::write(sandbox.work().join("latin1"), b"# caf\xe9\n").expect("a file");
     run("latin1")
         .stderr(format!("cb: could not read the configuration {work}/latin1: it is not text in UTF-8; {check}\n"))
@@ -735,10 +757,18 @@ fn a_configuration_that_cannot_be_read() {
     sandbox.own(&path);
     sandbox
         .runs("a", &[], 125)
-        .stderr(format!("cb: could not read the configuration {}: Permission denied\n", path.display()))
+        .stderr(format!(
+            "cb: could not read the configuration {}: Permission denied; check its access rights\n",
+            path.display()
+        ))
         .run();
     fs::remove_file(&path).expect("it is there");
     sandbox.exits("a", &[], 0);
+    fs::create_dir(&path).expect("a directory in its place");
+    sandbox
+        .runs("a", &[], 125)
+        .stderr(format!("cb: could not read the configuration {}: Is a directory; move it away\n", path.display()))
+        .run();
     assert!(!sandbox.work().join("started").exists());
 }
 

@@ -233,6 +233,43 @@ fn a_probe_in_two_steps_closes_reopens_or_gives_its_place_back() {
 }
 
 #[test]
+fn a_permit_that_nobody_gets_gives_its_place_back() {
+    let sandbox = opened("10s", &[]);
+    sandbox.shift("a", 10 * SECOND);
+    sandbox
+        .bash("exec cb allow a >/dev/full")
+        .code(125)
+        .stderr("cb: could not write to standard output: No space left on device\n")
+        .run();
+    // The reader is surely gone: it says so before cb starts.
+    let gone = "mkfifo gone; { read -r line <gone; exec cb allow a; } | { exec <&-; echo now >gone; }";
+    sandbox.bash(gone).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "admits", "probes", "totals.ignored"]), json!(["half_open", true, [], 2]));
+    record(&sandbox, &allow(&sandbox, &[]), &["ignored"]);
+}
+
+#[test]
+fn a_report_under_a_wrong_name_is_late_and_the_right_one_is_suggested() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("openai", &[], 0);
+    let permit = allow(&sandbox, &[]);
+    sandbox
+        .cb(["record", "opnai", "success", "--permit", &permit])
+        .stderr("cb: opnai: late: there is no breaker of this name (any more); did you mean 'openai'?\n")
+        .run();
+    sandbox
+        .cb(["record", "openai", "success", "--permit", &permit])
+        .stderr(
+            "cb: openai: late: the permit is of a breaker that was removed, or of one with another name; \
+             it changes nothing\n",
+        )
+        .run();
+    assert!(!sandbox.state_file("opnai").exists());
+    record(&sandbox, &permit, &["success"]);
+}
+
+#[test]
 fn a_second_record_of_a_probe_is_not_a_second_success() {
     let (sandbox, permit) = probing(&["--probe-successes", "2"]);
     record(&sandbox, &permit, &["success"]);
@@ -562,36 +599,7 @@ fn where_no_breaker_can_be_asked_the_permit_says_so() {
     sandbox.cb(["record", "a", "failure", "--permit", "unguarded", "--state-dir", "file"]).run();
 }
 
-// In scripts.
-
-#[test]
-fn a_shell_function_is_guarded() {
-    let sandbox = Sandbox::new();
-    sandbox
-        .bash(
-            r#"
-            fetch() { echo "fetching $1"; [ "$1" != down ] || return 7; }
-            guarded() {
-                local permit status
-                permit=$(cb allow a --threshold 2) || return
-                "$@" && status=0 || status=$?
-                cb record a --exit-code "$status" --permit "$permit"
-                return "$status"
-            }
-            guarded fetch up; echo "$?"
-            guarded fetch down; echo "$?"
-            guarded fetch up; echo "$?"
-            guarded fetch down; echo "$?"
-            guarded fetch down; echo "$?"
-            guarded fetch up; echo "$?"
-            "#,
-        )
-        .stdout("fetching up\n0\nfetching down\n7\nfetching up\n0\nfetching down\n7\nfetching down\n7\n75\n")
-        .stderr_timeless(
-            "cb: a: opened: 2 failures in a row: exit 7; next try in 30s (TIME), or now with 'cb reset a'\n",
-        )
-        .run();
-}
+// In scripts. A shell function is guarded in the README.
 
 #[test]
 fn a_pipeline_is_guarded() {

@@ -104,6 +104,7 @@ fn something_is_missing() {
     wrong(["run", "-n"], "--name needs a value, NAME; see 'cb run --help'");
     wrong(["run", "-n", "a", "--cooldown"], "--cooldown needs a value, DURATION; see 'cb run --help'");
     wrong(["check"], "NAME is missing; see 'cb check --help'");
+    wrong(["record", "a"], "OUTCOME is missing; write success, failure or ignored, or give --exit-code N");
     wrong(["reset"], "NAME is missing; see 'cb reset --help'");
     wrong(["trip"], "NAME is missing; see 'cb trip --help'");
     wrong(["trip", "a", "--for"], "--for needs a value, DURATION; see 'cb trip --help'");
@@ -142,6 +143,7 @@ fn an_option_before_its_subcommand() {
 fn an_unknown_subcommand() {
     wrong(["statsu"], "there is no subcommand 'statsu'; did you mean 'status'?");
     wrong(["chekc", "a"], "there is no subcommand 'chekc'; did you mean 'check'?");
+    wrong(["ls"], "there is no subcommand 'ls'; did you mean 'status'?");
     wrong(
         ["touch", "started"],
         "there is no subcommand 'touch'; guard a command with 'cb run --name NAME -- COMMAND', or see 'cb --help'",
@@ -289,6 +291,7 @@ fn lists_of_codes() {
 #[test]
 fn words_of_a_few() {
     wrong_run(&["--on-state-error", "maybe"], "--on-state-error: 'maybe' is not known; write run or refuse");
+    wrong(["record", "a", "sucess"], "OUTCOME: 'sucess' is not known; write success, failure or ignored");
     wrong_run(&["--preserve-status=maybe"], "--preserve-status: 'maybe' is not known; write true or false");
     wrong_run(
         &["--signal", "NOPE"],
@@ -312,7 +315,11 @@ fn contradictions() {
         &["--slow-rate", "50"],
         "--slow-rate: it needs slow-after, which says from what duration on a run is slow",
     );
-    wrong_run(&["--max-cooldown", "5s"], "--max-cooldown: 5s is shorter than the cooldown of 30s");
+    wrong_run(
+        &["--max-cooldown", "5s"],
+        "--max-cooldown: 5s is shorter than the cooldown of 30s (cooldown is built in)",
+    );
+    wrong_run(&["--max-cooldown", "5s", "--cooldown", "10s"], "--max-cooldown: 5s is shorter than the cooldown of 10s");
     wrong_run(
         &["--timeout", "10s", "--lease", "10s"],
         "--lease: 10s is not longer than the 10s that a probe may run, so its place would be given away",
@@ -321,4 +328,35 @@ fn contradictions() {
         &["--timeout", "5s", "--probe-timeout", "1m", "--lease", "30s"],
         "--lease: 30s is not longer than the 1m that a probe may run, so its place would be given away",
     );
+}
+
+#[test]
+fn no_run_could_open_the_breaker() {
+    let line = "no run can end like that, so the breaker could never open;";
+    let codes = "list an exit code or a signal";
+    let timed = format!("without timeout {line} give timeout, or {codes}");
+    wrong_run(&["--failure-codes", "timeout"], &format!("--failure-codes: {timed}"));
+    wrong_run(&["--failure-codes", "timeout", "--probe-timeout", "5s"], &format!("--failure-codes: {timed}"));
+    wrong_run(&["--threshold", "0", "--trip-codes", "timeout"], &format!("--trip-codes: {timed}"));
+    wrong_run(
+        &["--failure-codes", "5-6", "--success-codes", "5,6,timeout"],
+        &format!("--success-codes: {line} {codes}"),
+    );
+    let sandbox = Sandbox::new();
+    for options in [
+        &["--failure-codes", "timeout", "--timeout", "1m"][..],
+        &["--failure-codes", "timeout,7"],
+        &["--failure-codes", "timeout", "--trip-codes", "SIGTERM"],
+        &["--failure-codes", "timeout", "--slow-rate", "50", "--slow-after", "1m"],
+        &["--threshold", "0", "--trip-codes", "timeout", "--timeout", "1m"],
+    ] {
+        sandbox.exits("a", options, 0);
+    }
+    // Who reports a failure by hand says himself what it is.
+    let record = ["record", "b", "failure", "--failure-codes", "timeout", "--threshold", "1"];
+    sandbox.cb(record).stderr_has("cb: b: opened: 1 failure in a row").run();
+    // It is told where it was said.
+    let path = sandbox.configure("[breakers.a]\nfailure-codes = \"timeout\"\n");
+    sandbox.runs("a", &[], 125).stderr(format!("cb: {}:2: failure-codes: {timed}\n", path.display())).run();
+    sandbox.exits("a", &["--timeout", "1m"], 0);
 }
