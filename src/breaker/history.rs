@@ -56,12 +56,10 @@ pub struct Change {
 impl Change {
     /// Whether it is worth a line and the `on-change` command: it opened from closed, it closed, or a person changed it.
     pub fn is_news(&self) -> bool {
-        let moved = self.from != self.to;
-        match (self.by.is_some(), self.to) {
-            // A trip holds even what was open before.
-            (true, to) => moved || to != Phase::Closed,
-            (false, Phase::Closed) => true,
-            (false, _) => moved && self.from == Phase::Closed,
+        match (&self.by, self.from, self.to) {
+            // A trip holds even what was open before, but what was closed is not changed by a reset.
+            (Some(_), from, to) => from != Phase::Closed || to != Phase::Closed,
+            (None, from, to) => from == Phase::Closed || to == Phase::Closed,
         }
     }
 }
@@ -188,6 +186,27 @@ impl<'de> Deserialize<'de> for History {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn news_is_what_opens_from_closed_what_closes_and_what_a_person_changes() {
+        use Phase::{Closed, Disabled, HalfOpen, Open};
+        let news = |from, to, by: Option<&str>| {
+            let (reason, by) = (String::new(), by.map(str::to_owned));
+            Change { at: Timestamp::from_millis(0), from, to, reason, by, count: 1 }.is_news()
+        };
+        for (from, to) in [(Closed, Open), (HalfOpen, Closed), (Open, Closed)] {
+            assert!(news(from, to, None), "{from:?} {to:?}");
+        }
+        assert!(!news(HalfOpen, Open, None), "a probe that failed");
+        for (from, to) in [(Closed, Open), (HalfOpen, Open), (Open, Open), (Disabled, Open), (Open, Closed)] {
+            assert!(news(from, to, Some("ann")), "{from:?} {to:?}");
+        }
+        for other in [Closed, HalfOpen, Open] {
+            assert!(news(other, Disabled, Some("ann")) && news(Disabled, other, Some("ann")), "{other:?}");
+        }
+        assert!(news(Disabled, Disabled, Some("ann")), "for another span");
+        assert!(!news(Closed, Closed, Some("ann")), "a reset of what is closed");
+    }
 
     proptest! {
         #[test]
