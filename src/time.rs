@@ -313,8 +313,17 @@ mod tests {
         let clock = |millis: u64| Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
         assert_eq!(clock(1_767_323_045_678).to_string(), text);
         assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), Timestamp(0));
-        for wrong in ["2026-01-02T03:04:05Z", "2026-13-02T03:04:05.678Z", "2026-01-02 03:04:05.678Z", "ééééééééé"]
-        {
+        for wrong in [
+            "2026-01-02T03:04:05Z",
+            "2026-13-02T03:04:05.678Z",
+            "2026-01-02 03:04:05.678Z",
+            "2026-01-02T03:04:05.678Z ",
+            "0900-01-01T00:00:00.000",
+            "0900-01-01T00:00:00.000Z ",
+            "000000000000000000000000",
+            "ééééééééé",
+            "",
+        ] {
             assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
         }
     }
