@@ -208,6 +208,25 @@ mod tests {
         assert!(!news(Closed, Closed, Some("ann")), "a reset of what is closed");
     }
 
+    #[test]
+    fn the_oldest_gives_way_and_then_the_ends_of_long_reasons() {
+        let mut history = History::default();
+        for index in 0..10 {
+            let (at, reason) = (Timestamp::from_millis(index), "r".repeat(100));
+            history.push(Change { at, from: Phase::Closed, to: Phase::Open, reason, by: None, count: 1 });
+        }
+        let lengths = |history: &History| history.0.iter().map(|change| change.reason.len()).collect::<Vec<_>>();
+        let mut seen = vec![lengths(&history)];
+        while history.shrink() && seen.len() < 100 {
+            seen.push(lengths(&history));
+        }
+        let shorter = |short: usize| [vec![60; short], vec![100; 8 - short]].concat();
+        let expected = [vec![100; 10], vec![100; 9]].into_iter().chain((0..=8).map(shorter));
+        // Only where somebody has edited the state do these go as well.
+        let expected = expected.chain((0..8).rev().map(|kept| vec![60; kept]));
+        assert_eq!(seen, expected.collect::<Vec<_>>());
+    }
+
     proptest! {
         #[test]
         fn the_length_of_a_text_in_the_state_is_known(text in r#"([\x00-\x7f]|.|["\\\n]){0,40}"#) {
