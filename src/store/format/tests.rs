@@ -238,6 +238,8 @@ fn up_to_64_kib_are_read() {
     let padded = |length: usize| text.clone() + &" ".repeat(length - text.len());
     assert_eq!(told(padded(64 * 1024)), "write 7");
     assert_eq!(told(padded(64 * 1024 + 1)), "it is larger than any state");
+    let longer_than_a_block = format!("{{{}{}", " ".repeat(BLOCK), &text[1..]);
+    assert_eq!(told(longer_than_a_block), "write 7");
     // It was larger, and who wrote its first block died before the rest was cut off.
     assert_eq!(told(format!("{}\n{}", padded(BLOCK - 1), &text[..50])), "write 7");
     assert_eq!(told(format!("{}{}", padded(BLOCK - 1), &text[..50])), "it is not a state of cb");
