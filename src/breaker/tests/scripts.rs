@@ -504,7 +504,10 @@ fn jitter_is_that_of_a_known_generator() {
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let dice = |id, generation| Breaker { generation, ..Breaker::new(id) }.dice();
     // The upper halves of what SplitMix64 gives first when it begins at 0.
-    assert_eq!([1, 2, 3].map(|generation| dice(0, generation)), [0xe220_a839, 0x6e78_9e6a, 0x06c4_5d18]);
+    assert_eq!(
+        [1, 2, 3, 4].map(|generation| dice(0, generation)),
+        [0xe220_a839, 0x6e78_9e6a, 0x06c4_5d18, 0xf88b_b8a8]
+    );
     assert_eq!(dice(STEP ^ STEP.wrapping_mul(2), 1), 0x6e78_9e6a, "another breaker begins elsewhere");
 }
 
