@@ -567,13 +567,16 @@ fn set<T>(target: &mut T, value: Option<T>) {
 }
 
 fn count<T: TryFrom<u64> + Into<u64> + Copy>(text: &str, least: u64, most: T) -> Result<T, String> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if digits { text.parse().unwrap_or(u64::MAX) } else { u64::MAX };
     let most = most.into();
-    if digits && number >= least && number <= most {
-        return T::try_from(number).map_err(|_| String::new());
-    }
-    Err(format!("'{}' is not a whole number from {least} to {most}", text.escape_debug()))
+    // The standard library would take a plus sign as well.
+    let number = if digits(text) { text.parse().ok() } else { None };
+    let number = number.filter(|number| (least..=most).contains(number)).and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("'{}' is not a whole number from {least} to {most}", text.escape_debug()))
+}
+
+/// Whether a text is a whole number without a sign, or empty.
+fn digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn percent(text: &str, least: u64) -> Result<u8, String> {
@@ -593,7 +596,7 @@ fn percent(text: &str, least: u64) -> Result<u8, String> {
 }
 
 fn parse_window(text: &str) -> Result<Window, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !text.is_empty() && digits(text) {
         return count(text, 1, MOST_CALLS).map(Window::Calls).map_err(|_| {
             let hint = if text.bytes().all(|byte| byte == b'0') {
                 String::new()
@@ -622,7 +625,6 @@ fn parse_budget(text: &str) -> Result<Budget, String> {
 
 fn parse_backoff(text: &str) -> Result<u32, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let millionths = if digits(whole) && digits(fraction) && fraction.len() <= 6 {
         format!("{whole}{fraction:0<6}").parse().ok()
     } else {
@@ -678,3 +680,6 @@ impl<'de> Deserialize<'de> for Settings {
         Ok(Self { codes: codes.ok_or_else(|| D::Error::custom("codes"))?, ..settings })
     }
 }
+
+#[cfg(test)]
+mod tests;

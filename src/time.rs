@@ -22,7 +22,10 @@ pub struct Timestamp(u64);
 impl Timestamp {
     /// The time that lies this many milliseconds after the start of 1970.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(if millis < LAST_MILLIS { millis } else { LAST_MILLIS })
+        Self(match millis {
+            ..=LAST_MILLIS => millis,
+            _ => LAST_MILLIS,
+        })
     }
 
     /// Milliseconds since the start of 1970.
@@ -80,7 +83,7 @@ impl FromStr for Timestamp {
         match humantime::parse_rfc3339(text) {
             Ok(time) => Ok(time.into()),
             // Before 1970 is out of humantime's range but not out of ours.
-            Err(_) if text < "1970" => Ok(Self(0)),
+            Err(_) if (.."1970").contains(&text) => Ok(Self(0)),
             Err(_) => Err("there is no such day or hour"),
         }
     }
@@ -153,10 +156,7 @@ fn day_format(span: Duration) -> String {
 
 /// A duration as people glance at it: no finer than seconds above a second, rounded up so that "0s" means now.
 pub fn format_rough(span: Duration) -> String {
-    if span < Duration::from_secs(1) && !span.is_zero() {
-        return "1s".to_owned();
-    }
-    format_duration(Duration::from_secs(span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)))
+    format_duration(Duration::from_secs(millis(span).div_ceil(1_000)))
 }
 
 fn split_where(text: &str, end: impl Fn(char) -> bool) -> (&str, &str) {
@@ -193,11 +193,15 @@ fn decimal(number: &str, nanos: u128) -> Option<u128> {
 
 fn hint(text: &str, number: &str, unit: &str) -> String {
     let shown = text.escape_debug();
+    let lower = unit.to_ascii_lowercase();
+    // Where the number is good, it is the unit that is not.
+    let good_number = decimal(number, 1).is_some();
     match unit {
-        "M" => format!("'{shown}' would be months, of no certain length; for minutes write '{number}m'"),
-        "" => format!("'{shown}' is not a duration, write one like 30s, 1.5m or 1h30m"),
-        _ if unit_nanos(unit).is_none() && unit_nanos(&unit.to_ascii_lowercase()).is_some() && !number.is_empty() => {
-            format!("'{shown}' is not a duration; did you mean '{number}{}'?", unit.to_ascii_lowercase())
+        "M" if good_number => {
+            format!("'{shown}' would be months, of no certain length; for minutes write '{number}m'")
+        }
+        _ if good_number && unit_nanos(&lower).is_some() => {
+            format!("'{shown}' is not a duration; did you mean '{number}{lower}'?")
         }
         _ => format!("'{shown}' is not a duration, write one like 30s, 1.5m or 1h30m"),
     }
@@ -228,6 +232,25 @@ mod tests {
     }
 
     #[test]
+    fn units_may_be_written_out() {
+        for (units, nanos) in [
+            (vec!["ns"], 1_u64),
+            (vec!["us", "µs"], 1_000),
+            (vec!["ms"], 1_000_000),
+            (vec!["s", "sec", "secs", "second", "seconds"], 1_000_000_000),
+            (vec!["m", "min", "mins", "minute", "minutes"], 60_000_000_000),
+            (vec!["h", "hr", "hrs", "hour", "hours"], 3_600_000_000_000),
+            (vec!["d", "day", "days"], 86_400_000_000_000),
+            (vec!["w", "week", "weeks"], 604_800_000_000_000),
+        ] {
+            for unit in units {
+                let span = Duration::from_millis(millis(Duration::from_nanos(5_000 * nanos)));
+                assert_eq!(parse_duration(&format!("5000{unit}")), Ok(span), "{unit}");
+            }
+        }
+    }
+
+    #[test]
     fn huge_durations_saturate() {
         for text in ["9223372036854775808d", "99999999999999999999999999999999999999999999h", "40000d"] {
             assert_eq!(parse_duration(text), Ok(LONGEST), "{text}");
@@ -239,7 +262,12 @@ mod tests {
         for (text, hint) in [
             ("5M", "'5M' would be months, of no certain length; for minutes write '5m'"),
             ("-5s", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
+            ("M", "'M' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("42D", "'42D' is not a duration; did you mean '42d'?"),
+            ("1.5HOURS", "'1.5HOURS' is not a duration; did you mean '1.5hours'?"),
+            ("1.2.3D", "'1.2.3D' is not a duration, write one like 30s, 1.5m or 1h30m"),
+            ("D", "'D' is not a duration, write one like 30s, 1.5m or 1h30m"),
+            ("5x", "'5x' is not a duration, write one like 30s, 1.5m or 1h30m"),
             ("", "a duration is missing, write one like 30s, 1.5m or 1h30m"),
             ("-.5", "a duration cannot be negative, write one like 30s, 1.5m or 1h30m"),
             ("--", "'--' is not a duration, write one like 30s, 1.5m or 1h30m"),
@@ -259,8 +287,19 @@ mod tests {
         for (secs, text) in [(0, "0s"), (45, "45s"), (5_400, "1h 30m"), (86_400, "1d"), (34_560_000, "400d")] {
             assert_eq!(format_duration(Duration::from_secs(secs)), text);
         }
-        assert_eq!(format_rough(Duration::from_millis(29_001)), "30s");
-        assert_eq!(format_rough(Duration::from_millis(1)), "1s");
+        assert_eq!(format_duration(Duration::from_millis(86_400_001)), "1d 1ms");
+        assert_eq!(format_duration(Duration::from_millis(250)), "250ms");
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1s"),
+            (1_000_000, "1s"),
+            (1_000_000_000, "1s"),
+            (1_000_000_001, "2s"),
+            (29_001_000_000, "30s"),
+            (86_400_000_000_000, "1d"),
+        ] {
+            assert_eq!(format_rough(Duration::from_nanos(nanos)), text, "{nanos}");
+        }
     }
 
     #[test]
@@ -270,8 +309,21 @@ mod tests {
         assert_eq!("0900-01-01T00:00:00.000Z".parse(), Ok(Timestamp(0)));
         assert_eq!("9999-12-31T23:59:59.999Z".parse(), Ok(Timestamp(LAST_MILLIS)));
         assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
-        for wrong in ["2026-01-02T03:04:05Z", "2026-13-02T03:04:05.678Z", "2026-01-02 03:04:05.678Z", "ééééééééé"]
-        {
+        assert_eq!(Timestamp::from_millis(LAST_MILLIS - 1).to_string(), "9999-12-31T23:59:59.998Z");
+        let clock = |millis: u64| Timestamp::from(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+        assert_eq!(clock(1_767_323_045_678).to_string(), text);
+        assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH - Duration::from_secs(1)), Timestamp(0));
+        for wrong in [
+            "2026-01-02T03:04:05Z",
+            "2026-13-02T03:04:05.678Z",
+            "2026-01-02 03:04:05.678Z",
+            "2026-01-02T03:04:05.678Z ",
+            "0900-01-01T00:00:00.000",
+            "0900-01-01T00:00:00.000Z ",
+            "000000000000000000000000",
+            "ééééééééé",
+            "",
+        ] {
             assert!(wrong.parse::<Timestamp>().is_err(), "{wrong}");
         }
     }

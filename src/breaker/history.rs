@@ -56,12 +56,10 @@ pub struct Change {
 impl Change {
     /// Whether it is worth a line and the `on-change` command: it opened from closed, it closed, or a person changed it.
     pub fn is_news(&self) -> bool {
-        let moved = self.from != self.to;
-        match (self.by.is_some(), self.to) {
-            // A trip holds even what was open before.
-            (true, to) => moved || to != Phase::Closed,
-            (false, Phase::Closed) => true,
-            (false, _) => moved && self.from == Phase::Closed,
+        match (&self.by, self.from, self.to) {
+            // A trip holds even what was open before, but what was closed is not changed by a reset.
+            (Some(_), from, to) => from != Phase::Closed || to != Phase::Closed,
+            (None, from, to) => from == Phase::Closed || to == Phase::Closed,
         }
     }
 }
@@ -188,6 +186,46 @@ impl<'de> Deserialize<'de> for History {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn news_is_what_opens_from_closed_what_closes_and_what_a_person_changes() {
+        use Phase::{Closed, Disabled, HalfOpen, Open};
+        let news = |from, to, by: Option<&str>| {
+            let (reason, by) = (String::new(), by.map(str::to_owned));
+            Change { at: Timestamp::from_millis(0), from, to, reason, by, count: 1 }.is_news()
+        };
+        for (from, to) in [(Closed, Open), (HalfOpen, Closed), (Open, Closed)] {
+            assert!(news(from, to, None), "{from:?} {to:?}");
+        }
+        assert!(!news(HalfOpen, Open, None), "a probe that failed");
+        for (from, to) in [(Closed, Open), (HalfOpen, Open), (Open, Open), (Disabled, Open), (Open, Closed)] {
+            assert!(news(from, to, Some("ann")), "{from:?} {to:?}");
+        }
+        for other in [Closed, HalfOpen, Open] {
+            assert!(news(other, Disabled, Some("ann")) && news(Disabled, other, Some("ann")), "{other:?}");
+        }
+        assert!(news(Disabled, Disabled, Some("ann")), "for another span");
+        assert!(!news(Closed, Closed, Some("ann")), "a reset of what is closed");
+    }
+
+    #[test]
+    fn the_oldest_gives_way_and_then_the_ends_of_long_reasons() {
+        let mut history = History::default();
+        for index in 0..10 {
+            let (at, reason) = (Timestamp::from_millis(index), "r".repeat(100));
+            history.push(Change { at, from: Phase::Closed, to: Phase::Open, reason, by: None, count: 1 });
+        }
+        let lengths = |history: &History| history.0.iter().map(|change| change.reason.len()).collect::<Vec<_>>();
+        let mut seen = vec![lengths(&history)];
+        while history.shrink() && seen.len() < 100 {
+            seen.push(lengths(&history));
+        }
+        let shorter = |short: usize| [vec![60; short], vec![100; 8 - short]].concat();
+        let expected = [vec![100; 10], vec![100; 9]].into_iter().chain((0..=8).map(shorter));
+        // Only where somebody has edited the state do these go as well.
+        let expected = expected.chain((0..8).rev().map(|kept| vec![60; kept]));
+        assert_eq!(seen, expected.collect::<Vec<_>>());
+    }
 
     proptest! {
         #[test]

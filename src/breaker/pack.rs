@@ -80,7 +80,7 @@ pub fn undigits(text: &str, base: u8) -> Option<Vec<u8>> {
     let mut digits = Vec::new();
     let values: Vec<u8> = text.bytes().map(value).collect::<Option<_>>()?;
     for pair in values.chunks(2) {
-        let mut packed = pair.iter().rev().fold(0_u16, |packed, &value| packed << 6 | u16::from(value));
+        let mut packed = pair.iter().rev().fold(0_u16, |packed, &value| packed * 64 + u16::from(value));
         for _ in 0..to_a_pair(base) {
             digits.push(u8::try_from(packed % u16::from(base)).ok()?);
             packed /= u16::from(base);
@@ -118,7 +118,7 @@ pub fn ungaps(text: &str, count: usize) -> Option<Vec<u64>> {
     let mut bits = undigits(&text[1..], 2)?.into_iter().chain(std::iter::repeat(0));
     let mut gap = || {
         let upper = bits.by_ref().take_while(|&bit| bit == 1).count() as u64;
-        let lower = (0..low).zip(bits.by_ref()).fold(0, |lower, (place, bit)| lower | u64::from(bit) << place);
+        let lower = (0..low).zip(bits.by_ref()).fold(0, |lower, (place, bit)| lower + (u64::from(bit) << place));
         upper.checked_mul(1_u64.checked_shl(low.into())?)?.checked_add(lower)
     };
     (0..count).map(|_| gap()).collect()

@@ -117,8 +117,8 @@ impl<'de> Deserialize<'de> for Spent {
         let bits =
             pack::undigits(&String::deserialize(deserializer)?, 2).ok_or_else(|| D::Error::custom("spent permits"))?;
         let mut spent = Self::default();
-        for (index, _) in bits.iter().enumerate().filter(|(index, bit)| **bit == 1 && *index < 256) {
-            spent.0[index / 64] |= 1 << (index % 64);
+        for (index, &bit) in bits.iter().enumerate().take(256) {
+            spent.0[index / 64] |= u64::from(bit) << (index % 64);
         }
         Ok(spent)
     }
@@ -205,5 +205,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Spent>(&text).expect("our own text"), spent);
         spent.forget(259);
         assert!(spent.spend(259, 260));
+        let more = serde_json::to_string(&pack::digits([1; 264], 2)).expect("plain data");
+        assert_eq!(serde_json::from_str::<Spent>(&more).expect("a list"), Spent([u64::MAX; 4]), "more than are kept");
     }
 }

@@ -455,6 +455,7 @@ impl World {
         prop_assert_eq!(breaker.generation(), model.generation() as u64);
         prop_assert_eq!(*breaker.totals(), model.totals());
         prop_assert_eq!(breaker.consecutive_failures(), model.consecutive_failures());
+        prop_assert_eq!(breaker.rules_differ(), model.rules_differ());
         prop_assert_eq!(breaker.settings(), self.last_caller.map(|caller| &self.callers[caller]));
         let time = |millis: Option<Millis>| millis.map(Timestamp::from_millis);
         prop_assert_eq!(breaker.last_failure().map(|last| last.at), time(self.last_failure));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::breaker::{HoldKind, Phase, Totals};
 use crate::outcome::{Outcome, Run};
-use crate::settings::{Settings, Window};
+use crate::settings::{Settings, TripRules, Window};
 use crate::time::{LONGEST, format_duration};
 
 /// A point of time or a length of time, in milliseconds.
@@ -29,6 +29,8 @@ pub struct Model {
     eras: Vec<Era>,
     /// The results that entered windows and rows, and where those were cleared.
     results: Vec<Entry>,
+    /// The trip rules of everyone who asked, and how many results, and marks of clearing, there were before.
+    asked: Vec<(TripRules, usize)>,
     /// Every probe there ever was.
     probes: Vec<Probe>,
     /// The numbers of the permits that were reported.
@@ -151,6 +153,7 @@ impl Model {
         Self {
             eras: vec![closed],
             results: Vec::new(),
+            asked: Vec::new(),
             probes: Vec::new(),
             reported: Vec::new(),
             numbered: 0,
@@ -244,6 +247,14 @@ impl Model {
         let mut results: Vec<_> = row.collect();
         results.reverse();
         results
+    }
+
+    /// "who finds other trip rules than its own says so", and so it stays until everything counted so far is cleared.
+    pub fn rules_differ(&self) -> bool {
+        let cleared = self.results.iter().rposition(|entry| matches!(entry, Entry::Cleared));
+        let found_others =
+            |pair: &[(TripRules, usize)]| pair[0].0 != pair[1].0 && cleared.is_none_or(|at| pair[1].1 > at);
+        self.asked.windows(2).any(found_others)
     }
 
     /// "The file keeps the last 1,000 results": failed, slow.
@@ -385,6 +396,7 @@ impl Model {
 
     pub fn ask(&mut self, settings: &Settings, lease: Duration, numbered: bool, now: Millis) -> Result<Pass, Verdict> {
         self.notice(now);
+        self.asked.push((settings.trip.clone(), self.results.len()));
         let verdict = self.verdict(settings, now);
         let serial = match verdict {
             Verdict::Refused(_) => {

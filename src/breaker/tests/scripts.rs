@@ -500,6 +500,18 @@ fn jitter_lengthens_by_up_to_its_share_and_never_shortens() {
 }
 
 #[test]
+fn jitter_is_that_of_a_known_generator() {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let dice = |id, generation| Breaker { generation, ..Breaker::new(id) }.dice();
+    // The upper halves of what SplitMix64 gives first when it begins at 0.
+    assert_eq!(
+        [1, 2, 3, 4].map(|generation| dice(0, generation)),
+        [0xe220_a839, 0x6e78_9e6a, 0x06c4_5d18, 0xf88b_b8a8]
+    );
+    assert_eq!(dice(STEP ^ STEP.wrapping_mul(2), 1), 0x6e78_9e6a, "another breaker begins elsewhere");
+}
+
+#[test]
 fn jitter_comes_after_the_most() {
     let mut play = with("threshold=1 cooldown=1h max-cooldown=1h jitter=100");
     let mut longer = 0;
@@ -574,6 +586,10 @@ fn a_prober_that_dies_frees_its_place_at_once_and_counts_as_neither() {
     assert_eq!((totals.admitted, totals.successes, totals.failures, totals.abandoned), (3, 1, 1, 1));
     // Nor does it come back.
     with("threshold=1").goes("fail +30s a! a~ b! a:ok b:fail", "open probe half-open probe late open");
+    // It dies once, and not when it has reported.
+    let mut play = with("threshold=1 probe-successes=2");
+    play.goes("fail +30s a! b! a~ a~ b! b:ok b~", "open probe refused half-open half-open probe half-open half-open");
+    assert_eq!(play.breaker.totals().abandoned, 1);
 }
 
 #[test]
@@ -820,6 +836,11 @@ fn disabled_the_state_stands_still() {
 #[test]
 fn disabled_none_is_a_probe() {
     with("threshold=1").goes("fail disable +30s a! b! c?", "open open run run run");
+    // Nor does it become one by what ends before it.
+    with("threshold=1").goes(
+        "fail +30s a! disable b! c! enable b:ok c:fail a:ok",
+        "open probe half-open run run half-open half-open half-open closed",
+    );
 }
 
 #[test]
@@ -996,6 +1017,55 @@ fn a_row_of_failed_probes_is_one_entry_with_its_count() {
     assert_eq!(told, expected);
     let newest = play.breaker.history().newest_first().next().expect("a change");
     assert_eq!((newest.at, newest.reason.as_str()), (play.now, "probe failed: exit 1"));
+}
+
+#[test]
+fn the_time_of_the_next_try_is_told_where_there_is_one() {
+    let told = |script: &str, story: &str| {
+        let mut play = with("threshold=1");
+        play.goes(script, story);
+        play.breaker.retry_at(play.now).map(|at| i128::from(at.as_millis()) - i128::from(play.now.as_millis()))
+    };
+    assert_eq!(told("ok", "closed"), None);
+    assert_eq!(told("fail +10s", "open"), Some(20_000));
+    assert_eq!(told("fail +40s", "open"), Some(-10_000), "a probe is due");
+    assert_eq!(told("fail +30s a!", "open probe"), None);
+    assert_eq!(told("trip:1m +10s", "open"), Some(50_000));
+    assert_eq!(told("trip", "open"), None);
+    assert_eq!(told("fail disable:1m", "open open"), None);
+    assert_eq!(told("fail +10s disable enable", "open open open"), Some(20_000));
+}
+
+#[test]
+fn the_reason_of_a_state_is_that_of_the_change_which_led_to_it() {
+    let told = |script: &str, story: &str| {
+        let mut play = with("threshold=1");
+        play.goes(script, story);
+        play.breaker.reason(play.now).map(str::to_owned)
+    };
+    let said = |reason: &str| Some(reason.to_owned());
+    let opened = said("1 failure in a row: exit 1");
+    assert_eq!(told("ok", "closed"), None);
+    assert_eq!(told("fail", "open"), opened);
+    assert_eq!(told("fail +30s a!", "open probe"), opened, "half open is still for the reason for which it opened");
+    assert_eq!(told("fail +30s fail", "open open"), said("probe failed: exit 1"));
+    assert_eq!(told("fail +30s ok", "open closed"), said("probe succeeded"));
+    assert_eq!(told("trip:0", "open"), said("tripped"));
+    // To be enabled again is to be as before.
+    assert_eq!(told("fail disable enable", "open open open"), opened);
+    assert_eq!(told("fail disable reset", "open open closed"), said("reset"));
+    // Of a hold it is what was said, or nothing.
+    let mut play = with("threshold=1");
+    play.goes("fail trip", "open open");
+    assert_eq!(play.breaker.reason(play.now), None);
+    for reason in ["deploy", "enabled"] {
+        play.goes("reset", "closed");
+        let for_a_minute = Some(Duration::from_secs(60));
+        drop(play.breaker.trip(for_a_minute, Some(reason.to_owned()), "ann".to_owned(), play.now));
+        assert_eq!(play.breaker.reason(play.now), Some(reason));
+        play.goes("+1m", "");
+        assert_eq!(play.breaker.reason(play.now), Some(reason), "it is open by that trip even when it is over");
+    }
 }
 
 #[test]

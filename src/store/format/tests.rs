@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BLOCK, Content, belongs_to, parse, render};
+use super::{BLOCK, CaseClash, Content, belongs_to, parse, render};
 use crate::breaker::{Admission, Answer, Ask, Breaker, LONGEST_REASON, LONGEST_WHO, pack, stored_len};
 use crate::fuzz::Mutator;
 use crate::name::{LONGEST_NAME, Name};
@@ -194,6 +194,96 @@ fn a_new_breaker_says_nothing_that_goes_without_saying() {
     let text = example(&"a".parse().expect("a name"), false);
     let breaker = r#"{"id":"00000000000000ff","generation":1,"serial":0,"state":{"closed":{"since":null}},"totals":"BBBBBBBBAAAAAAAA"}"#;
     assert_eq!(text, format!(r#"{{"write":7,"version":1,"name":"a","breaker":{breaker},"end":7}}"#));
+}
+
+/// What becomes of a text in the file of the breaker `a`.
+fn told(text: impl AsRef<[u8]>) -> String {
+    match parse(text.as_ref(), &"a".parse().expect("a name")) {
+        Ok(Content::Unused) => "unused".to_owned(),
+        Ok(Content::Breaker { write, .. }) => format!("write {write}"),
+        Ok(Content::Unreadable(why)) => why.to_owned(),
+        Err(error) if error.is::<CaseClash>() => "another case".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn what_a_file_holds_is_told_apart() {
+    let text = example(&"a".parse().expect("a name"), false);
+    assert_eq!(told(""), "unused");
+    assert_eq!(told(&text), "write 7");
+    assert_eq!(told(text.replace(r#""end":7"#, r#""end":8"#)), "it was written only in part");
+    assert_eq!(told(text.replace(r#""name":"a""#, r#""name":"b""#)), "it is the state of another breaker");
+    assert_eq!(told(text.replace(r#""name":"a""#, r#""name":"A""#)), "another case");
+    assert_eq!(told(text.replace(r#""serial":0"#, r#""serial":-1"#)), "it is damaged");
+    assert_eq!(told(text.replace(r#""version":1"#, r#""version":0"#)), "it is damaged");
+    assert_eq!(told(r#"{"version":1}"#), "it is damaged");
+    assert_eq!(told(&text[..100]), "it is not a state of cb");
+    for version in ["-1", "1.0", "\"2\"", "null"] {
+        assert_eq!(told(text.replace(r#""version":1"#, &format!(r#""version":{version}"#))), "it is not a state of cb");
+    }
+    for newer in ["2", "18446744073709551616"] {
+        let expected = format!(
+            "it was written by a newer cb (its version is {newer}, this cb knows 1); \
+             update cb, or forget the breaker with 'cb remove a'"
+        );
+        assert_eq!(told(text.replace(r#""version":1"#, &format!(r#""version":{newer}"#))), expected);
+        assert_eq!(told(format!(r#"{{"version":{newer}}}"#)), expected, "whatever else it has");
+    }
+}
+
+#[test]
+fn up_to_64_kib_are_read() {
+    let text = example(&"a".parse().expect("a name"), false);
+    let padded = |length: usize| text.clone() + &" ".repeat(length - text.len());
+    assert_eq!(told(padded(64 * 1024)), "write 7");
+    assert_eq!(told(padded(64 * 1024 + 1)), "it is larger than any state");
+    let longer_than_a_block = format!("{{{}{}", " ".repeat(BLOCK), &text[1..]);
+    assert_eq!(told(longer_than_a_block), "write 7");
+    // It was larger, and who wrote its first block died before the rest was cut off.
+    assert_eq!(told(format!("{}\n{}", padded(BLOCK - 1), &text[..50])), "write 7");
+    assert_eq!(told(format!("{}{}", padded(BLOCK - 1), &text[..50])), "it is not a state of cb");
+}
+
+#[test]
+fn a_file_belongs_to_a_breaker_if_it_says_so_in_this_version_or_a_newer_one() {
+    let name: Name = "a".parse().expect("a name");
+    let text = example(&name, false);
+    assert!(belongs_to(b"", &name) && belongs_to(text.as_bytes(), &name));
+    assert!(belongs_to(br#"{"version":99999999999999999999,"name":"\u0061"}"#, &name), "a newer one");
+    for foreign in [r#"{"version":1,"name":"b"}"#, r#"{"version":1,"name":"A"}"#, r#"{"name":"a"}"#, "a", "{}", " "] {
+        assert!(!belongs_to(foreign.as_bytes(), &name), "{foreign}");
+    }
+}
+
+#[test]
+fn a_state_of_any_length_fits_or_shrinks() {
+    let name = |length: usize| "n".repeat(length).parse::<Name>().expect("a name");
+    let mut breaker = Breaker::new(1);
+    let length = |breaker: &Breaker| example_length(breaker, &name(1));
+    // So much history that only a short name is beside it.
+    for _ in 0..31 {
+        if length(&breaker) + LONGEST_NAME < BLOCK {
+            drop(breaker.trip(None, Some("r".repeat(105)), "ann".to_owned(), LAST));
+        }
+    }
+    assert!((BLOCK - LONGEST_NAME..BLOCK).contains(&length(&breaker)));
+    for letters in 1..=LONGEST_NAME {
+        let (mut kept, name) = (breaker.clone(), name(letters));
+        let fits = length(&breaker) + letters - 1 < BLOCK;
+        let block = render(&mut kept, &name, 7).expect("it fits");
+        assert_eq!((block.len(), block.last()), (BLOCK, Some(&b'\n')));
+        let Ok(Content::Breaker { breaker: read, write: 7 }) = parse(&block, &name) else {
+            panic!("with {letters} letters it cannot be read again")
+        };
+        assert!(*read == kept && (kept == breaker) == fits, "{letters} letters");
+    }
+}
+
+/// How long the text of a state is that fits.
+fn example_length(breaker: &Breaker, name: &Name) -> usize {
+    let block = render(&mut breaker.clone(), name, 7).expect("it fits");
+    String::from_utf8(block).expect("text").trim_end().len()
 }
 
 #[test]

@@ -1,0 +1,235 @@
+//! What settings are, what they cannot be, and what is said of that.
+
+use super::*;
+
+/// Gives these settings, as text, to whoever asks.
+fn given<'a>(pairs: &'a [(Key, &'a str)]) -> impl Fn(Key) -> Option<&'a str> + Copy {
+    |asked| pairs.iter().find(|pair| pair.0 == asked).map(|pair| pair.1)
+}
+
+fn limits(pairs: &[(Key, &str)]) -> Result<(Limits, Settings), Fault> {
+    let settings = Settings::parse(given(pairs))?;
+    Ok((Limits::parse(given(pairs), &settings)?, settings))
+}
+
+fn fault(key: Key, text: &str) -> String {
+    let fault = check(key, text).expect_err(text);
+    assert_eq!(fault.key, key, "{text}");
+    fault.message
+}
+
+#[test]
+fn a_probe_may_have_a_limit_of_its_own() {
+    let seconds = |pairs: &[(Key, &str)]| {
+        let limits = limits(pairs).expect("good limits").0;
+        [false, true].map(|probe| limits.limit(probe).map(|limit| limit.as_secs()))
+    };
+    assert_eq!(seconds(&[]), [None, None]);
+    assert_eq!(seconds(&[(Key::Timeout, "0"), (Key::ProbeTimeout, "0")]), [None, None], "0 disables");
+    assert_eq!(seconds(&[(Key::Timeout, "1m")]), [Some(60), Some(60)]);
+    assert_eq!(seconds(&[(Key::ProbeTimeout, "5s")]), [None, Some(5)]);
+    assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::ProbeTimeout, "5s")]), [Some(60), Some(5)]);
+}
+
+#[test]
+fn a_lease_is_as_long_as_a_probe_may_take_and_ten_seconds() {
+    let seconds = |pairs: &[(Key, &str)]| {
+        let (limits, settings) = limits(pairs).expect("good limits");
+        limits.lease(&settings).as_secs()
+    };
+    assert_eq!(seconds(&[]), 3_600);
+    assert_eq!(seconds(&[(Key::KillAfter, "5s")]), 3_600);
+    assert_eq!(seconds(&[(Key::Timeout, "1m")]), 70);
+    assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::KillAfter, "5s")]), 75);
+    assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::KillAfter, "5s"), (Key::ProbeTimeout, "20s")]), 35);
+    assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::Lease, "61s")]), 61);
+}
+
+#[test]
+fn a_lease_that_a_probe_would_outlive_is_refused() {
+    let refused = |pairs: &[(Key, &str)]| limits(pairs).expect_err("no such lease");
+    let outlived = "1m is not longer than the 1m that a probe may run, so its place would be given away";
+    for limit in [Key::Timeout, Key::ProbeTimeout] {
+        assert_eq!(refused(&[(Key::Lease, "1m"), (limit, "1m")]), Fault::new(Key::Lease, outlived));
+        assert!(limits(&[(Key::Lease, "60001ms"), (limit, "1m")]).is_ok());
+    }
+    assert!(limits(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "30s")]).is_ok());
+    let none = "a probe without a place would be no probe; give it longer than it runs, like 1m";
+    assert_eq!(refused(&[(Key::Lease, "0")]), Fault::new(Key::Lease, none));
+}
+
+#[test]
+fn what_ends_a_child_is_as_gnu_timeout_has_it() {
+    assert_eq!(limits(&[]).expect("no limits").0, Limits::NONE);
+    let all = [(Key::Signal, "KILL"), (Key::PreserveStatus, "true"), (Key::Foreground, "true")];
+    let expected = Limits { signal: libc::SIGKILL, preserve_status: true, foreground: true, ..Limits::NONE };
+    assert_eq!(limits(&all).expect("good limits").0, expected);
+    let off = [(Key::PreserveStatus, "false"), (Key::Foreground, "false")];
+    assert_eq!(limits(&off).expect("good limits").0, Limits::NONE);
+    for (text, number) in [("TERM", 15), ("sigint", 2), ("9", 9), ("64", 64), ("SIG34", 34)] {
+        assert_eq!(limits(&[(Key::Signal, text)]).expect("a signal").0.signal, number);
+    }
+    for wrong in ["65", "0", "-9", "NOPE", ""] {
+        let message = format!("'{wrong}' is not a signal; write a name like TERM or a number from 1 to 64");
+        assert_eq!(fault(Key::Signal, wrong), message);
+    }
+    assert_eq!(fault(Key::Foreground, "yes"), "'yes' is neither true nor false");
+}
+
+#[test]
+fn a_run_is_told_what_to_do_beside_guarding() {
+    let conduct = |pairs: &[(Key, &str)]| Conduct::parse(given(pairs)).expect("good conduct");
+    let plain = Conduct { open_exit_code: 75, on_state_error: OnStateError::Run, fallback: None, on_change: None };
+    assert_eq!(conduct(&[]), plain);
+    assert_eq!(conduct(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
+    let given = conduct(&[
+        (Key::OpenExitCode, "255"),
+        (Key::OnStateError, "refuse"),
+        (Key::Fallback, "cat old"),
+        (Key::OnChange, "mail root"),
+    ]);
+    let expected = Conduct {
+        open_exit_code: 255,
+        on_state_error: OnStateError::Refuse,
+        fallback: Some("cat old".to_owned()),
+        on_change: Some("mail root".to_owned()),
+    };
+    assert_eq!(given, expected);
+    assert_eq!(conduct(&[(Key::OpenExitCode, "0")]).open_exit_code, 0);
+    assert_eq!(fault(Key::OpenExitCode, "256"), "'256' is not a whole number from 0 to 255");
+    assert_eq!(fault(Key::OnStateError, "ignore"), "'ignore' is not known; write run or refuse");
+    for key in [Key::Fallback, Key::OnChange] {
+        assert_eq!(fault(key, "a\0b"), "a command cannot contain a NUL byte");
+    }
+}
+
+#[test]
+fn what_nobody_gives_is_known_as_well() {
+    let settings = |pairs: &[(Key, &str)]| Settings::parse(given(pairs)).expect("good settings");
+    let plain = settings(&[]);
+    for (key, _) in Key::ALL {
+        let expected = match key {
+            Key::Threshold => Some("5"),
+            Key::Window => Some("20"),
+            Key::MinCalls => Some("10"),
+            Key::Cooldown => Some("30s"),
+            Key::Backoff | Key::Probes | Key::ProbeSuccesses | Key::ProbeFailures => Some("1"),
+            Key::MaxCooldown => Some("1h"),
+            Key::Jitter => Some("0%"),
+            Key::Signal => Some("TERM"),
+            Key::PreserveStatus | Key::Foreground => Some("false"),
+            Key::OpenExitCode => Some("75"),
+            Key::OnStateError => Some("run"),
+            _ => None,
+        };
+        let said = built_in(key, &plain);
+        assert_eq!(said.as_deref(), expected, "{}", key.name());
+        // Where it is a setting of the breaker, giving it changes nothing.
+        if let Some(text) = said.filter(|_| key != Key::MaxCooldown) {
+            assert_eq!(settings(&[(key, &text)]), plain, "{}", key.name());
+        }
+    }
+    let rate = settings(&[(Key::FailureRate, "50%"), (Key::Cooldown, "2h")]);
+    assert_eq!(built_in(Key::Threshold, &rate).as_deref(), Some("0"), "switched off by the other rule");
+    assert_eq!(built_in(Key::MaxCooldown, &rate).as_deref(), Some("2h"), "the cool-down is longer");
+}
+
+#[test]
+fn a_share_or_a_number_that_is_none_says_what_would_be_right() {
+    let whole =
+        |least, shown| format!("'{shown}' is not a whole number of per cent from {least} to 100; write 50 or 50%");
+    let meant = |shown, percent| format!("'{shown}' is not a whole number of per cent; did you mean {percent}%?");
+    assert_eq!(fault(Key::FailureRate, "0.5"), meant("0.5", 50));
+    assert_eq!(fault(Key::FailureRate, "0.125%"), meant("0.125%", 13));
+    assert_eq!(fault(Key::FailureRate, "0.0001"), meant("0.0001", 1));
+    for wrong in ["0", "0.0", "1.0", "2.5", "-0.5", "101", "+5", "", "%"] {
+        assert_eq!(fault(Key::FailureRate, wrong), whole(1, wrong));
+    }
+    assert_eq!(fault(Key::Jitter, "101"), whole(0, "101"));
+    for wrong in ["4294967296", "99999999999999999999", "-1", "+1", "1.0", " 1", "x", ""] {
+        let message = format!("'{wrong}' is not a whole number from 0 to 4294967295");
+        assert_eq!(fault(Key::Threshold, wrong), message);
+    }
+}
+
+#[test]
+fn a_window_or_a_budget_that_is_none_says_what_would_be_right() {
+    assert_eq!(fault(Key::Window, "1001"), "'1001' is not a number of calls from 1 to 1000; for a time write '1001s'");
+    assert_eq!(fault(Key::Window, "00"), "'00' is not a number of calls from 1 to 1000");
+    assert_eq!(fault(Key::Window, ""), "a duration is missing, write one like 30s, 1.5m or 1h30m");
+    assert_eq!(fault(Key::Window, "0m"), "a window of no time holds no result; write one like 5m");
+    assert_eq!(fault(Key::FailureBudget, "3"), "'3' is not a budget; write failures/duration like 3/1h");
+    assert_eq!(fault(Key::FailureBudget, "0/1h"), "'0' is not a whole number from 1 to 100");
+    let none = "a budget over no time holds no failure; write failures/duration like 3/1h";
+    assert_eq!(fault(Key::FailureBudget, "3/0s"), none);
+}
+
+#[test]
+fn a_back_off_is_a_decimal_number() {
+    for (text, shown) in [("1.5", "1.5"), ("01.50", "1.5"), ("2.", "2"), ("1.000001", "1.000001"), ("100", "100")] {
+        let settings = Settings::parse(given(&[(Key::Backoff, text)])).expect("a factor");
+        assert_eq!(settings.backoff_text(), shown);
+    }
+    for wrong in ["0.999999", "100.000001", "1.0000001", "+1.5", "1.+5", "1e1", "-1.5", ".5", "", "1.5.0"] {
+        let message = format!("'{wrong}' is not a factor from 1 to 100, like 2 or 1.5 (at most 6 decimals)");
+        assert_eq!(fault(Key::Backoff, wrong), message);
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_together_is_refused() {
+    let refused = |pairs: &[(Key, &str)]| Settings::parse(given(pairs)).map_err(|fault| (fault.key, fault.message));
+    let no_limit = "it needs slow-after, which says from what duration on a run is slow";
+    assert_eq!(refused(&[(Key::SlowRate, "50")]), Err((Key::SlowRate, no_limit.to_owned())));
+    assert!(refused(&[(Key::SlowRate, "50"), (Key::SlowAfter, "1s")]).is_ok());
+    let shorter = "29s is shorter than the cooldown of 30s".to_owned();
+    assert_eq!(refused(&[(Key::MaxCooldown, "29s")]), Err((Key::MaxCooldown, shorter)));
+    assert!(refused(&[(Key::MaxCooldown, "30s")]).is_ok());
+    let never = "0 switches off the only rule, so the breaker could never open; \
+                 give failure-rate, slow-rate or failure-budget, or a threshold";
+    for useless in [Key::SlowAfter, Key::FailureCodes, Key::SuccessCodes] {
+        let refused = refused(&[(Key::Threshold, "0"), (useless, "1")]);
+        assert_eq!(refused, Err((Key::Threshold, never.to_owned())));
+    }
+    for (rule, text) in
+        [(Key::FailureRate, "50"), (Key::SlowRate, "50"), (Key::FailureBudget, "3/1h"), (Key::TripCodes, "9")]
+    {
+        let good = [(Key::Threshold, "0"), (Key::SlowAfter, "1s"), (rule, text)];
+        assert!(refused(&good).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn a_setting_is_written_only_where_it_differs() {
+    let all = [
+        (Key::Threshold, "7"),
+        (Key::FailureRate, "50%"),
+        (Key::Window, "5m"),
+        (Key::MinCalls, "3"),
+        (Key::SlowAfter, "2s"),
+        (Key::SlowRate, "60%"),
+        (Key::FailureBudget, "3/1h"),
+        (Key::Cooldown, "10s"),
+        (Key::Backoff, "1.5"),
+        (Key::MaxCooldown, "20m"),
+        (Key::Jitter, "10%"),
+        (Key::Probes, "2"),
+        (Key::ProbeSuccesses, "3"),
+        (Key::ProbeFailures, "4"),
+        (Key::Lease, "2m"),
+        (Key::SuccessCodes, "0,22"),
+        (Key::FailureCodes, "1-9"),
+        (Key::IgnoreCodes, "SIGTERM"),
+        (Key::TripCodes, "timeout"),
+    ];
+    let settings = Settings::parse(given(&all)).expect("settings that agree");
+    for (key, _) in Key::ALL {
+        assert_eq!(settings.text(key).as_deref(), given(&all)(key), "{}", key.name());
+        assert_eq!(Settings::default().text(key), None, "{}", key.name());
+    }
+    let text = serde_json::to_string(&settings).expect("plain data");
+    let words = "A7 B50% C300000ms D3 E2000ms F60% G3/3600000ms H10000ms I1.5 J1200000ms K10% L2 M3 N4 O120000ms";
+    assert!(text.starts_with(&format!("[\"{words}\",\"")), "{text}");
+    assert_eq!(serde_json::from_str::<Settings>(&text).expect("our own text"), settings);
+    assert_eq!(serde_json::to_string(&Settings::default()).expect("plain data"), r#"["",""]"#);
+}
