@@ -103,8 +103,8 @@ impl Child {
             match unix::next_signal([soon, grace, clock.left()].into_iter().flatten().min()) {
                 Some(arrived) if arrived.signal != libc::SIGCHLD => {
                     // They reach the child in the order in which they came.
-                    self.release(held_back.take().as_ref());
-                    stopped |= self.pass_on(arrived, &mut held_back);
+                    self.release(held_back.take(), &mut clock);
+                    stopped |= self.pass_on(arrived, &mut held_back, &mut clock);
                 }
                 Some(_) => {}
                 None => clock.ring(|signal| unix::send(self.pid, self.own_group, signal)),
@@ -116,14 +116,14 @@ impl Child {
                 // Asked at a bad moment. No other signal may come, so a wait that fails is repeated without one.
                 Err(_) => soon = Some(AGAIN),
             }
-            self.release(held_back.take_if(|held| held.left().is_zero()).as_ref());
+            self.release(held_back.take_if(|held| held.left().is_zero()), &mut clock);
         };
         let (end, exit) = clock.verdict(status);
         Ended { end, exit, stopped, took: clock::instant().saturating_duration_since(self.started) }
     }
 
     /// Passes a signal on to the child, unless it has it already. Says whether it is one by which a user stops things.
-    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>) -> bool {
+    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, clock: &mut Countdown<'_>) -> bool {
         let Arrived { signal, by_kernel, by_us } = arrived;
         if by_us || unix::is_ignored(signal) {
             return false;
@@ -132,11 +132,13 @@ impl Child {
         let hangs_up = matches!(signal, libc::SIGHUP | libc::SIGCONT);
         let typed = hangs_up || matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGWINCH);
         let has_it = by_kernel && typed && !self.own_group && !(hangs_up && unix::leads_session());
-        let stops = matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP);
-        if !has_it && stops && !self.own_group {
+        let stops = stops(signal);
+        if has_it && stops {
+            clock.kill_later();
+        } else if !has_it && stops && !self.own_group {
             *held_back = Some(HeldBack { signal, until: clock::instant() + GRACE });
         } else if !has_it {
-            unix::send(self.pid, self.own_group, signal);
+            self.hand_on(signal, clock);
         }
         if signal == libc::SIGTSTP {
             unix::stop_self();
@@ -144,11 +146,21 @@ impl Child {
         stops
     }
 
-    fn release(&self, held_back: Option<&HeldBack>) {
+    fn release(&self, held_back: Option<HeldBack>, clock: &mut Countdown<'_>) {
         if let Some(held) = held_back {
-            unix::send(self.pid, self.own_group, held.signal);
+            self.hand_on(held.signal, clock);
         }
     }
+
+    fn hand_on(&self, signal: libc::c_int, clock: &mut Countdown<'_>) {
+        let send = |signal| unix::send(self.pid, self.own_group, signal);
+        if stops(signal) || signal == clock.limits.signal { clock.end(signal, send) } else { send(signal) }
+    }
+}
+
+/// Whether it is a signal by which a user stops things.
+fn stops(signal: libc::c_int) -> bool {
+    matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTERM | libc::SIGHUP)
 }
 
 /// How long a signal that stops things is held back.
@@ -168,18 +180,20 @@ impl HeldBack {
 }
 
 /// The time limit of one child, as GNU `timeout` keeps it: the signal, then CONT so that a stopped child notices, and
-/// after `kill-after` SIGKILL.
+/// after `kill-after` SIGKILL. A user who stops `cb` does not wait longer for the child's end than a limit would.
 struct Countdown<'a> {
     next: Option<Instant>,
     limits: &'a Limits,
+    limited: bool,
     timed_out: bool,
-    killed: bool,
+    /// It was told to end: what comes next is SIGKILL.
+    ending: bool,
 }
 
 impl<'a> Countdown<'a> {
     fn new(started: Instant, limit: Limit<'a>) -> Self {
         let next = limit.time.and_then(|time| started.checked_add(time));
-        Self { next, limits: limit.limits, timed_out: false, killed: false }
+        Self { next, limits: limit.limits, limited: limit.time.is_some(), timed_out: false, ending: false }
     }
 
     fn left(&self) -> Option<Duration> {
@@ -191,17 +205,25 @@ impl<'a> Countdown<'a> {
         if self.next.is_none_or(|next| next > clock::instant()) {
             return;
         }
-        if self.timed_out {
-            self.killed = true;
-            self.next = None;
-            send(libc::SIGKILL);
-        } else {
-            self.timed_out = true;
-            self.next = self.limits.kill_after.and_then(|after| clock::instant().checked_add(after));
-            send(self.limits.signal);
-            if self.limits.signal != libc::SIGKILL && self.limits.signal != libc::SIGCONT {
-                send(libc::SIGCONT);
-            }
+        self.timed_out = true;
+        self.next = None;
+        if self.ending { send(libc::SIGKILL) } else { self.end(self.limits.signal, send) }
+    }
+
+    /// Tells the child to end: its time is over, or the user said so.
+    fn end(&mut self, signal: libc::c_int, send: impl Fn(libc::c_int)) {
+        send(signal);
+        if self.limited && signal != libc::SIGKILL && signal != libc::SIGCONT {
+            send(libc::SIGCONT);
+        }
+        self.kill_later();
+    }
+
+    /// From now on `kill-after` counts, where there is a limit.
+    fn kill_later(&mut self) {
+        if let Some(after) = self.limits.kill_after.filter(|_| self.limited && !self.ending) {
+            self.ending = true;
+            self.next = clock::instant().checked_add(after);
         }
     }
 

@@ -300,7 +300,7 @@ fn slot_name(slot: usize) -> String {
 }
 
 /// The signals that have names of their own.
-const SIGNALS: [(&str, i32); 31] = [
+const SIGNALS: [(&str, i32); 34] = [
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
     ("QUIT", libc::SIGQUIT),
@@ -332,7 +332,14 @@ const SIGNALS: [(&str, i32); 31] = [
     ("IO", libc::SIGIO),
     ("PWR", 30),
     ("SYS", libc::SIGSYS),
+    // Other names of some, which are read but not written.
+    ("IOT", libc::SIGABRT),
+    ("CLD", libc::SIGCHLD),
+    ("POLL", libc::SIGIO),
 ];
+
+/// The first real-time signal: the C library keeps 32 and 33 for itself.
+const FIRST_REALTIME: u8 = 34;
 
 /// The name of a signal: `SIGTERM`; `SIG34` for those without a name.
 pub fn signal_name(number: i32) -> String {
@@ -342,14 +349,30 @@ pub fn signal_name(number: i32) -> String {
     }
 }
 
-/// The number of a signal by its name, with or without `SIG`, in any case; `SIG34` for those without a name.
+/// The number of a signal by its name, with or without `SIG`, in any case. Real-time signals are counted from either end, as
+/// in `kill -l`: `RTMIN+1`, `RTMAX-1`; or `SIG34`, as any.
 pub fn signal_number(name: &str) -> Option<u8> {
     let upper = name.to_ascii_uppercase();
     let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
     let named = SIGNALS.iter().find(|signal| signal.0 == bare).and_then(|signal| u8::try_from(signal.1).ok());
     // A number is a signal only with its prefix: in a list of codes a bare one is an exit code.
     let numbered = upper.strip_prefix("SIG").and_then(|digits| digits.parse().ok());
-    named.or(numbered).filter(|number| (1..=LAST_SIGNAL).contains(number))
+    let number = named.or(numbered).or_else(|| realtime(bare));
+    number.filter(|number| (1..=LAST_SIGNAL).contains(number))
+}
+
+fn realtime(name: &str) -> Option<u8> {
+    let (from_first, rest) = match name.strip_prefix("RTMIN") {
+        Some(rest) => (true, rest),
+        None => (false, name.strip_prefix("RTMAX")?),
+    };
+    let steps = match rest.strip_prefix(if from_first { '+' } else { '-' }) {
+        Some(steps) if steps.bytes().all(|byte| byte.is_ascii_digit()) => steps.parse().ok()?,
+        None if rest.is_empty() => 0,
+        _ => return None,
+    };
+    let number = if from_first { FIRST_REALTIME.checked_add(steps)? } else { LAST_SIGNAL.checked_sub(steps)? };
+    (FIRST_REALTIME..=LAST_SIGNAL).contains(&number).then_some(number)
 }
 
 #[cfg(test)]
@@ -457,6 +480,30 @@ mod tests {
         for item in ["", "+5", "-", "1-", "SIGNOPE", "SIG0", "SIG65", "1-2-3", "TIMEOUT"] {
             assert!(Codes::parse(&[(Class::Trip, item)]).is_err(), "{item:?}");
         }
+    }
+
+    #[test]
+    fn signals_have_other_names_and_are_counted_from_either_end() {
+        let names = [
+            ("IOT", 6),
+            ("sigpoll", 29),
+            ("CLD", 17),
+            ("RTMIN", 34),
+            ("SIGRTMIN+1", 35),
+            ("RTMAX-30", 34),
+            ("RTMAX", 64),
+        ];
+        for (name, number) in names {
+            assert_eq!(signal_number(name), Some(number), "{name}");
+        }
+        for name in
+            ["RTMIN+31", "RTMAX-31", "RTMIN-1", "RTMAX+1", "RTMIN+", "RTMIN++1", "RTMIN1", "RTMAX-300", "RT", "SIG"]
+        {
+            assert_eq!(signal_number(name), None, "{name}");
+        }
+        let codes = Codes::parse(&[(Class::Ignored, "SIGRTMAX-1,RTMIN+2")]).expect("signals");
+        assert_eq!(codes.list(Class::Ignored).as_deref(), Some("SIG36,SIG63"));
+        assert_eq!(signal_name(6), "SIGABRT");
     }
 
     #[test]

@@ -636,8 +636,12 @@ fn parse_backoff(text: &str) -> Result<u32, String> {
 }
 
 fn parse_signal(text: &str) -> Result<i32, String> {
+    // As for kill(2), 0 sends nothing.
+    if text == "0" {
+        return Ok(0);
+    }
     signal_number(text).or_else(|| signal_number(&format!("SIG{text}"))).map(i32::from).ok_or_else(|| {
-        format!("'{}' is not a signal; write a name like TERM or a number from 1 to 64", text.escape_debug())
+        format!("'{}' is not a signal; write a name like TERM or a number from 0 to 64", text.escape_debug())
     })
 }
 

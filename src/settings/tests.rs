@@ -50,7 +50,7 @@ fn a_lease_that_a_probe_would_outlive_is_refused() {
     let refused = |pairs: &[(Key, &str)]| limits(pairs).expect_err("no such lease");
     let outlived = "1m is not longer than the 1m that a probe may run, so its place would be given away";
     for limit in [Key::Timeout, Key::ProbeTimeout] {
-        assert_eq!(refused(&[(Key::Lease, "1m"), (limit, "1m")]), Fault::new(Key::Lease, outlived));
+        assert_eq!(refused(&[(Key::Lease, "1m"), (limit, "1m")]), Fault::new(Key::Lease, outlived).against(limit));
         assert!(limits(&[(Key::Lease, "60001ms"), (limit, "1m")]).is_ok());
     }
     assert!(limits(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "30s")]).is_ok());
@@ -66,11 +66,11 @@ fn what_ends_a_child_is_as_gnu_timeout_has_it() {
     assert_eq!(limits(&all).expect("good limits").0, expected);
     let off = [(Key::PreserveStatus, "false"), (Key::Foreground, "false")];
     assert_eq!(limits(&off).expect("good limits").0, Limits::NONE);
-    for (text, number) in [("TERM", 15), ("sigint", 2), ("9", 9), ("64", 64), ("SIG34", 34)] {
+    for (text, number) in [("TERM", 15), ("sigint", 2), ("9", 9), ("64", 64), ("SIG34", 34), ("rtmax", 64), ("0", 0)] {
         assert_eq!(limits(&[(Key::Signal, text)]).expect("a signal").0.signal, number);
     }
-    for wrong in ["65", "0", "-9", "NOPE", ""] {
-        let message = format!("'{wrong}' is not a signal; write a name like TERM or a number from 1 to 64");
+    for wrong in ["65", "-9", "00", "SIG0", "NOPE", ""] {
+        let message = format!("'{wrong}' is not a signal; write a name like TERM or a number from 0 to 64");
         assert_eq!(fault(Key::Signal, wrong), message);
     }
     assert_eq!(fault(Key::Foreground, "yes"), "'yes' is neither true nor false");

@@ -22,6 +22,11 @@ for number, (options, time, command, setting, expected) in enumerate((
     (["-s", "SIGUSR1"], ".1", sleep, {}, 124),
     (["-s", "hup"], ".1", sleep, {}, 124),
     (["--signal=10"], ".1", sleep, {}, 124),
+    (["-s", "RTMAX"], ".1", sleep, {}, 124),
+    (["-s", "RTMIN+3"], ".1", sleep, {}, 124),
+    (["-s", "IOT"], ".1", sleep, {}, 124),
+    (["-s0", "-k.1"], ".1", sleep, {}, 137),
+    (["-s0", "-k.1", "--foreground"], ".1", sleep, {}, 137),
     (["-s", "KILL"], ".1", sleep, {}, 137),
     (["--foreground", "-s", "KILL"], ".1", sleep, {}, 137),
     (["--foreground"], ".1", sleep, {}, 124),
@@ -248,10 +253,37 @@ process = start(command, block=signal.valid_signals())
 same(reports.until("SIGCONT by cb"), ["ready", "SIGTERM by cb", "SIGCONT by cb"])
 os.kill(process.pid, signal.SIGTERM)
 same(reports.line(), "SIGTERM by cb")
+same(reports.line(), "SIGCONT by cb")
 os.kill(process.pid, signal.SIGUSR1)
 same(reports.rest(), ["SIGUSR1 by cb"])
 same(end(process.pid), "exit 124")
 same(last(), ["ignored", None, None, True])
+"#,
+    );
+}
+
+#[test]
+fn a_user_who_stops_it_before_its_time_waits_no_longer_than_kill_after() {
+    check(
+        r#"
+stopped = ["sh", "-c", "echo $$; kill -STOP $$"]
+# It ignores TERM, and waits for what never comes.
+deaf = ["sh", "-c", "trap '' TERM; echo $$; exec tail -f /dev/null"]
+for number, (options, command, expected) in enumerate((
+    ([], stopped, 143),
+    (["-k", "60"], stopped, 143),
+    (["-k", ".1"], deaf, 137),
+    (["-k", ".1", "--foreground"], deaf, 137),
+)):
+    for wrapper in (["timeout", *options, "60"], ["cb", "run", "-n", "x%d" % number, *options, "--timeout", "60", "--"]):
+        process = start([*wrapper, *command], stdout=subprocess.PIPE)
+        child = int(process.stdout.readline())
+        while command is stopped and open("/proc/%d/stat" % child).read().split()[2] != "T":
+            os.sched_yield()
+        os.kill(process.pid, signal.SIGTERM)
+        code = process.wait()
+        same(code if code >= 0 else 128 - code, expected, wrapper)
+    same(last("x%d" % number)[0], "ignored")
 "#,
     );
 }
@@ -327,6 +359,7 @@ while os.tcgetpgrp(terminal) != job:
     os.sched_yield()
 os.write(terminal, b"\x03")
 same(reports.line(), "SIGINT by cb")
+same(reports.line(), "SIGCONT by cb")
 os.write(terminal, b"\x1a")
 same(sorted([reports.line(), reports.line()]), ["SIGTSTP by cb", "status %d" % (128 + signal.SIGTSTP)])
 os.write(told_to_go, b"go\n")
