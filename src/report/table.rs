@@ -47,9 +47,11 @@ impl Style {
         let terminal = stdout().is_terminal();
         let forced = set("CLICOLOR_FORCE") && env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let size = if terminal { terminal_size() } else { None };
+        // A terminal that does not know its size says 0; most have 80 columns.
+        let width = if terminal { Some(size.map_or(80, |(Width(width), _)| width.into())) } else { None };
         Self {
             colour: (forced || terminal) && !set("NO_COLOR"),
-            width: size.map(|(Width(width), _)| width.into()),
+            width,
             height: size.map(|(_, Height(height))| height.into()),
         }
     }
