@@ -112,7 +112,8 @@ impl Store {
         self.dir.path.join(name.file_name())
     }
 
-    /// Locks a breaker to change it. `None` if there is none and none is to be made.
+    /// Locks a breaker to change it; probes that died without reporting are counted as such. `None` if there is none and
+    /// none is to be made.
     ///
     /// # Errors
     /// What is wrong with the directory, the file or the lock, and what to do about it. Nothing is changed then, but
@@ -148,7 +149,10 @@ impl Store {
                     continue;
                 }
             };
-            return Ok(Some(Locked { breaker, notice, name: name.clone(), path, file, write, bytes }));
+            let mut locked = Locked { breaker, notice, name: name.clone(), path, file, write, bytes };
+            // Before anything else: what ends the half-open state would end what is known of them too.
+            forget_dead_probes(&locked.file, &mut locked.breaker);
+            return Ok(Some(locked));
         }
         bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
     }
@@ -352,11 +356,6 @@ impl Locked {
             }
             Err(error) => Err(told(&error)).with_context(unwritten),
         }
-    }
-
-    /// Forgets the probes that died without reporting: their locks are free.
-    pub fn forget_dead_probes(&mut self) {
-        forget_dead_probes(&self.file, &mut self.breaker);
     }
 
     /// Takes the lock of a probe.

@@ -66,7 +66,6 @@ fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<
     let mut later = Later::new(context.volume);
     let locked = context.lock(name, Missing::Create, &mut later)?;
     let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
-    locked.forget_dead_probes();
     let before = locked.breaker.generation();
     let now = clock::now();
     let lease = config.settings.lease.unwrap_or(AllowArgs::LEASE);

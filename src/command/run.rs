@@ -114,7 +114,6 @@ impl Guard<'_> {
         let mut later = Later::new(self.context.volume);
         let locked = self.context.lock(self.name, Missing::Create, &mut later)?;
         let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
-        locked.forget_dead_probes();
         let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
         let before = locked.breaker.generation();
         let now = clock::now();

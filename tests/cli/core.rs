@@ -322,6 +322,37 @@ fn a_prober_that_died_is_neither_success_nor_failure() {
 }
 
 #[test]
+fn a_prober_that_died_is_counted_whatever_happens_next() {
+    let died = || {
+        let sandbox = Sandbox::new();
+        let options = &["--cooldown", "1h", "--probes", "2"];
+        sandbox.open_by("a", options, 1);
+        pass(&sandbox);
+        let other = sandbox.holds("a", options);
+        sandbox.holds("a", options).kill();
+        assert_eq!(sandbox.status("a")["totals"]["abandoned"], 1);
+        (sandbox, other)
+    };
+    for by_hand in [
+        &["reset", "a"][..],
+        &["trip", "a"],
+        &["disable", "a"],
+        &["record", "a", "success"],
+        &["record", "a", "failure"],
+    ] {
+        let (sandbox, other) = died();
+        sandbox.cb(by_hand).any_stderr().run();
+        assert_eq!(sandbox.status("a")["totals"]["abandoned"], 1, "{by_hand:?}");
+        other.ends(0);
+    }
+    for code in [0, 1] {
+        let (sandbox, other) = died();
+        other.ends_saying(code, if code == 0 { "cb: a: closed again: probe succeeded\n" } else { "" });
+        assert_eq!(sandbox.status("a")["totals"]["abandoned"], 1, "the other probe exits with {code}");
+    }
+}
+
+#[test]
 fn the_orphan_of_a_killed_prober_does_not_hold_its_place() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
