@@ -442,8 +442,7 @@ impl Model {
         probe.expect("every probe is known").fate = fate;
     }
 
-    pub fn overrule(&mut self) -> Pass {
-        self.events.push(Event::Admitted);
+    pub fn overrule() -> Pass {
         Pass { generation: 0, serial: None, probe: false }
     }
 

@@ -1076,6 +1076,6 @@ fn a_run_whose_refusal_is_overruled_counts_as_refused_and_its_result_as_late() {
     let run = run("ok").expect("a result");
     assert_eq!(play.breaker.record(permit, &run, &play.settings, play.now), Recorded::Late);
     let totals = play.breaker.totals();
-    assert_eq!((totals.refused, totals.late, totals.successes), (1, 1, 0));
+    assert_eq!((totals.admitted, totals.refused, totals.late, totals.successes), (1, 1, 1, 0));
     assert_eq!(play.state(), "open");
 }
