@@ -13,6 +13,7 @@
 mod help;
 mod namespace;
 mod python;
+mod server;
 mod support;
 
 mod budget;
@@ -33,6 +34,7 @@ mod looking;
 mod manual;
 mod metrics;
 mod outage;
+mod recipes;
 mod refused;
 mod scripts;
 mod secrets;
