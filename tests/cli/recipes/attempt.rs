@@ -472,8 +472,8 @@ pub fn agent(recipe: &Recipe) {
     fs::write(prompts, "first\nsecond\nthird\n").expect("the prompts");
     let run = || sandbox.bash("agent <prompts");
 
-    // The model goes away after the first answer. The agent tries the second three times, then it waits.
-    server.answers_first([says("one"), Answer::of(503, ""), Answer::of(503, ""), Answer::of(503, "")]);
+    // The model goes away after the first answer. The agent tries the second twice, then it waits.
+    server.answers_first([says("one"), Answer::of(503, ""), Answer::of(503, "")]);
     server.answers(says("more"));
     let mut agent = run().spawn();
     let mut speech = BufReader::new(agent.stderr.take().expect("a pipe"));
@@ -482,8 +482,8 @@ pub fn agent(recipe: &Recipe) {
         line.clear();
         assert_ne!(speech.read_line(&mut line).expect("text"), 0, "it has ended");
     }
-    assert!(line.starts_with(&format!("cb: {host}: opened: 3 failures in a row: exit 69; next try in ")), "{line}");
-    assert_eq!(server.answered(), 4);
+    assert!(line.starts_with(&format!("cb: {host}: opened: 2 failures in a row: exit 69; next try in ")), "{line}");
+    assert_eq!(server.answered(), 3);
     // The cool-down with all its jitter is over.
     sandbox.shift(&host, 36_000);
     line.clear();
@@ -491,17 +491,17 @@ pub fn agent(recipe: &Recipe) {
     assert_eq!(line, closed(&host));
     let output = agent.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"one\nmore\nmore\n"[..]));
-    assert_eq!(server.answered(), 6);
+    assert_eq!(server.answered(), 5);
 
     // A request that is wrong is not tried again, and says nothing about the model.
     server.answers(Answer::of(400, ""));
     run().code(65).stderr(format!("ask: {host}: HTTP 400\n")).run();
-    assert_eq!(server.answered(), 7);
-    assert_eq!(counted(&sandbox, &host), [json!("closed"), json!(3), json!(1)]);
+    assert_eq!(server.answered(), 6);
+    assert_eq!(counted(&sandbox, &host), [json!("closed"), json!(2), json!(1)]);
     // Nor is what cannot be started.
     fs::remove_file(sandbox.home().join("bin/ask")).expect("the program");
     run().code(127).stderr_has("ask").run();
-    assert_eq!(counted(&sandbox, &host), [json!("closed"), json!(3), json!(2)]);
+    assert_eq!(counted(&sandbox, &host), [json!("closed"), json!(2), json!(2)]);
 }
 
 // Many calls.
