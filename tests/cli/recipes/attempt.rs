@@ -470,7 +470,8 @@ pub fn agent(recipe: &Recipe) {
     recipe.program(&sandbox, "bash", &[("llm.example.com", &host)]);
     let prompts = sandbox.work().join("prompts");
     fs::write(prompts, "first\nsecond\nthird\n").expect("the prompts");
-    let run = || sandbox.bash("agent <prompts");
+    // A loop that does not end must fail.
+    let run = || sandbox.bash("exec timeout 60 agent <prompts");
 
     // The model goes away after the first answer. The agent tries the second twice, then it waits.
     server.answers_first([says("one"), Answer::of(503, ""), Answer::of(503, "")]);
