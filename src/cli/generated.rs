@@ -98,7 +98,7 @@ fn the_completions_are_those_of_the_definition() {
 
 #[test]
 fn the_manual_is_that_of_the_definition() {
-    let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "1");
+    let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "1" || extension == "7");
     compare("man", is_page, &man::pages(&definition()));
 }
 

@@ -36,6 +36,7 @@ mod manual;
 mod metrics;
 mod outage;
 mod readme;
+mod recipes;
 mod refused;
 mod scripts;
 mod secrets;

@@ -8,7 +8,12 @@ use crate::support::{Sandbox, have};
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man");
 
-/// The pages that there must be, each with the words that ask for the same help.
+/// The page that is about no command.
+fn recipes() -> String {
+    format!("{MANUAL}/cb-recipes.7")
+}
+
+/// The pages that there must be for commands, each with the words that ask for the same help.
 fn pages(sandbox: &Sandbox) -> Vec<(String, Vec<String>)> {
     let subcommands = subcommands(sandbox).into_iter().map(|name| (format!("{MANUAL}/cb-{name}.1"), vec![name]));
     subcommands.chain([(format!("{MANUAL}/cb.1"), Vec::new())]).collect()
@@ -30,11 +35,11 @@ fn rendered(sandbox: &Sandbox, page: &str) -> String {
 }
 
 #[test]
-fn there_is_a_page_for_each_subcommand_and_no_other() {
+fn there_is_a_page_for_each_subcommand_one_of_recipes_and_no_other() {
     let sandbox = Sandbox::new();
     let files = fs::read_dir(MANUAL).expect("the manual").map(|entry| entry.expect("an entry").path());
     let files = files.filter(|path| path.is_file()).map(|path| path.display().to_string());
-    let wanted = pages(&sandbox).into_iter().map(|page| page.0);
+    let wanted = pages(&sandbox).into_iter().map(|page| page.0).chain([recipes()]);
     assert_eq!(files.collect::<BTreeSet<_>>(), wanted.collect());
 }
 
@@ -44,23 +49,34 @@ fn every_page_is_clean_and_complete() {
         return;
     }
     let sandbox = Sandbox::new();
-    for (page, _) in pages(&sandbox) {
+    let of_commands =
+        ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"];
+    let commands = pages(&sandbox).into_iter().map(|page| (page.0, &of_commands[..]));
+    for (page, wanted) in commands.chain([(recipes(), &["NAME", "DESCRIPTION", "SEE ALSO"][..])]) {
         sandbox.command("mandoc", ["-Tlint", &page]).run();
         let text = rendered(&sandbox, &page);
         let sections: Vec<&str> =
             text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase())).collect();
-        for section in [
-            "NAME",
-            "SYNOPSIS",
-            "DESCRIPTION",
-            "OPTIONS",
-            "EXIT STATUS",
-            "ENVIRONMENT",
-            "FILES",
-            "EXAMPLES",
-            "SEE ALSO",
-        ] {
-            assert!(sections.contains(&section), "{page} has no {section}: {sections:?}");
+        for section in wanted {
+            assert!(sections.contains(section), "{page} has no {section}: {sections:?}");
+        }
+    }
+}
+
+#[test]
+fn every_page_leads_to_all_others() {
+    if !have("mandoc") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let pages: Vec<String> = pages(&sandbox).into_iter().map(|page| page.0).chain([recipes()]).collect();
+    for page in &pages {
+        let text = rendered(&sandbox, page);
+        let also = text.split_once("\nSEE ALSO\n").expect("the section").1;
+        for other in pages.iter().filter(|other| *other != page) {
+            let (name, section) = other.rsplit_once('/').and_then(|path| path.1.rsplit_once('.')).expect("a name");
+            let words = also.split([' ', ',', '\n']);
+            assert!(words.into_iter().any(|word| word == format!("{name}({section})")), "{page} does not name {name}");
         }
     }
 }

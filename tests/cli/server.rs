@@ -1,25 +1,61 @@
-//! A server that is really there, is stopped, and comes back.
+//! An HTTP server that says what the test wants, stops, and comes back.
 
-use std::io::{BufRead, BufReader, Write};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// An answer: status and body.
-#[derive(Clone)]
-pub struct Answer(u16, String);
+/// A socket at an address of the loopback network that nobody else uses: while its server is stopped nobody takes the
+/// port, and no connection to it can meet itself.
+fn listen() -> (SocketAddr, TcpListener) {
+    static COUNT: AtomicU8 = AtomicU8::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let second = 77 + COUNT.fetch_add(1, Ordering::SeqCst) % 100;
+    let listener = TcpListener::bind((Ipv4Addr::new(127, second, high, low), 0)).expect("loopback");
+    (listener.local_addr().expect("its address"), listener)
+}
 
-impl Answer {
-    /// One of these.
-    pub fn of(status: u16, body: &str) -> Self {
-        Self(status, body.to_owned())
+/// Such an address, for a server that is another program.
+pub fn address() -> SocketAddr {
+    let (address, listener) = listen();
+    drop(listener);
+    wait_until_free(address);
+    address
+}
+
+/// A process that another test is starting has all our descriptors until it executes its program.
+fn wait_until_free(address: SocketAddr) {
+    let started = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(started.elapsed() < Duration::from_secs(60), "nobody listens any more");
+        std::thread::yield_now();
     }
 }
 
-/// An HTTP server on an address of the loopback network that is this process's own: while it is stopped nobody else
-/// takes its port, and no connection to it can meet itself.
+/// An answer: status, further header lines (each with its line end), body.
+#[derive(Clone)]
+pub struct Answer(pub u16, pub String, pub String);
+
+impl Answer {
+    /// One without headers of its own.
+    pub fn of(status: u16, body: &str) -> Self {
+        Self(status, String::new(), body.to_owned())
+    }
+}
+
+/// What was asked.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET /path`
+    pub what: String,
+    pub headers: Vec<String>,
+    pub body: String,
+}
+
 pub struct Server {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -28,26 +64,42 @@ pub struct Server {
 
 struct Shared {
     stopping: AtomicBool,
-    /// Every answer.
+    /// Every answer,
     answer: Mutex<Answer>,
-    /// How many requests were answered.
-    answered: AtomicUsize,
+    /// once these have been given.
+    first: Mutex<VecDeque<Answer>>,
+    requests: Mutex<Vec<Request>>,
 }
 
 impl Server {
     /// Starts one that says 200 and `ok`.
     pub fn start() -> Self {
-        let [_, _, high, low] = std::process::id().to_be_bytes();
-        let listener = TcpListener::bind((Ipv4Addr::new(127, 77, high, low), 0)).expect("loopback");
-        let address = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
             stopping: AtomicBool::new(false),
             answer: Mutex::new(Answer::of(200, "ok\n")),
-            answered: AtomicUsize::new(0),
+            first: Mutex::default(),
+            requests: Mutex::default(),
         });
+        let (address, listener) = listen();
         let mut server = Self { address, shared, thread: None };
         server.serve(listener);
         server
+    }
+
+    /// Stops it: connections are refused from now on.
+    pub fn stop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        // Wakes the thread, which then sees that it is to stop.
+        drop(TcpStream::connect(self.address).expect("it listens"));
+        self.thread.take().expect("it runs").join().expect("it ends");
+        wait_until_free(self.address);
+    }
+
+    /// Starts it again, at the same address.
+    pub fn come_back(&mut self) {
+        self.shared.stopping.store(false, Ordering::SeqCst);
+        // The standard library sets SO_REUSEADDR, so what lingers of old connections is in nobody's way.
+        self.serve(TcpListener::bind(self.address).expect("the port is still free"));
     }
 
     fn serve(&mut self, listener: TcpListener) {
@@ -62,40 +114,29 @@ impl Server {
         }));
     }
 
-    /// Stops it: connections are refused from now on.
-    pub fn stop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the thread, which then sees that it is to stop.
-        drop(TcpStream::connect(self.address).expect("it listens"));
-        self.thread.take().expect("it runs").join().expect("it ends");
-        // A process that another test is starting has all our descriptors until it executes its program.
-        let started = Instant::now();
-        while TcpStream::connect(self.address).is_ok() {
-            assert!(started.elapsed() < Duration::from_secs(60), "nobody listens any more");
-            std::thread::yield_now();
-        }
-    }
-
-    /// Starts it again, at the same address.
-    pub fn come_back(&mut self) {
-        self.shared.stopping.store(false, Ordering::SeqCst);
-        // The standard library sets SO_REUSEADDR, so what lingers of old connections is in nobody's way.
-        self.serve(TcpListener::bind(self.address).expect("the port is still free"));
-    }
-
     /// What it says from now on.
     pub fn answers(&self, answer: Answer) {
         *self.shared.answer.lock().expect("no panic") = answer;
     }
 
-    /// Where it is, for curl.
+    /// What it says before that, once each.
+    pub fn answers_first(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.shared.first.lock().expect("no panic").extend(answers);
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// How many requests it has answered.
+    /// How many requests were answered.
     pub fn answered(&self) -> usize {
-        self.shared.answered.load(Ordering::SeqCst)
+        self.shared.requests.lock().expect("no panic").len()
+    }
+
+    /// The last request.
+    #[track_caller]
+    pub fn asked(&self) -> Request {
+        self.shared.requests.lock().expect("no panic").last().expect("a request").clone()
     }
 }
 
@@ -108,11 +149,31 @@ impl Drop for Server {
 }
 
 fn answer(mut stream: &TcpStream, shared: &Shared) {
-    let mut lines = BufReader::new(stream).lines();
-    while lines.next().is_some_and(|line| !line.expect("a request").is_empty()) {}
-    let Answer(status, body) = shared.answer.lock().expect("no panic").clone();
+    let mut reader = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a request");
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line.to_owned());
+    }
+    let length = lines.iter().find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
+    reader.read_exact(&mut body).expect("a body");
+    let mut lines = lines.into_iter();
+    let what = lines.next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+    let request = Request { what, headers: lines.collect(), body: String::from_utf8(body).expect("text") };
+
+    let first = shared.first.lock().expect("no panic").pop_front();
+    let Answer(status, headers, body) = first.unwrap_or_else(|| shared.answer.lock().expect("no panic").clone());
+    shared.requests.lock().expect("no panic").push(request);
     let length = body.len();
-    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
-        .expect("a client");
-    shared.answered.fetch_add(1, Ordering::SeqCst);
+    // A client that has been ended meanwhile needs no answer.
+    drop(write!(
+        stream,
+        "HTTP/1.1 {status} Status\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    ));
 }

@@ -1,9 +1,9 @@
 //! The builder: a sandbox with a home of its own, and commands whose output is empty unless the test says otherwise.
 
 use std::ffi::OsStr;
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, lchown};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
@@ -41,7 +41,7 @@ impl Sandbox {
             let program = sandbox.home().join("bin/cb");
             fs::remove_file(&program).expect("the link to cb");
             if fs::hard_link(CB, &program).is_err() {
-                // Not by this process, for the reason that `script` gives.
+                // Not by this process, for the reason that `program` gives.
                 sandbox.command("cp", [CB.as_ref(), program.as_os_str()]).run();
             }
             sandbox.user = Some(NOBODY);
@@ -143,9 +143,12 @@ impl Sandbox {
     /// Lets time pass for a breaker, or run backwards: all its times become so many milliseconds older.
     #[track_caller]
     pub fn shift(&self, name: &str, millis: i64) {
-        let path = self.state_file(name);
-        let text = fs::read_to_string(&path).expect("the state file");
-        fs::write(path, shift_times(&text, millis)).expect("the state file can be written");
+        let mut file = File::options().read(true).write(true).open(self.state_file(name)).expect("the state file");
+        // As `cb` does it: one that waits meanwhile must not read an empty file.
+        fs2::FileExt::lock_exclusive(&file).expect("the lock");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("the state");
+        file.write_all_at(shift_times(&text, millis).as_bytes(), 0).expect("the state file can be written");
     }
 
     /// Opens a breaker by five failures of this code, with these options.
@@ -213,18 +216,23 @@ impl Sandbox {
         path
     }
 
-    /// A shell script on the path of the sandbox. Another process writes it: were it open for writing here while another
-    /// test starts a process, that process could hold it open for a moment, and nobody can execute it then.
+    /// A shell script on the path of the sandbox.
     #[track_caller]
     pub fn script(&self, name: &str, text: &str) {
+        self.program(name, &format!("#!/bin/sh\n{text}\n"));
+    }
+
+    /// A program on the path of the sandbox. Another process writes it: were it open for writing here while another test
+    /// starts a process, that process could hold it open for a moment, and nobody can execute it then.
+    #[track_caller]
+    pub fn program(&self, name: &str, text: &str) {
         let make = self.command("sh", ["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"]);
         let make = make.with(|command| {
             command.arg(self.home().join("bin").join(name)).stdin(Stdio::piped());
         });
         let mut writer = make.spawn();
-        let script = format!("#!/bin/sh\n{text}\n");
-        writer.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("the script is read");
-        assert!(writer.wait().expect("it ends").success(), "the script is written");
+        writer.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("the program is read");
+        assert!(writer.wait().expect("it ends").success(), "the program is written");
     }
 }
 

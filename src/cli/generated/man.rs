@@ -1,5 +1,5 @@
-//! `man/`: a page for `cb` and one for each subcommand. Names, synopsis, arguments and options are those of the
-//! definition; the rest is the prose of `man/prose/`, in as much of Markdown as [`body`] reads.
+//! `man/`: a page for `cb`, one for each subcommand, and the recipes. Names, synopsis, arguments and options are those of
+//! the definition; the rest is the prose of `man/prose/`, in as much of Markdown as [`body`] reads.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ pub fn pages(cb: &Command) -> BTreeMap<String, String> {
     let own = (format!("{}.1", cb.name), page(cb, None));
     let subcommands =
         cb.with_options().map(|subcommand| (format!("{}-{}.1", cb.name, subcommand.name), page(cb, Some(subcommand))));
-    subcommands.chain([own]).collect()
+    subcommands.chain([own, ("cb-recipes.7".to_owned(), recipes(cb))]).collect()
 }
 
 /// The prose of a subcommand's page, if there is any.
@@ -48,16 +48,10 @@ fn page(cb: &Command, subcommand: Option<&Command>) -> String {
         find(&prose).or_else(|| find(&common)).unwrap_or_default()
     };
 
-    let title = name.to_uppercase().replace('-', "\\-");
-    let mut text = format!(
-        ".\\\" Made from src/cli.rs and man/prose/ by 'CB_BLESS=1 cargo test generated'.\n.TH {title} 1 {DATE} \"cb {}\" \"User Commands\"\n",
-        env!("CARGO_PKG_VERSION")
-    );
+    let mut text = title(&name, "1", "User Commands");
     let mut section = |heading: &str, body: &str| {
         if !body.is_empty() {
-            // The first paragraph needs no macro of its own.
-            let body = body.strip_prefix(".PP\n").unwrap_or(body);
-            write!(text, ".SH {heading}\n{body}").expect("a string");
+            write!(text, ".SH {heading}\n{}", first(body)).expect("a string");
         }
     };
     let about = lines(&format!("{name} - {}", lower_case(&command.about)));
@@ -77,17 +71,50 @@ fn page(cb: &Command, subcommand: Option<&Command>) -> String {
     for heading in LAST {
         section(heading, &said(heading));
     }
-    let pages = cb
-        .with_options()
-        .map(|other| format!("cb-{}", other.name))
-        .chain(["cb".to_owned()])
-        .filter(|page| *page != name);
-    let mut pages: Vec<String> = pages.map(|page| format!("`{page}`(1)")).collect();
+    section("SEE ALSO", &see_also(cb, &name, &prose));
+    text
+}
+
+/// The page that is nothing but prose.
+fn recipes(cb: &Command) -> String {
+    let prose = sections(&read("recipes").expect("man/prose/recipes.md"));
+    let mut text = title("cb-recipes", "7", "Miscellaneous");
+    for (heading, of) in &prose {
+        let body = match heading.as_str() {
+            "NAME" => lines(of).replacen("cb-recipes", &literal("cb-recipes"), 1),
+            "SEE ALSO" => see_also(cb, "cb-recipes", &prose),
+            _ => body(of),
+        };
+        write!(text, ".SH {heading}\n{}", first(&body)).expect("a string");
+    }
+    text
+}
+
+/// How a page begins.
+fn title(name: &str, section: &str, volume: &str) -> String {
+    let title = name.to_uppercase().replace('-', "\\-");
+    format!(
+        ".\\\" Made from src/cli.rs and man/prose/ by 'CB_BLESS=1 cargo test generated'.\n\
+         .TH {title} {section} {DATE} \"cb {}\" \"{volume}\"\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// What stands first below a heading: the first paragraph needs no macro of its own.
+fn first(body: &str) -> &str {
+    body.strip_prefix(".PP\n").unwrap_or(body)
+}
+
+/// All other pages, and what the prose adds to them.
+fn see_also(cb: &Command, name: &str, prose: &[(String, String)]) -> String {
+    let subcommands = cb.with_options().map(|other| (format!("cb-{}", other.name), 1));
+    let others = subcommands.chain([("cb".to_owned(), 1), ("cb-recipes".to_owned(), 7)]);
+    let others = others.filter(|page| page.0 != name);
+    let mut pages: Vec<String> = others.map(|(page, section)| format!("`{page}`({section})")).collect();
     pages.sort();
     let further = prose.iter().find(|section| section.0 == "SEE ALSO").map(|section| section.1.trim().to_owned());
     pages.extend(further);
-    section("SEE ALSO", &lines(&pages.join(", ")));
-    text
+    lines(&pages.join(", "))
 }
 
 /// The first letter of a sentence as it is in the middle of one.
@@ -254,11 +281,14 @@ fn lines(paragraph: &str) -> String {
     text + "\n"
 }
 
-/// The parts of a text that begin with `# HEADING`.
+/// The parts of a text that begin with `# HEADING`. In what is fenced, that is a comment.
 fn sections(text: &str) -> Vec<(String, String)> {
     let mut sections = Vec::<(String, String)>::new();
+    let mut fenced = false;
     for line in text.lines() {
-        match (line.strip_prefix("# "), sections.last_mut()) {
+        fenced ^= line.starts_with(FENCE);
+        let heading = line.strip_prefix("# ").filter(|_| !fenced);
+        match (heading, sections.last_mut()) {
             (Some(heading), _) => sections.push((heading.to_owned(), String::new())),
             (None, Some(section)) => section.1.extend([line, "\n"]),
             (None, None) => assert!(line.is_empty(), "{line:?} stands before the first heading"),
@@ -267,21 +297,41 @@ fn sections(text: &str) -> Vec<(String, String)> {
     sections
 }
 
-/// A section: paragraphs; what is indented by four, as it stands; and `: this`, which explains the line before it.
+/// What begins and ends a text that stands as it is, empty lines included.
+const FENCE: &str = "```";
+
+/// A section: paragraphs; `## SUBSECTIONS`; what is fenced or indented by four, as it stands; and `: this`, which explains
+/// the line before it.
 fn body(text: &str) -> String {
     let mut body = String::new();
-    for block in text.trim_matches('\n').split("\n\n") {
-        if let Some(first) = block.strip_prefix("    ") {
-            let code = first.split("\n    ").map(|line| {
-                let line = literal(line);
-                if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { line + "\n" }
-            });
-            write!(body, ".PP\n.RS 4\n.nf\n{}.fi\n.RE\n", code.collect::<String>()).expect("a string");
-        } else if let Some((term, explanation)) = block.split_once("\n: ") {
-            write!(body, ".TP\n{}\n{}", inline(term), lines(explanation)).expect("a string");
-        } else if !block.is_empty() {
-            write!(body, ".PP\n{}", lines(block)).expect("a string");
+    // Every second part is fenced; its first line says in which language it is.
+    for (index, part) in text.split(FENCE).enumerate() {
+        if index % 2 == 1 {
+            body += &verbatim(part.lines().skip(1));
+            continue;
+        }
+        for block in part.trim_matches('\n').split("\n\n") {
+            if let Some(title) = block.strip_prefix("## ") {
+                writeln!(body, ".SS {}", inline(title)).expect("a string");
+            } else if block.starts_with("    ") {
+                body += &verbatim(block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)));
+            } else if let Some((term, explanation)) = block.split_once("\n: ") {
+                write!(body, ".TP\n{}\n{}", inline(term), lines(explanation)).expect("a string");
+            } else if !block.is_empty() {
+                let below_title = body.lines().last().is_some_and(|line| line.starts_with(".SS "));
+                let macros = if below_title { "" } else { ".PP\n" };
+                write!(body, "{macros}{}", lines(block)).expect("a string");
+            }
         }
     }
     body
+}
+
+/// Lines that stand as they are.
+fn verbatim<'text>(lines: impl Iterator<Item = &'text str>) -> String {
+    let code = lines.map(|line| {
+        let line = literal(line);
+        if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { line + "\n" }
+    });
+    format!(".PP\n.RS 4\n.nf\n{}.fi\n.RE\n", code.collect::<String>())
 }
