@@ -28,11 +28,9 @@ fn unsafe_in(text: &str) -> Vec<String> {
         function = after("fn").unwrap_or(&function);
         let item = after("fn").or_else(|| after("static"));
         if words.contains(&"unsafe") {
-            if code.contains("unsafe {") {
-                found.push(function.to_owned());
-                continue;
-            }
-            waiting = true;
+            let blocks = code.matches("unsafe {").count();
+            found.extend(std::iter::repeat_n(function.to_owned(), blocks));
+            waiting = blocks == 0;
         }
         if let (true, Some(name)) = (waiting, item) {
             found.push((*name).to_owned());
@@ -63,12 +61,12 @@ fn an_unsafe_is_found_whatever_its_kind() {
     let text = r#"
         unsafe extern "C" { static table: u8; }
         // unsafe { in words }
-        fn one() { let of_two = unsafe { 1 }; unsafe { 2 }
+        fn one() { unsafe { 1 }; unsafe { 2 }
             unsafe { 3 } }
         #[unsafe(no_mangle)]
         extern "C" fn two() {}
         pub unsafe fn three() {}
         #[expect(unsafe_code)]
     "#;
-    assert_eq!(unsafe_in(text), ["table", "one", "one", "two", "three"]);
+    assert_eq!(unsafe_in(text), ["table", "one", "one", "one", "two", "three"]);
 }
