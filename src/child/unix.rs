@@ -2,6 +2,22 @@
 //!
 //! Nothing here decides anything. `std::process::Command` cannot serve: it resets SIGPIPE in the child, needs SIGCHLD not
 //! to be ignored, knows no script without `#!`, and its runtime reopens closed descriptors.
+//!
+//! # The `unsafe` of the program
+//!
+//! A function is named once for each block in it; a test compares the names with the source. No unsafe function is ours.
+//!
+//! | where | what for | why it is sound |
+//! |---|---|---|
+//! | `set_of`, `passed_on` | sets of signals | the C library fills them before they are read |
+//! | `mask`, `dispose`, `is_ignored` | mask, dispositions | live structures of ours, set or zeroed, which is a value |
+//! | `environ`, `environment` | the environment as bytes | there is one thread, and it never changes it |
+//! | `spawn`, `spawn`, `run_child` | a child in our memory | we wait; it has its own stack, allocates nothing, runs no handler |
+//! | `next_signal`, `try_wait`, `random` | what the kernel tells | it writes into live buffers of ours, as long as is said |
+//! | `send`, `own_pid`, `leads_session`, `die_of` | numbers of processes | numbers go in and come out, no memory |
+//! | `in_foreground` | the terminal | a constant path; the descriptor is ours alone until it is closed |
+//! | `Alarm::after`, `Alarm::drop` | a timer, its signal | its handler does nothing; in the end the signal is as it was |
+//! | `entry::main` | the symbol `main` | the crate is `no_main`: there is no other |
 #![expect(unsafe_code, reason = "this module is the facade of the platform; each block says why it is sound")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

@@ -124,12 +124,13 @@ impl Story {
             "install --path .")
                 grep -A1 '^\[\[bin]]$' '{ROOT}/Cargo.toml' | grep -qx 'name = "cb"' || exit
                 mkdir -p ~/.cargo/bin && ln -s {cb} ~/.cargo/bin/cb ;;
-            deb) mkdir -p target/debian && : >target/debian/cb.deb ;;
+            "deb --target this-one --output cb.deb") : >cb.deb ;;
             *) echo "cargo $*?"; exit 1 ;;
             esac"#,
             cb = crate::support::CB,
         );
         sandbox.script("cargo", &cargo);
+        sandbox.script("rustc", "[ \"$*\" = '--print host-tuple' ] && echo this-one");
         sandbox.script("sudo", "exec \"$@\"");
         sandbox.script("apt", "[ \"$1\" = install ] && [ -f \"$2\" ]");
         sandbox.script("psql", "");

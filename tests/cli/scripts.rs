@@ -1,5 +1,7 @@
 //! The shell scripts of the repository, read by those who know better.
 
+use std::path::Path;
+
 use crate::support::{Sandbox, have};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -7,8 +9,10 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 #[test]
 fn shellcheck_has_nothing_to_say() {
     if have("shellcheck") {
-        for script in ["completions/cb.bash", ".ci/run"] {
-            Sandbox::new().command("shellcheck", ["--enable=quote-safe-variables", &format!("{ROOT}/{script}")]).run();
+        // What only the repository has is not in the crate.
+        let scripts = ["completions/cb.bash", ".ci/run"].map(|script| format!("{ROOT}/{script}"));
+        for script in scripts.iter().filter(|script| !script.contains("/.ci/") || Path::new(script).exists()) {
+            Sandbox::new().command("shellcheck", ["--enable=quote-safe-variables", script]).run();
         }
     }
 }
