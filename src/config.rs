@@ -247,6 +247,10 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
             )
         }
         Ok(_) => Ok(Some(text)),
+        // HOME may be a directory of somebody else, in which we cannot even look: as good as none.
+        Err(error) if !named && error.kind() == io::ErrorKind::PermissionDenied && path.symlink_metadata().is_err() => {
+            Ok(None)
+        }
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }

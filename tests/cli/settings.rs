@@ -652,7 +652,7 @@ fn what_is_no_value() {
     wrong("[defaults]\nopen-exit-code = 256\n", ":2: open-exit-code: '256' is not a whole number from 0 to 255");
     wrong(
         "[defaults]\nsignal = \"NOPE\"\n",
-        ":2: signal: 'NOPE' is not a signal; write a name like TERM or a number from 1 to 64",
+        ":2: signal: 'NOPE' is not a signal; write a name like TERM or a number from 0 to 64",
     );
     wrong("[defaults]\nfallback = \"a\\u0000b\"\n", ":2: fallback: a command cannot contain a NUL byte");
     wrong(
@@ -762,6 +762,10 @@ fn a_configuration_that_cannot_be_read() {
             path.display()
         ))
         .run();
+    // Where nobody may even look, as in a home that is somebody else's, it is as if there were none.
+    fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o000)).expect("ours");
+    sandbox.exits("a", &[], 0);
+    fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o755)).expect("ours");
     fs::remove_file(&path).expect("it is there");
     sandbox.exits("a", &[], 0);
     fs::create_dir(&path).expect("a directory in its place");
