@@ -59,12 +59,17 @@ fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a terminal does something else with it than to show it.
+fn acts(letter: char) -> bool {
+    let hidden = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    hidden || letter.is_control()
+}
+
 /// Stored text as it may reach a terminal: nothing in it can move the cursor, turn the writing or hide.
 pub fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        let hidden = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if letter.is_control() || hidden {
+        if acts(letter) {
             // Writing to a string cannot fail.
             let _ = write!(shown, "{}", letter.escape_default());
         } else {

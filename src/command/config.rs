@@ -9,7 +9,7 @@ use super::Context;
 use crate::cli::ConfigArgs;
 use crate::config::Tables;
 use crate::exit::Exit;
-use crate::report::{escape, print};
+use crate::report::{escape, json, print};
 use crate::settings::{Key, built_in};
 
 /// Shows what a run of this breaker without options would be told.
@@ -34,7 +34,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         }
         let file = context.places.config.as_ref().map(|(path, _)| path.display().to_string());
         let document = json!({ "version": 1, "name": args.name, "file": file, "settings": settings });
-        print(&format!("{document}\n"))?;
+        print(&json::line(&document)?)?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();

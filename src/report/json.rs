@@ -1,10 +1,12 @@
 //! `--json`: stable and append-only.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::acts;
 use crate::breaker::{Answer, Breaker, HoldKind, State, Totals};
 use crate::name::Name;
 use crate::outcome::{Class, End, Outcome, signal_name};
@@ -24,10 +26,31 @@ impl<T: Serialize> Document<T> {
     /// # Errors
     /// None that can happen: it is plain data.
     pub fn render(breakers: Vec<T>) -> anyhow::Result<String> {
-        let mut text = serde_json::to_string(&Self { version: 1, breakers })?;
-        text.push('\n');
-        Ok(text)
+        line(&Self { version: 1, breakers })
     }
+}
+
+/// A document as one line of text. What a terminal would act on is escaped in it, as JSON allows.
+///
+/// # Errors
+/// None that can happen: it is plain data.
+pub fn line(document: &impl Serialize) -> anyhow::Result<String> {
+    let text = serde_json::to_string(document)?;
+    let mut line = String::with_capacity(text.len() + 1);
+    if text.is_ascii() {
+        line.push_str(&text);
+    } else {
+        for letter in text.chars() {
+            if acts(letter) {
+                // It stands in a text, as all beyond ASCII, and has four digits.
+                write!(line, "\\u{:04x}", u32::from(letter))?;
+            } else {
+                line.push(letter);
+            }
+        }
+    }
+    line.push('\n');
+    Ok(line)
 }
 
 /// One of the breakers of `cb status --json`.

@@ -381,6 +381,9 @@ fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
     sandbox.cb(["status"]).stdout(format!("{table}{row}")).run();
     sandbox.cb(["status", "a"]).stdout_has(format!("\n  reason:       {SHOWN}\n")).run();
     sandbox.cb(["history"]).stdout_has(format!("  a  closed -> open  {SHOWN}, by tester\n")).run();
+    // JSON has escapes of its own, for those who print it as it is.
+    sandbox.cb(["status", "--json"]).stdout_has(r#""reason":"\u001b[31mred\u0007\n\u202e\u009b2J""#).run();
+    assert_eq!(sandbox.status("a")["hold"]["reason"], HOSTILE);
     // Whoever sets their own name has no more to say.
     sandbox.cb(["disable", "a"]).env("LOGNAME", "\u{1b}]0;x\u{7}").run();
     sandbox
