@@ -258,7 +258,7 @@ fn entries(variables: impl Iterator<Item = (&'static str, OsString)>) -> Vec<CSt
 
 /// A command line for the shell.
 fn shell(line: &str) -> [OsString; 3] {
-    ["sh", "-c", line].map(OsString::from)
+    ["/bin/sh", "-c", line].map(OsString::from)
 }
 
 /// A change as it will be told, taken down while the breaker is still locked.

@@ -45,7 +45,8 @@ impl Places {
             }
         }
         let state_dir = match (state_dir, &base) {
-            (Some(named), _) => Ok(StateDir { path: named.path, named: true }),
+            // Without a slash at its end: that would look through a link in its place.
+            (Some(named), _) => Ok(StateDir { path: named.path.components().collect(), named: true }),
             (None, Some(base)) => Ok(StateDir { path: base.cache.join("cb"), named: false }),
             (None, None) => Err(anyhow!(
                 "there is no home directory to keep the state in; set HOME to an absolute path, or give --state-dir"

@@ -150,6 +150,10 @@ impl Store {
                 }
             };
             let mut locked = Locked { breaker, notice, name: name.clone(), path, file, write, bytes };
+            if metadata.mode() & 0o077 != 0 {
+                // Whoever can open it can hold its lock; somebody has copied it, or changed its mode.
+                self.set_access(&locked.file, &metadata);
+            }
             // Before anything else: what ends the half-open state would end what is known of them too.
             forget_dead_probes(&locked.file, &mut locked.breaker);
             return Ok(Some(locked));
@@ -272,15 +276,17 @@ impl Store {
             format!("{path} is not a directory; move it away, or give another --state-dir")
         } else if metadata.mode() & 0o002 != 0 {
             format!(
-                "{path} is writable by everybody, who could hold its locks; run 'chmod o-w {path}', or give another --state-dir"
+                "{path} is writable by everybody, who could hold its locks; run 'chmod o-w {}', or give another --state-dir",
+                shell_word(dir)
             )
         } else if !self.dir.named && metadata.uid() != effective_user() {
-            let uid = metadata.uid();
             // Root must not be advised to take away what is a user's.
-            let hint = if effective_user() == 0 { "run cb as that user".to_owned() } else { chown_hint(dir) };
-            format!("{path} belongs to another user ({uid}); {hint}, or give another --state-dir")
+            let root = (effective_user() == 0).then(|| "run cb as that user, or ".to_owned());
+            let hint = root.or_else(|| left_over(dir)).unwrap_or_default();
+            format!("{path} belongs to another user ({}); {hint}give another --state-dir", metadata.uid())
         } else if !self.dir.named && metadata.mode() & 0o020 != 0 {
-            format!("{path} is writable by its group; run 'chmod g-w {path}', or name it with --state-dir to share it")
+            let word = shell_word(dir);
+            format!("{path} is writable by its group; run 'chmod g-w {word}', or name it with --state-dir to share it")
         } else {
             return Ok(true);
         };
@@ -304,15 +310,20 @@ impl Store {
         let shown = path.display();
         let owner = fs::symlink_metadata(path).ok().map(|metadata| metadata.uid());
         match (error.kind(), owner) {
-            (io::ErrorKind::PermissionDenied, Some(owner)) if owner != effective_user() => anyhow!(
-                "could not open {shown}: it belongs to another user ({owner}), perhaps from a run under sudo; {}",
-                chown_hint(&self.dir.path)
-            ),
+            (io::ErrorKind::PermissionDenied, Some(owner)) if owner != effective_user() => {
+                let whose = format!("could not open {shown}: it belongs to another user ({owner})");
+                let shared = fs::metadata(&self.dir.path).is_ok_and(|dir| dir.mode() & 0o020 != 0);
+                match left_over(path).filter(|_| !shared) {
+                    // There may be more of them.
+                    Some(_) => anyhow!("{whose}, perhaps from a run under sudo; {}", chown_hint(&self.dir.path)),
+                    None => anyhow!("{whose}, who must run 'chmod 660 {}'", shell_word(path)),
+                }
+            }
             _ => anyhow!("could not open {shown}: {}; {}", plain(error), cure(error)),
         }
     }
 
-    /// Gives a new file its access rights: its owner's alone, or in a directory shared with a group also the group's.
+    /// Gives a file its access rights: its owner's alone, or in a directory shared with a group also the group's.
     fn set_access(&self, file: &File, metadata: &Metadata) {
         let dir = fs::symlink_metadata(&self.dir.path).ok();
         let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
@@ -556,7 +567,8 @@ fn uncreated(dir: &Path, error: &io::Error) -> anyhow::Error {
     let above = dir.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?.uid())));
     let cure = match above {
         Some((above, owner)) if error.kind() == io::ErrorKind::PermissionDenied && owner != effective_user() => {
-            format!("{} belongs to another user ({owner}); {}, or give --state-dir", above.display(), chown_hint(above))
+            let hint = left_over(above).unwrap_or_default();
+            format!("{} belongs to another user ({owner}); {hint}give --state-dir", above.display())
         }
         _ => "make it yourself, or give --state-dir".to_owned(),
     };
@@ -581,8 +593,31 @@ fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-fn chown_hint(dir: &Path) -> String {
-    format!("run 'sudo chown -R {} {}'", effective_user(), dir.display())
+/// How to get back what belongs to another user, if it lies in a directory of ours: then it is left over from a run under
+/// sudo. Nobody is advised to take what is not theirs.
+fn left_over(path: &Path) -> Option<String> {
+    let parent = fs::metadata(path.parent()?).ok()?;
+    (parent.uid() == effective_user()).then(|| format!("{}, or ", chown_hint(path)))
+}
+
+fn chown_hint(path: &Path) -> String {
+    format!("run 'sudo chown -R {} {}'", effective_user(), shell_word(path))
+}
+
+/// A path as it can be pasted into a shell.
+fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|letter| letter.is_alphanumeric() || "/._-+:@,=%".contains(letter)) {
+        return text;
+    }
+    let mut word = String::from('"');
+    for letter in text.chars() {
+        if matches!(letter, '\\' | '"' | '$' | '`') {
+            word.push('\\');
+        }
+        word.push(letter);
+    }
+    word + "\""
 }
 
 /// The identity of a new breaker.

@@ -596,6 +596,20 @@ fn a_directory_that_everybody_can_write_to_is_not_used() {
 }
 
 #[test]
+fn advice_can_be_pasted_whatever_is_in_the_path() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.home().join("my \"$HOME\" `x` \\ it's");
+    fs::create_dir(&dir).expect("a directory");
+    fs::set_permissions(&dir, Permissions::from_mode(0o777)).expect("ours");
+    let output = sandbox.cb(["status"]).env("CB_STATE_DIR", &dir).code(125).any_stderr().run();
+    let said = String::from_utf8(output.stderr).expect("text");
+    let (_, advice) = said.split_once("; run '").expect("advice");
+    let (advice, _) = advice.rsplit_once("', or ").expect("an end of it");
+    sandbox.bash(advice).run();
+    assert_eq!(fs::metadata(&dir).expect("it is there").mode() & 0o777, 0o775);
+}
+
+#[test]
 fn the_default_directory_must_not_be_the_groups_either() {
     let sandbox = Sandbox::new();
     sandbox.make_state_dir();
@@ -670,6 +684,62 @@ fn left_overs_of_a_run_under_sudo_are_explained() {
     sandbox.exits("a", &[], 0);
 }
 
+#[test]
+fn nobody_is_advised_to_take_what_is_not_theirs() {
+    if !is_root() {
+        eprintln!("skipped: only root can become a user whose home is not theirs");
+        return;
+    }
+    let sandbox = Sandbox::unprivileged();
+    for (home, above) in [("/nonexistent", "/"), ("/usr/sbin", "/usr/sbin")] {
+        let why = format!("Permission denied; {above} belongs to another user (0); give --state-dir");
+        let warning = format!("could not make the state directory {home}/.cache/cb: {why}");
+        sandbox.cb(COMMAND).env("HOME", home).stdout("ran\n").stderr(format!("cb: a: unguarded: {warning}\n")).run();
+    }
+    // Its own cache, made by root, it may have back.
+    let cache = sandbox.home().join(".cache");
+    fs::create_dir(&cache).expect("a directory");
+    chown(&cache, Some(0), Some(0)).expect("root may");
+    let (cache, dir) = (cache.display(), sandbox.state_dir());
+    let why = format!("Permission denied; {cache} belongs to another user (0); run 'sudo chown -R {NOBODY} {cache}'");
+    unguarded(&sandbox, &format!("could not make the state directory {}: {why}, or give --state-dir", dir.display()));
+}
+
+#[test]
+fn a_file_that_another_member_of_the_group_made_for_himself_is_his_to_share() {
+    if !is_root() {
+        eprintln!("skipped: only root can make files of others");
+        return;
+    }
+    let sandbox = Sandbox::unprivileged();
+    let dir = sandbox.home().join("shared");
+    fs::create_dir(&dir).expect("a directory");
+    sandbox.own(&dir);
+    fs::set_permissions(&dir, Permissions::from_mode(0o2770)).expect("root may");
+    let path = dir.join("a.json");
+    fs::write(&path, "").expect("a file");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("root may");
+    let shown = path.display();
+    let warning = format!("could not open {shown}: it belongs to another user (0), who must run 'chmod 660 {shown}'");
+    sandbox
+        .cb(COMMAND)
+        .env("CB_STATE_DIR", &dir)
+        .stdout("ran\n")
+        .stderr(format!("cb: a: unguarded: {warning}\n"))
+        .run();
+}
+
+#[test]
+fn a_file_that_somebody_else_could_lock_is_made_private_again() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    for bits in [0o644, 0o666, 0o640] {
+        fs::set_permissions(sandbox.state_file("a"), Permissions::from_mode(bits)).expect("ours");
+        sandbox.exits("a", &[], 0);
+        assert_eq!(mode(&sandbox.state_file("a")), 0o600);
+    }
+}
+
 // The directory.
 
 #[test]
@@ -685,6 +755,12 @@ fn a_directory_that_is_a_link_is_not_followed() {
     );
     unguarded(&sandbox, &warning);
     sandbox.cb(["status"]).code(125).stderr(format!("cb: {warning}\n")).run();
+    // A slash, as completion adds it, would look through the link.
+    for end in ["/", "//", "/."] {
+        let dir = format!("{}{end}", sandbox.state_dir().display());
+        sandbox.cb(["status", "--state-dir", &dir]).code(125).stderr(format!("cb: {warning}\n")).run();
+        sandbox.cb(["status"]).env("CB_STATE_DIR", dir).code(125).stderr(format!("cb: {warning}\n")).run();
+    }
     assert_eq!(names_in(&elsewhere), [""; 0]);
 }
 

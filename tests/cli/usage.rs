@@ -295,9 +295,9 @@ fn words_of_a_few() {
     wrong_run(&["--preserve-status=maybe"], "--preserve-status: 'maybe' is not known; write true or false");
     wrong_run(
         &["--signal", "NOPE"],
-        "--signal: 'NOPE' is not a signal; write a name like TERM or a number from 1 to 64",
+        "--signal: 'NOPE' is not a signal; write a name like TERM or a number from 0 to 64",
     );
-    wrong_run(&["-s", "0"], "--signal: '0' is not a signal; write a name like TERM or a number from 1 to 64");
+    wrong_run(&["-s", "65"], "--signal: '65' is not a signal; write a name like TERM or a number from 0 to 64");
 }
 
 // What cannot be meant together.
