@@ -54,7 +54,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant: a few letters are different, and not all.
+/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant: one letter may be different, and one more
+/// for each four of the word, but not all.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (steps, best) = candidates.map(|candidate| (distance(word, candidate), candidate)).min()?;
     (steps <= 1 + word.len() / 4 && steps < word.len().max(best.len())).then_some(best)
@@ -100,5 +101,22 @@ mod tests {
         assert_eq!(nearest("x", [].into_iter()), None);
         assert_eq!(nearest("x", ["y"].into_iter()), None);
         assert_eq!(nearest("x", ["xy"].into_iter()), Some("xy"));
+        assert_eq!(nearest("abcdefgh", ["abcdeXYZ"].into_iter()), Some("abcdeXYZ"));
+        assert_eq!(nearest("abcdefgh", ["abcdWXYZ"].into_iter()), None);
+    }
+
+    #[test]
+    fn a_distance_is_how_many_letters_must_be_changed() {
+        for (left, right, steps) in [
+            ("", "", 0),
+            ("ab", "", 2),
+            ("", "ab", 2),
+            ("a", "ab", 1),
+            ("xab", "ab", 1),
+            ("kitten", "sitting", 3),
+            ("KITTEN", "kitten", 0),
+        ] {
+            assert_eq!(distance(left, right), steps, "{left} {right}");
+        }
     }
 }
