@@ -24,10 +24,31 @@
 //!
 //! # The budget of a run
 //!
-//! After what the C library does to start: one `sigaction` and one `sigprocmask` to ready ourselves, one failed `open` of
-//! the configuration; then twice, to decide and to record, four looks (the directory, the file before it is opened, the
-//! open file, the path again under the lock), `open`, `flock`, `pread`, `pwrite`, `close`; between them `sigprocmask`,
-//! `clone` (which waits for the `exec`), `sigtimedwait`, `wait4`. A test counts them.
+//! The system calls of a run in their order, after those of the C library and beside a `brk` where the heap grows. A
+//! test reads this table, and fails where a run makes others.
+//!
+//! | to | call | why |
+//! |---|---|---|
+//! | begin | `rt_sigaction` | SIGCHLD to its default, whatever the caller made of it |
+//! | begin | `rt_sigprocmask` | SIGPIPE and SIGXFSZ are errors of a write, not our end |
+//! | begin | `openat` | the configuration, which mostly is not there |
+//! | decide, record | `statx` | the state directory: no link, ours, not writable by others |
+//! | decide, record | `geteuid` | whose it should be |
+//! | decide, record | `statx` | the state file: what is no regular file must not even be opened |
+//! | decide, record | `openat` | the state file, once to decide and once to record, kept no longer |
+//! | decide, record | `flock` | its lock |
+//! | decide, record | `statx` | the open file: its access rights, and which it is |
+//! | decide, record | `statx` | what is at its path: still the same, not removed or replaced while we waited |
+//! | decide, record | `pread64` | the state, whole |
+//! | decide | `getpid` | the number that a probe would be shown by |
+//! | decide, record | `pwrite64` | the new one, in place |
+//! | decide, record | `close` | gives up the lock |
+//! | refuse | `ioctl` | whether somebody at a terminal is to be told |
+//! | run | `rt_sigprocmask` | signals wait until we can pass them on |
+//! | run | `clone` | the child, in our memory until it executes |
+//! | run | `rt_sigtimedwait` | its end, or a signal for it |
+//! | run | `wait4` | how it ended |
+//! | end | `exit_group` | the end |
 #![cfg_attr(not(test), no_main)]
 
 mod breaker;
