@@ -161,13 +161,13 @@ pub struct BreakerArgs {
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
     pub lease: Option<String>,
 
-    /// These count as success: exit codes, ranges, signals, timeout (0,22,64-78) [default: 0]
+    /// These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     pub success_codes: Option<String>,
     /// These count as failure, and any other non-zero exit or signal counts as nothing [default: all but 0, 125-127]
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     pub failure_codes: Option<String>,
-    /// These count as nothing [default: 125-127, SIGPIPE]
+    /// These count as nothing, as 125-127 and SIGPIPE do
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     pub ignore_codes: Option<String>,
 }
