@@ -138,7 +138,8 @@ impl Bench {
             let script = format!("seq {} | xargs -P 8 -I% {line}", self.extent.crowd);
             Self::with(self.peer("sh"), &["-c", &script])
         };
-        let mut guarded = crowd(format!("{CB} run -n crowd -- true"));
+        let cb = self.dir.join("cb");
+        let mut guarded = crowd(format!("{} run -n crowd -- true", cb.display()));
         guarded.env("CB_STATE_DIR", self.dir.join("one"));
         let mut commands = [guarded, crowd("timeout 10 true".to_owned())];
         let times = self.turns(&mut commands, 1);

@@ -264,6 +264,7 @@ same(last(), ["ignored", None, None, True])
 
 #[test]
 fn a_user_who_stops_it_before_its_time_waits_no_longer_than_kill_after() {
+    // As under GNU timeout, which cannot be asked here: it forgets a signal that comes before it knows its child's number.
     check(
         r#"
 stopped = ["sh", "-c", "echo $$; kill -STOP $$"]
@@ -275,14 +276,13 @@ for number, (options, command, expected) in enumerate((
     (["-k", ".1"], deaf, 137),
     (["-k", ".1", "--foreground"], deaf, 137),
 )):
-    for wrapper in (["timeout", *options, "60"], ["cb", "run", "-n", "x%d" % number, *options, "--timeout", "60", "--"]):
-        process = start([*wrapper, *command], stdout=subprocess.PIPE)
-        child = int(process.stdout.readline())
-        while command is stopped and open("/proc/%d/stat" % child).read().split()[2] != "T":
-            os.sched_yield()
-        os.kill(process.pid, signal.SIGTERM)
-        code = process.wait()
-        same(code if code >= 0 else 128 - code, expected, wrapper)
+    process = start(["cb", "run", "-n", "x%d" % number, *options, "--timeout", "60", "--", *command], stdout=subprocess.PIPE)
+    child = int(process.stdout.readline())
+    while command is stopped and open("/proc/%d/stat" % child).read().split()[2] != "T":
+        os.sched_yield()
+    os.kill(process.pid, signal.SIGTERM)
+    code = process.wait()
+    same(code if code >= 0 else 128 - code, expected, options)
     same(last("x%d" % number)[0], "ignored")
 "#,
     );
