@@ -95,19 +95,19 @@ impl Child {
     /// Waits until it has ended.
     fn wait(self, limit: Limit<'_>) -> Ended {
         let mut stopped = false;
-        let mut clock = Countdown::new(self.started, limit);
+        let mut timer = Timer::new(self.started, limit);
         let mut soon = None;
         let mut held_back: Option<HeldBack> = None;
         let status = loop {
             let grace = held_back.as_ref().map(HeldBack::left);
-            match unix::next_signal([soon, grace, clock.left()].into_iter().flatten().min()) {
+            match unix::next_signal([soon, grace, timer.left()].into_iter().flatten().min()) {
                 Some(arrived) if arrived.signal != libc::SIGCHLD => {
                     // They reach the child in the order in which they came.
-                    self.release(held_back.take(), &mut clock);
-                    stopped |= self.pass_on(arrived, &mut held_back, &mut clock);
+                    self.release(held_back.take(), &mut timer);
+                    stopped |= self.pass_on(arrived, &mut held_back, &mut timer);
                 }
                 Some(_) => {}
-                None => clock.ring(|signal| unix::send(self.pid, self.own_group, signal)),
+                None => timer.ring(|signal| unix::send(self.pid, self.own_group, signal)),
             }
             match unix::try_wait(self.pid, false) {
                 Ok(Some(status)) => break Some(status),
@@ -116,14 +116,14 @@ impl Child {
                 // Asked at a bad moment. No other signal may come, so a wait that fails is repeated without one.
                 Err(_) => soon = Some(AGAIN),
             }
-            self.release(held_back.take_if(|held| held.left().is_zero()), &mut clock);
+            self.release(held_back.take_if(|held| held.left().is_zero()), &mut timer);
         };
-        let (end, exit) = clock.verdict(status);
+        let (end, exit) = timer.verdict(status);
         Ended { end, exit, stopped, took: clock::instant().saturating_duration_since(self.started) }
     }
 
     /// Passes a signal on to the child, unless it has it already. Says whether it is one by which a user stops things.
-    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, clock: &mut Countdown<'_>) -> bool {
+    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, timer: &mut Timer<'_>) -> bool {
         let Arrived { signal, by_kernel, by_us } = arrived;
         if by_us || unix::is_ignored(signal) {
             return false;
@@ -134,11 +134,11 @@ impl Child {
         let has_it = by_kernel && typed && !self.own_group && !(hangs_up && unix::leads_session());
         let stops = stops(signal);
         if has_it && stops {
-            clock.kill_later();
+            timer.kill_later();
         } else if !has_it && stops && !self.own_group {
             *held_back = Some(HeldBack { signal, until: clock::instant() + GRACE });
         } else if !has_it {
-            self.hand_on(signal, clock);
+            self.hand_on(signal, timer);
         }
         if signal == libc::SIGTSTP {
             unix::stop_self();
@@ -146,15 +146,15 @@ impl Child {
         stops
     }
 
-    fn release(&self, held_back: Option<HeldBack>, clock: &mut Countdown<'_>) {
+    fn release(&self, held_back: Option<HeldBack>, timer: &mut Timer<'_>) {
         if let Some(held) = held_back {
-            self.hand_on(held.signal, clock);
+            self.hand_on(held.signal, timer);
         }
     }
 
-    fn hand_on(&self, signal: libc::c_int, clock: &mut Countdown<'_>) {
+    fn hand_on(&self, signal: libc::c_int, timer: &mut Timer<'_>) {
         let send = |signal| unix::send(self.pid, self.own_group, signal);
-        if stops(signal) || signal == clock.limits.signal { clock.end(signal, send) } else { send(signal) }
+        if stops(signal) || signal == timer.limits.signal { timer.end(signal, send) } else { send(signal) }
     }
 }
 
@@ -181,7 +181,7 @@ impl HeldBack {
 
 /// The time limit of one child, as GNU `timeout` keeps it: the signal, then CONT so that a stopped child notices, and
 /// after `kill-after` SIGKILL. A user who stops `cb` does not wait longer for the child's end than a limit would.
-struct Countdown<'a> {
+struct Timer<'a> {
     next: Option<Instant>,
     limits: &'a Limits,
     limited: bool,
@@ -190,7 +190,7 @@ struct Countdown<'a> {
     ending: bool,
 }
 
-impl<'a> Countdown<'a> {
+impl<'a> Timer<'a> {
     fn new(started: Instant, limit: Limit<'a>) -> Self {
         let next = limit.time.and_then(|time| started.checked_add(time));
         Self { next, limits: limit.limits, limited: limit.time.is_some(), timed_out: false, ending: false }

@@ -16,7 +16,6 @@ mod generated;
 #[command(
     name = "cb",
     version,
-    disable_help_subcommand = false,
     args_override_self = true,
     max_term_width = 100,
     disable_help_flag = true,

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use libc::{pid_t, sigset_t};
 
-/// What a signal of this number would be told apart by.
+/// A signal that arrived, and who sent it.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrived {
     /// Its number.
@@ -184,8 +184,8 @@ pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Erro
     let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(words);
     let before = mask(libc::SIG_BLOCK, &passed_on());
     // SAFETY: the child shares our memory but runs on a stack of its own, and we wait (CLONE_VFORK) until it has
-    // executed another program or exited. `run_child` allocates nothing and no handler can run in it: all signals are
-    // blocked until right before the exec, and we never install one. Everything that `start` points to outlives the call.
+    // executed another program or exited. `run_child` allocates nothing and no handler can run in it: the only one of
+    // ours, that of an `Alarm`, went with it before. Everything that `start` points to outlives the call.
     let pid = unsafe {
         let top = stack.as_mut_ptr().add(words);
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;

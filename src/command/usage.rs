@@ -75,7 +75,7 @@ fn alone<A: Args>(args: &[OsString], is: fn(A) -> Command) -> Option<(Common, Co
         .args_override_self(true)
         .mut_args(|arg| takes_dashes(arg).global(false));
     let matches = command.try_get_matches_from_mut(args);
-    // The process is about to wait for another: taking the definition apart first would be time spent for nothing.
+    // To take the definition apart would be time spent for nothing: the process soon waits for another, or ends.
     std::mem::forget(command);
     let matches = matches.ok()?;
     Some((Common::from_arg_matches(&matches).ok()?, is(A::from_arg_matches(&matches).ok()?)))
