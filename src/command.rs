@@ -261,6 +261,15 @@ fn shell(line: &str) -> [OsString; 3] {
     ["/bin/sh", "-c", line].map(OsString::from)
 }
 
+/// Says that the last caller of a breaker had other trip rules, before its settings give way to ours.
+fn remark_other_rules(name: &Name, breaker: &Breaker, settings: &Settings, later: &mut Later) {
+    if breaker.settings().is_some_and(|last| last.trip != settings.trip) {
+        later.remark(format!(
+            "{name}: another caller has other trip rules; each run judges by its own, see 'cb status {name}'"
+        ));
+    }
+}
+
 /// A change as it will be told, taken down while the breaker is still locked.
 struct Told {
     change: Change,

@@ -114,7 +114,12 @@ impl Config {
             }
             for (word, value) in table {
                 let wanted = match tables {
-                    Tables::Only(name) => word.get_ref() == name.as_str(),
+                    // Without quotes, the dots of a name make tables of tables.
+                    Tables::Only(name) => {
+                        let rest = name.as_str().strip_prefix(&**word.get_ref());
+                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                            && (word.get_ref() == name.as_str() || table_in(value).is_some())
+                    }
                     Tables::All => true,
                 };
                 if !wanted {
@@ -127,6 +132,16 @@ impl Config {
                         source.error(word.span().start, format!("breakers.{name} must be a table, [breakers.{name}]"))
                     );
                 };
+                if let Some((key, inner)) = table_in(value) {
+                    let mut dotted = format!("{name}.{}", key.get_ref());
+                    let mut inner = inner;
+                    while let Some((key, next)) = table_in(inner) {
+                        dotted = format!("{dotted}.{}", key.get_ref());
+                        inner = next;
+                    }
+                    let right = format!("a name with dots must stand in quotes: [breakers.\"{dotted}\"]");
+                    return Err(source.error(key.span().start, right));
+                }
                 self.breakers.push((name, source.entries(table)?));
             }
         }
@@ -332,11 +347,18 @@ fn unknown<'a>(word: &str, what: &str, there: &str, known: impl Iterator<Item = 
     format!("'{}' is not {what}; {hint}", word.escape_debug())
 }
 
+/// The first table in a table, if there is one: no setting is one.
+fn table_in<'a, 'b>(value: &'b Spanned<DeValue<'a>>) -> Option<(&'b Spanned<DeString<'a>>, &'b Spanned<DeValue<'a>>)> {
+    value.get_ref().as_table()?.iter().find(|(_, value)| value.get_ref().is_table())
+}
+
 /// A value as it would be written as an option: numbers and flags as they are, lists with commas.
 fn text(value: &Spanned<DeValue<'_>>) -> Option<String> {
     Some(match value.get_ref() {
         DeValue::String(text) => text.to_string(),
-        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix()).ok()?.to_string(),
+        // One that no setting could be is left as it is, for the setting to say so.
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
         DeValue::Float(number) => number.as_str().to_owned(),
         DeValue::Boolean(flag) => flag.to_string(),
         DeValue::Array(items) => items.iter().map(text).collect::<Option<Vec<_>>>()?.join(","),

@@ -356,7 +356,8 @@ pub fn signal_number(name: &str) -> Option<u8> {
     let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
     let named = SIGNALS.iter().find(|signal| signal.0 == bare).and_then(|signal| u8::try_from(signal.1).ok());
     // A number is a signal only with its prefix: in a list of codes a bare one is an exit code.
-    let numbered = upper.strip_prefix("SIG").and_then(|digits| digits.parse().ok());
+    let numbered = upper.strip_prefix("SIG").filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    let numbered = numbered.and_then(|digits| digits.parse().ok());
     let number = named.or(numbered).or_else(|| realtime(bare));
     number.filter(|number| (1..=LAST_SIGNAL).contains(number))
 }
@@ -496,9 +497,19 @@ mod tests {
         for (name, number) in names {
             assert_eq!(signal_number(name), Some(number), "{name}");
         }
-        for name in
-            ["RTMIN+31", "RTMAX-31", "RTMIN-1", "RTMAX+1", "RTMIN+", "RTMIN++1", "RTMIN1", "RTMAX-300", "RT", "SIG"]
-        {
+        for name in [
+            "RTMIN+31",
+            "RTMAX-31",
+            "RTMIN-1",
+            "RTMAX+1",
+            "RTMIN+",
+            "RTMIN++1",
+            "RTMIN1",
+            "RTMAX-300",
+            "RT",
+            "SIG",
+            "SIG+9",
+        ] {
             assert_eq!(signal_number(name), None, "{name}");
         }
         let codes = Codes::parse(&[(Class::Ignored, "SIGRTMAX-1,RTMIN+2")]).expect("signals");

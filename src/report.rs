@@ -85,6 +85,9 @@ mod tests {
 
     #[test]
     fn nothing_stored_can_move_the_cursor() {
+        let json = json::line(&"a\u{1b}b\u{7f}c\u{9b}é\n").expect("a text");
+        assert_eq!(json, "\"a\\u001bb\\u007fc\\u009bé\\n\"\n");
+        assert_eq!(json::line(&"\u{7f}").expect("a text"), "\"\\u007f\"\n");
         assert_eq!(escape("a\u{1b}[2Jb\nc\u{202e}d\u{9b}é漢"), "a\\u{1b}[2Jb\\nc\\u{202e}d\\u{9b}é漢");
     }
 }

@@ -211,9 +211,10 @@ impl Store {
         if !self.check_dir(Missing::Leave)? {
             return Ok(false);
         }
+        let deadline = clock::instant() + PATIENCE;
         for _ in 0..REPLACEMENTS {
             let Some(file) = self.open_to_write(&path, Missing::Leave)? else { return Ok(false) };
-            lock_until(&file, Mode::Exclusive, clock::instant() + PATIENCE)
+            lock_until(&file, Mode::Exclusive, deadline)
                 .with_context(|| format!("could not lock {}", path.display()))?;
             let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
             if !is_at(&metadata, &path) {
@@ -325,11 +326,11 @@ impl Store {
 
     /// Gives a file its access rights: its owner's alone, or in a directory shared with a group also the group's.
     fn set_access(&self, file: &File, metadata: &Metadata) {
-        let dir = fs::symlink_metadata(&self.dir.path).ok();
-        let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
         if metadata.uid() != effective_user() {
             return;
         }
+        let dir = fs::symlink_metadata(&self.dir.path).ok();
+        let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
         // Where we are not of that group the file stays ours alone, and the others are told when they open it.
         let shared = group.is_some_and(|group| group == metadata.gid() || fchown(file, None, Some(group)).is_ok());
         let mode = if shared { 0o660 } else { 0o600 };
@@ -596,6 +597,10 @@ fn effective_user() -> u32 {
 /// How to get back what belongs to another user, if it lies in a directory of ours: then it is left over from a run under
 /// sudo. Nobody is advised to take what is not theirs.
 fn left_over(path: &Path) -> Option<String> {
+    if effective_user() == 0 {
+        // To root everything may look like its own.
+        return None;
+    }
     let parent = fs::metadata(path.parent()?).ok()?;
     (parent.uid() == effective_user()).then(|| format!("{}, or ", chown_hint(path)))
 }
@@ -612,10 +617,12 @@ fn shell_word(path: &Path) -> String {
     }
     let mut word = String::from('"');
     for letter in text.chars() {
-        if matches!(letter, '\\' | '"' | '$' | '`') {
-            word.push('\\');
+        match letter {
+            // An interactive bash looks for it between double quotes, and a backslash would stay.
+            '!' => word.push_str("\"\\!\""),
+            '\\' | '"' | '$' | '`' => word.extend(['\\', letter]),
+            _ => word.push(letter),
         }
-        word.push(letter);
     }
     word + "\""
 }

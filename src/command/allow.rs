@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 
-use super::{Context, switched_off};
+use super::{Context, remark_other_rules, switched_off};
 use crate::breaker::{Admission, Ask, Permit};
 use crate::cli::{AllowArgs, Given};
 use crate::clock;
@@ -68,6 +68,7 @@ fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<
     let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
     let before = locked.breaker.generation();
     let now = clock::now();
+    remark_other_rules(name, &locked.breaker, &config.settings, &mut later);
     let lease = config.settings.lease.unwrap_or(AllowArgs::LEASE);
     match locked.breaker.admit(&Ask { settings: &config.settings, lease, pid: None }, now) {
         Admission::Refused(refusal) => {

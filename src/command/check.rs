@@ -9,11 +9,12 @@ use crate::clock;
 use crate::config::Tables;
 use crate::exit::{Exit, REFUSED};
 use crate::report::speech;
+use crate::store::CaseClash;
 
 /// Answers by the exit code. A state that cannot be used answers yes, with a warning, as a run would.
 ///
 /// # Errors
-/// Wrong configuration.
+/// Wrong configuration, or a name that the file system takes for that of another breaker.
 pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
     if switched_off() {
@@ -23,6 +24,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     let snapshot = match context.snapshot(name) {
         Ok(Some(snapshot)) => snapshot,
         Ok(None) => return Ok(Exit::Done),
+        Err(error) if error.is::<CaseClash>() => return Err(error),
         Err(error) => {
             speech::say(&format!("{name}: unguarded: {error:#}"));
             return Ok(Exit::Done);

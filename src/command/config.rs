@@ -19,9 +19,10 @@ use crate::settings::{Key, built_in};
 pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
     let config = context.config(Tables::All)?;
     for name in config.names() {
-        config.resolve(Some(name), &[])?;
+        config.check_run(&config.resolve(Some(name), &[])?)?;
     }
     let resolved = config.resolve(args.name.as_ref(), &[])?;
+    config.check_run(&resolved)?;
     if args.json {
         let mut settings = Map::new();
         for (key, name) in Key::ALL {

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use std::path::Path;
-
 use anyhow::Result;
 use serde::Serialize;
 
@@ -22,7 +20,7 @@ use crate::time::Timestamp;
 #[serde(untagged)]
 enum Item<'a> {
     Changes { name: &'a Name, changes: Vec<Entry<'a>> },
-    Error { name: &'a Name, error: &'a str, path: &'a Path },
+    Error { name: &'a Name, error: &'a str, path: String },
 }
 
 #[derive(Serialize)]
@@ -73,7 +71,7 @@ impl<'a> Item<'a> {
         let name = &shown.name;
         match &shown.breaker {
             Ok(_) => Self::Changes { name, changes: changes(shown).map(Entry::new).collect() },
-            Err(error) => Self::Error { name, error, path: &shown.path },
+            Err(error) => Self::Error { name, error, path: shown.path.display().to_string() },
         }
     }
 }

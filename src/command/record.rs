@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::allow::UNGUARDED;
-use super::{Context, Told, announce, switched_off};
+use super::{Context, Told, announce, remark_other_rules, switched_off};
 use crate::breaker::{Permit, Recorded};
 use crate::cli::{Given, RecordArgs, Reported};
 use crate::clock;
@@ -60,6 +60,7 @@ fn report(
     let breaker = &mut locked.breaker;
     let settings = given.or(breaker.settings()).unwrap_or(configured).clone();
     let run = judge(args, &settings.codes);
+    remark_other_rules(name, breaker, &settings, &mut later);
     let now = clock::now();
     let before = breaker.generation();
     let recorded = match permit {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Context, Told, announce, entries, shell, switched_off};
+use super::{Context, Told, announce, entries, remark_other_rules, shell, switched_off};
 use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Permit, Recorded, Refusal};
 use crate::child::{self, Ended, Limit, NotStarted, Task};
 use crate::cli::{Given, RunArgs};
@@ -114,19 +114,14 @@ impl Guard<'_> {
         let mut later = Later::new(self.context.volume);
         let locked = self.context.lock(self.name, Missing::Create, &mut later)?;
         let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
-        let other_rules = locked.breaker.settings().is_some_and(|last| last.trip != settings.trip);
         let before = locked.breaker.generation();
         let now = clock::now();
         if patient && matches!(locked.breaker.answer(settings, now), Answer::Refuse(_)) {
             return Ok(None);
         }
+        remark_other_rules(self.name, &locked.breaker, settings, &mut later);
         let ask = Ask { settings, lease: self.config.limits.lease(settings), pid: Some(std::process::id()) };
         let admission = locked.breaker.admit(&ask, now);
-        if other_rules {
-            let text =
-                "another caller of this breaker has other trip rules; each run judges by its own, see 'cb status'";
-            later.remark(format!("{}: {text}", self.name));
-        }
         match admission {
             Admission::Refused(refusal) => {
                 later.remark(speech::refusal(self.name, &refusal, &locked.breaker, now));

@@ -65,7 +65,9 @@ fn render(args: &StatusArgs, shown: &[Shown], context: &Context) -> Result<Strin
             Ok(breaker) => {
                 Item::Breaker(Box::new(Status::new(&shown.name, breaker, &shown.settings, &shown.path, now)))
             }
-            Err(error) => Item::Error { name: &shown.name, error: error.clone(), path: &shown.path },
+            Err(error) => {
+                Item::Error { name: &shown.name, error: error.clone(), path: shown.path.display().to_string() }
+            }
         });
         return Document::render(items.collect());
     }

@@ -37,12 +37,12 @@ impl<T: Serialize> Document<T> {
 pub fn line(document: &impl Serialize) -> anyhow::Result<String> {
     let text = serde_json::to_string(document)?;
     let mut line = String::with_capacity(text.len() + 1);
-    if text.is_ascii() {
+    if text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
         line.push_str(&text);
     } else {
         for letter in text.chars() {
             if acts(letter) {
-                // It stands in a text, as all beyond ASCII, and has four digits.
+                // JSON has it in texts only, and four digits are enough for all of them.
                 write!(line, "\\u{:04x}", u32::from(letter))?;
             } else {
                 line.push(letter);
@@ -66,7 +66,7 @@ pub enum Item<'a> {
         /// What is wrong and what to do.
         error: String,
         /// Where it is.
-        path: &'a Path,
+        path: String,
     },
 }
 
@@ -90,7 +90,7 @@ pub struct Status<'a> {
     probes: Vec<Probe>,
     hold: Option<Hold<'a>>,
     settings: Map<String, Value>,
-    path: &'a Path,
+    path: String,
 }
 
 #[derive(Serialize)]
@@ -181,7 +181,7 @@ impl<'a> Status<'a> {
                 until: hold.until(),
             }),
             settings: self::settings(settings),
-            path,
+            path: path.display().to_string(),
         }
     }
 }

@@ -70,9 +70,7 @@ impl Style {
     }
 
     fn line(&self, line: &str) -> String {
-        // What is coloured was made to fit.
-        let fits = line.contains('\u{1b}');
-        let line = self.width.filter(|_| !fits).map_or(line.to_owned(), |columns| cut(line, columns));
+        let line = self.width.map_or(line.to_owned(), |columns| cut(line, columns));
         format!("{line}\n")
     }
 
@@ -211,20 +209,35 @@ fn coarse(age: std::time::Duration) -> String {
     }
 }
 
+/// The letters of a text, each with the columns it takes; those of our own colours take none.
+fn in_columns(text: &str) -> impl Iterator<Item = (char, usize)> {
+    let mut colour = false;
+    text.chars().map(move |letter| {
+        colour |= letter == '\u{1b}';
+        let columns = if colour { 0 } else { letter.to_string().width() };
+        colour &= letter != 'm';
+        (letter, columns)
+    })
+}
+
 /// A text in so many columns, with a mark where something is missing.
 fn cut(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
+    if in_columns(text).map(|(_, width)| width).sum::<usize>() <= columns {
         return text.to_owned();
     }
-    let mut short = String::new();
-    for letter in text.chars() {
-        if short.width() + letter.to_string().width() + 1 > columns {
+    let (mut short, mut used) = (String::new(), 0);
+    for (letter, width) in in_columns(text) {
+        used += width;
+        if used + 1 > columns {
             break;
         }
         short.push(letter);
     }
     if columns > 0 {
         short.push('~');
+    }
+    if short.contains('\u{1b}') {
+        short.push_str("\u{1b}[0m");
     }
     short
 }

@@ -112,7 +112,8 @@ pub(super) fn belongs_to(bytes: &[u8], name: &Name) -> bool {
         #[serde(borrow)]
         name: std::borrow::Cow<'a, str>,
     }
-    bytes.is_empty() || serde_json::from_slice::<Head<'_>>(bytes).is_ok_and(|head| head.name == name.as_str())
+    let is_ours = |text| serde_json::from_slice::<Head<'_>>(text).is_ok_and(|head| head.name == name.as_str());
+    bytes.is_empty() || is_ours(bytes) || bytes.get(..BLOCK).is_some_and(is_ours)
 }
 
 /// The block to write. History gives way where there is too much of everything.

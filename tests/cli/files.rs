@@ -211,6 +211,10 @@ fn what_was_left_behind_the_block_is_cut_off() {
     sandbox.exits("a", &[], 1);
     assert_eq!(sandbox.bytes("a").len(), 4096);
     assert_eq!(names_in(&sandbox.state_dir()), ["a.json"]);
+    // It is the breaker's for those too who remove it.
+    sandbox.put("a", [sandbox.bytes("a"), b"{".to_vec()].concat());
+    sandbox.cb(["remove", "a"]).run();
+    assert_eq!(names_in(&sandbox.state_dir()), [""; 0]);
 }
 
 #[test]
@@ -497,7 +501,9 @@ fn names_that_differ_only_in_case_are_an_error_where_they_share_a_file() {
         path.display()
     );
     sandbox.cb(["run", "-n", "A", "--", "echo", "ran"]).code(125).stderr(format!("cb: {error}\n")).run();
-    sandbox.cb(["trip", "A"]).code(125).stderr(format!("cb: {error}\n")).run();
+    for args in [&["trip", "A"][..], &["check", "A"], &["allow", "A"]] {
+        sandbox.cb(args).code(125).stderr(format!("cb: {error}\n")).run();
+    }
     assert_eq!(sandbox.bytes("A"), state.as_bytes());
     assert_eq!(names_in(&sandbox.state_dir()), ["A.json", "a.json"]);
 }
@@ -554,6 +560,20 @@ fn a_directory_that_is_shared_gives_its_files_to_its_group() {
 }
 
 #[test]
+fn a_directory_need_not_be_text() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let sandbox = Sandbox::new();
+    let dir = sandbox.home().join(OsStr::from_bytes(b"\xff"));
+    sandbox.cb(["run", "-n", "a", "--", "true"]).env("CB_STATE_DIR", &dir).run();
+    fs::write(dir.join("b.json"), "{").expect("a file");
+    for command in ["status", "history"] {
+        let run = sandbox.cb([command, "--json"]).env("CB_STATE_DIR", &dir).any_stderr();
+        run.stdout_has(format!("{}/\u{fffd}/b.json\"", sandbox.home().display())).run();
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_given_to_the_group_stays_private() {
     if !is_root() {
         eprintln!("skipped: only root can make a directory of a group that is not ours");
@@ -598,14 +618,17 @@ fn a_directory_that_everybody_can_write_to_is_not_used() {
 #[test]
 fn advice_can_be_pasted_whatever_is_in_the_path() {
     let sandbox = Sandbox::new();
-    let dir = sandbox.home().join("my \"$HOME\" `x` \\ it's");
+    let dir = sandbox.home().join("my \"$HOME\" `x` \\ it's!now");
     fs::create_dir(&dir).expect("a directory");
     fs::set_permissions(&dir, Permissions::from_mode(0o777)).expect("ours");
     let output = sandbox.cb(["status"]).env("CB_STATE_DIR", &dir).code(125).any_stderr().run();
     let said = String::from_utf8(output.stderr).expect("text");
     let (_, advice) = said.split_once("; run '").expect("advice");
     let (advice, _) = advice.rsplit_once("', or ").expect("an end of it");
-    sandbox.bash(advice).run();
+    // History is expanded as where somebody types.
+    let typed = format!("set -o history -H\n{advice}\n");
+    fs::write(sandbox.work().join("typed"), typed).expect("a file");
+    sandbox.bash("bash <typed").run();
     assert_eq!(fs::metadata(&dir).expect("it is there").mode() & 0o777, 0o775);
 }
 

@@ -515,13 +515,19 @@ fn who_watches_is_shown_what_fits_the_screen() {
     let screen = lines.join("\u{1b}[K\r\n");
     assert_eq!(terminal.hang_up(), format!("\u{1b}[H{screen}\u{1b}[K\r\n\u{1b}[J"));
     // On one that is just high enough nothing is missing, and on a narrow one no line wraps.
-    let mut terminal =
-        Terminal::start(&sandbox, "stty rows 11 cols 25; export NO_COLOR=1; timeout --foreground 60 cb status --watch");
-    terminal.until("\u{1b}[J");
-    let seen = terminal.hang_up();
-    let lines: Vec<&str> = seen.split("\u{1b}[K\r\n").collect();
-    assert_eq!(lines.len(), 11, "{seen:?}");
-    assert!(lines[1..10].iter().all(|line| line.starts_with('a') && line.len() <= 25), "{seen:?}");
+    for colour in ["NO_COLOR=1", "CLICOLOR_FORCE=1"] {
+        let line = format!("stty rows 11 cols 25; export {colour}; timeout --foreground 60 cb status --watch");
+        let mut terminal = Terminal::start(&sandbox, &line);
+        terminal.until("\u{1b}[J");
+        let seen = terminal.hang_up();
+        let lines: Vec<&str> = seen.split("\u{1b}[K\r\n").collect();
+        assert_eq!(lines.len(), 11, "{seen:?}");
+        for line in &lines[1..10] {
+            let bare = line.replace("\u{1b}[32m", "").replace("\u{1b}[0m", "");
+            assert!(bare.starts_with('a') && bare.len() <= 25, "{seen:?}");
+            assert_eq!(bare.len() < line.len(), colour == "CLICOLOR_FORCE=1", "{seen:?}");
+        }
+    }
 }
 
 // The help

@@ -410,13 +410,14 @@ fn a_refusal_names_its_cause() {
 
 #[test]
 fn who_finds_other_trip_rules_is_told_with_v() {
-    const LINE: &str =
-        "cb: a: another caller of this breaker has other trip rules; each run judges by its own, see 'cb status'\n";
+    const LINE: &str = "cb: a: another caller has other trip rules; each run judges by its own, see 'cb status a'\n";
     let sandbox = Sandbox::new();
     sandbox.exits("a", &["--threshold", "3"], 0);
     sandbox.exits("a", &["--threshold", "4"], 0);
     sandbox.runs("a", &["-v", "--threshold", "3"], 0).stderr(LINE).run();
     sandbox.exits("a", &["-v", "--threshold", "3"], 0);
+    sandbox.cb(["allow", "-v", "a", "--threshold", "4"]).any_stdout().stderr(LINE).run();
+    sandbox.cb(["record", "-v", "a", "success", "--threshold", "3"]).stderr(LINE).run();
     // How long it stays open is no trip rule.
     sandbox.exits("a", &["-v", "--threshold", "3", "--cooldown", "1h"], 0);
 }

@@ -562,8 +562,7 @@ fn each_caller_judges_by_its_own_settings() {
     for _ in 0..3 {
         sandbox.exits("a", &["--threshold", "100"], 1);
     }
-    let remark =
-        "cb: a: another caller of this breaker has other trip rules; each run judges by its own, see 'cb status'\n";
+    let remark = "cb: a: another caller has other trip rules; each run judges by its own, see 'cb status a'\n";
     sandbox.runs("a", &["--threshold", "50", "-v"], 1).stderr(remark).run();
     sandbox.runs("a", &["--threshold", "50", "-v"], 1).run();
     sandbox.exits("a", &["--threshold", "60"], 1);
@@ -659,8 +658,43 @@ fn what_is_no_value() {
         "[defaults]\ntrip-codes = [22, 300]\n",
         ":2: trip-codes: '300' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
     );
+    wrong(
+        "[defaults]\nthreshold = 123456789012345678901234567890123456789012345678\n",
+        ":2: threshold: '123456789012345678901234567890123456789012345678' is not a whole number from 0 to 4294967295",
+    );
     // A value that is overruled must be right too.
     wrong("[defaults]\nprobes = 0\n[breakers.a]\nprobes = 2\n", ":2: probes: '0' is not a whole number from 1 to 16");
+}
+
+#[test]
+fn what_no_run_could_open_is_known_without_a_run() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[breakers.a]\nfailure-codes = \"timeout\"\n");
+    let why = "without timeout no run can end like that, so the breaker could never open; give timeout, or list an exit \
+               code or a signal";
+    let line = format!("cb: {}:2: failure-codes: {why}\n", path.display());
+    sandbox.runs("a", &[], 125).stderr(&*line).run();
+    for args in [&["config", "a"][..], &["config", "b"], &["config"]] {
+        sandbox.cb(args).code(125).stderr(&*line).run();
+    }
+    // Reports of what was seen elsewhere may say so.
+    sandbox.cb(["record", "a", "failure"]).run();
+}
+
+/// They are the breaker's that was meant, and no word is said of its other settings.
+#[test]
+fn a_name_with_dots_and_no_quotes() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[breakers.api.example.com]\nthreshold = 1\n");
+    let line =
+        format!("cb: {}:1: a name with dots must stand in quotes: [breakers.\"api.example.com\"]\n", path.display());
+    for name in ["api.example.com", "api"] {
+        sandbox.runs(name, &[], 125).stderr(&*line).run();
+    }
+    sandbox.cb(["config"]).code(125).stderr(&*line).run();
+    sandbox.exits("api2", &[], 1);
+    sandbox.configure("[breakers.\"api.example.com\"]\nthreshold = 1\n");
+    sandbox.runs("api.example.com", &[], 1).stderr_has("opened: 1 failure").run();
 }
 
 #[test]
