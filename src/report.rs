@@ -10,6 +10,8 @@ use std::io;
 use std::os::fd::AsFd;
 
 use anyhow::{Result, anyhow};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::child::plain;
 
@@ -52,11 +54,18 @@ fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
         match nix::unistd::write(to, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EINTR) => {}
+            // Somebody who shares it has made it non-blocking; that it is full for the moment is no end.
+            Err(Errno::EAGAIN) => wait_for_room(to),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+fn wait_for_room(to: &impl AsFd) {
+    // If this fails, the next write says why.
+    let _ = poll(&mut [PollFd::new(to.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
 }
 
 /// Whether a terminal does something else with it than to show it.

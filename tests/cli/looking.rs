@@ -561,6 +561,29 @@ fn a_reader_that_has_gone_is_no_error() {
 }
 
 #[test]
+fn an_output_that_somebody_made_non_blocking_gets_all_of_it() {
+    crate::python::check(
+        r#"
+names = ["n%d" % number for number in range(100)]
+for name in names:
+    subprocess.run(["cb", "run", "-n", name, "true"], check=True)
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+process = start(["cb", "status", "--json"], stdout=writer)
+os.close(writer)
+# It is full before it is read.
+waiting = lambda: struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, bytes(4)))[0]
+while waiting() < fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ) and process.poll() is None:
+    os.sched_yield()
+with open(reader, "rb") as text:
+    told = json.loads(text.read())
+same(process.wait(), 0)
+same(sorted(one["name"] for one in told["breakers"]), sorted(names))
+"#,
+    );
+}
+
+#[test]
 fn an_output_that_is_full_or_closed_is_an_error_and_no_crash() {
     let sandbox = Sandbox::new();
     sandbox.exits("a", &[], 0);
