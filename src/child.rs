@@ -253,6 +253,10 @@ impl NotStarted {
             Some(libc::ENOENT) if word.as_bytes().contains(&b'/') => {
                 (Exit::NotFound, "not found: no such file, or the interpreter that it names is missing".to_owned())
             }
+            // Quoted as for a shell, which nobody asked.
+            Some(libc::ENOENT) if word.as_bytes().contains(&b' ') => {
+                (Exit::NotFound, "command not found; it is one word: leave out the quotes, or write sh -c".to_owned())
+            }
             Some(libc::ENOENT) => (Exit::NotFound, "command not found".to_owned()),
             _ => (Exit::NotExecutable, plain(error)),
         };

@@ -23,12 +23,12 @@ mod generated;
     help_template = "{before-help}Commands:\n{subcommands}{after-help}",
     before_help = "\
         Examples: cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n          \
-        cb status; cb reset openai",
+        cb status; cb reset openai\n\
+        cb starts the command; but after 5 failures in a row it leaves it alone for 30 s\n\
+        (exit code 75), then lets one run through, a probe, to see whether it is back.",
     after_help = "\
-        After 5 failures in a row the command is not started for 30 s (cb exits 75),\n\
-        then one probe goes through to see whether it is back: see cb run --help\n\
         Options: --state-dir DIR, --config FILE, -q, --quiet, -v, --verbose,\n         \
-        -h, --help, -V, --version"
+        -h, --help, -V, --version (more: cb run --help, man cb, man cb-recipes)"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -163,7 +163,7 @@ pub struct BreakerArgs {
     /// These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     pub success_codes: Option<String>,
-    /// These count as failure, and any other non-zero exit or signal counts as nothing [default: all but 0, 125-127]
+    /// These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     pub failure_codes: Option<String>,
     /// These count as nothing, as 125-127 and SIGPIPE do

@@ -142,6 +142,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
             let are = if missing.len() == 1 { "is" } else { "are" };
             let hint = match name {
                 Some("run") => format!("write {GUARD}"),
+                Some("reset" | "remove") => "write a NAME, or --all".to_owned(),
                 Some("record") if missing == ["OUTCOME"] => {
                     "write success, failure or ignored, or give --exit-code N".to_owned()
                 }

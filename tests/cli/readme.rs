@@ -12,7 +12,7 @@
 //!
 //! - `localhost:8080` is a server of the test at another address, by curl's own `connect-to` in `~/.curlrc`.
 //! - `cargo run --release --` is the `cb` under test, and neither cargo's nor the command's output is shown;
-//!   `cargo test` is what runs this; `cargo install --path .` looks up in `Cargo.toml` that the binary is called `cb`, and
+//!   `cargo test` is what runs this; `cargo install --locked --path .` looks up in `Cargo.toml` that the binary is called `cb`, and
 //!   puts it where cargo would; `cargo deb` makes an empty package, and `sudo apt install` wants that it is there.
 //! - `psql`, `./sync` and `./ask` do nothing; `logger` writes to a file; the user is called `ann`.
 //! - Nothing is coloured.
@@ -121,7 +121,7 @@ impl Story {
             r#"case "$*" in
             "run --release -- "*) shift 3; exec cb "$@" >/dev/null ;;
             test) ;;
-            "install --path .")
+            "install --locked --path .")
                 grep -A1 '^\[\[bin]]$' '{ROOT}/Cargo.toml' | grep -qx 'name = "cb"' || exit
                 mkdir -p ~/.cargo/bin && ln -s {cb} ~/.cargo/bin/cb ;;
             "deb --target this-one --output cb.deb") : >cb.deb ;;

@@ -105,7 +105,7 @@ fn something_is_missing() {
     wrong(["run", "-n", "a", "--cooldown"], "--cooldown needs a value, DURATION; see 'cb run --help'");
     wrong(["check"], "NAME is missing; see 'cb check --help'");
     wrong(["record", "a"], "OUTCOME is missing; write success, failure or ignored, or give --exit-code N");
-    wrong(["reset"], "NAME is missing; see 'cb reset --help'");
+    wrong(["reset"], "NAME is missing; write a NAME, or --all");
     wrong(["trip"], "NAME is missing; see 'cb trip --help'");
     wrong(["trip", "a", "--for"], "--for needs a value, DURATION; see 'cb trip --help'");
     wrong(["trip", "a", "--reason"], "--reason needs a value, TEXT; see 'cb trip --help'");
