@@ -27,7 +27,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::breaker::{Answer, Breaker, Change, LONGEST_REASON, LONGEST_WHO, Refusal, shorten, stored_len};
 use crate::child::unix::Inherited;
 use crate::child::{self, Ended, Limit, Task};
-use crate::cli::{Command, Common, Selection};
+use crate::cli::{Command, Common, HoldArgs, Selection};
 use crate::clock;
 use crate::config::{Config, Tables};
 use crate::exit::Exit;
@@ -37,7 +37,7 @@ use crate::places::Places;
 use crate::report::speech::{self, Later, Volume, say};
 use crate::settings::{Limits, Settings};
 use crate::store::{Locked, Missing, READERS_PATIENCE, Snapshot, Store};
-use crate::time::{Timestamp, format_duration};
+use crate::time::{Timestamp, format_duration, parse_duration};
 
 /// How long the `on-change` command may take.
 const HOOK_LIMIT: Duration = Duration::from_secs(10);
@@ -329,8 +329,14 @@ fn who() -> String {
     who
 }
 
-/// A reason that a person gives, if it is short enough to be kept.
-fn checked_reason(reason: Option<&str>) -> Result<Option<String>> {
+/// The reason that a person gives for a hold, if it is short enough to be kept and the hold is as it was meant.
+fn checked_reason(hold: &HoldArgs) -> Result<Option<String>> {
+    // A hold without an end, and one more on a breaker that nobody uses, would be all that comes of it.
+    let bare = |last: &&Name| last.as_str().parse::<u64>().is_err() && parse_duration(last.as_str()).is_ok();
+    if let Some(last) = hold.names.last().filter(bare).filter(|_| hold.names.len() > 1 && hold.span.is_none()) {
+        bail!("'{last}' would be one more breaker; to hold for that long write --for {last}");
+    }
+    let reason = hold.reason.as_deref();
     if let Some(reason) = reason {
         let length = stored_len(reason);
         if length > LONGEST_REASON {

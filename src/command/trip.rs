@@ -10,9 +10,9 @@ use crate::store::Missing;
 /// Trips the named breakers.
 ///
 /// # Errors
-/// The reason is too long.
+/// The reason is too long, or a duration stands where a name should.
 pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
-    let reason = checked_reason(args.hold.reason.as_deref())?;
+    let reason = checked_reason(&args.hold)?;
     Ok(each(&args.hold.names, |name| {
         let done = by_hand(context, name, Missing::Create, |breaker, now| {
             breaker.trip(args.hold.span, reason.clone(), who(), now)

@@ -363,6 +363,22 @@ fn a_reason_is_bounded_by_what_it_takes_to_store() {
 }
 
 #[test]
+fn a_duration_among_the_names_is_no_name() {
+    let sandbox = Sandbox::new();
+    for args in [&["trip", "a", "for", "1h"][..], &["trip", "a", "90s"], &["disable", "a", "1.5h"]] {
+        let last = args[args.len() - 1];
+        let line = format!("cb: '{last}' would be one more breaker; to hold for that long write --for {last}\n");
+        sandbox.cb(args).code(125).stderr(line).run();
+    }
+    assert!(!sandbox.state_dir().exists());
+    // Alone, with a time, or as a plain number it is one.
+    sandbox.cb(["trip", "1h"]).run();
+    sandbox.cb(["trip", "a", "1h", "--for", "1h"]).run();
+    sandbox.cb(["disable", "a", "8080"]).run();
+    sandbox.cb(["status", "1h", "a", "8080"]).any_stdout().run();
+}
+
+#[test]
 fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
     const HOSTILE: &str = "\u{1b}[31mred\u{7}\n\u{202e}\u{9b}2J";
     const SHOWN: &str = "\\u{1b}[31mred\\u{7}\\n\\u{202e}\\u{9b}2J";
