@@ -36,7 +36,7 @@ use crate::outcome::End;
 use crate::places::Places;
 use crate::report::speech::{self, Later, Volume, say};
 use crate::settings::{Limits, Settings};
-use crate::store::{Locked, Missing, READERS_PATIENCE, Snapshot, Store};
+use crate::store::{Locked, Missing, READERS_PATIENCE, Store};
 use crate::time::{Timestamp, format_duration, parse_duration};
 
 /// How long the `on-change` command may take.
@@ -87,7 +87,7 @@ impl Context {
     }
 
     /// Reads a breaker for those who only look.
-    fn snapshot(&self, name: &Name) -> Result<Option<Snapshot>> {
+    fn snapshot(&self, name: &Name) -> Result<Option<Breaker>> {
         self.store()?.read(name, clock::instant() + READERS_PATIENCE)
     }
 
@@ -99,7 +99,7 @@ impl Context {
     /// Why a run would be refused now, as far as the state can be read; `None` if it would not, or if nobody can say.
     /// Nothing is written. Waits for a writer until `deadline`.
     fn refusal(&self, name: &Name, settings: &Settings, deadline: Instant) -> Option<(Refusal, Breaker)> {
-        let breaker = self.store().ok()?.read(name, deadline).ok()??.without_dead_probes();
+        let breaker = self.store().ok()?.read(name, deadline).ok()??;
         match breaker.answer(settings, clock::now()) {
             Answer::Refuse(refusal) => Some((refusal, breaker)),
             Answer::Pass | Answer::Probe => None,
@@ -126,7 +126,7 @@ impl Context {
         let mut shown = Vec::with_capacity(wanted.len());
         for name in wanted {
             let breaker = match store.read(name, deadline) {
-                Ok(Some(snapshot)) => Ok(snapshot.without_dead_probes()),
+                Ok(Some(breaker)) => Ok(breaker),
                 Ok(None) if config.names().any(|known| known == name) || store.path(name).exists() => {
                     Ok(Breaker::new(0))
                 }

@@ -66,21 +66,6 @@ pub enum Missing {
     Leave,
 }
 
-/// A breaker as it was read, without the right to change it.
-pub struct Snapshot {
-    /// The breaker.
-    pub breaker: Breaker,
-    file: File,
-}
-
-impl Snapshot {
-    /// Forgets the probes that died: their locks are free.
-    pub fn without_dead_probes(mut self) -> Breaker {
-        forget_dead_probes(&self.file, &mut self.breaker);
-        self.breaker
-    }
-}
-
 /// A breaker under its exclusive lock: the only thing that can be written. Dropping it gives up the lock.
 pub struct Locked {
     /// The breaker. What is changed here is on disk after [`Locked::save`].
@@ -127,21 +112,12 @@ impl Store {
         }
         let mut missing = missing;
         for _ in 0..REPLACEMENTS {
-            let Some(file) = self.open_to_write(&path, missing)? else { return Ok(None) };
-            lock_until(&file, Mode::Exclusive, deadline)
-                .with_context(|| format!("could not lock {}", path.display()))?;
-            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
-            if !is_at(&metadata, &path) {
-                continue;
-            }
+            let Some((file, metadata)) = self.open_locked(&path, missing, deadline)? else { return Ok(None) };
             let unread = || format!("could not read {}", path.display());
             let bytes = read_at_start(&file).with_context(unread)?;
             let (write, breaker) = match format::parse(&bytes, name).with_context(unread)? {
                 Content::Breaker { write, breaker } => (write, *breaker),
-                Content::Unused => {
-                    self.set_access(&file, &metadata);
-                    (0, Breaker::new(random()))
-                }
+                Content::Unused => (0, Breaker::new(random())),
                 Content::Unreadable(why) => {
                     notice = Some(set_aside(&path, why)?);
                     // It was there, so that it starts anew is not to make one out of nothing.
@@ -149,24 +125,48 @@ impl Store {
                     continue;
                 }
             };
-            let mut locked = Locked { breaker, notice, name: name.clone(), path, file, write, bytes };
-            if metadata.mode() & 0o077 != 0 {
-                // Whoever can open it can hold its lock; somebody has copied it, or changed its mode.
-                self.set_access(&locked.file, &metadata);
+            if bytes.is_empty() || metadata.mode() & 0o077 != 0 {
+                // It is new, or somebody has copied it: whoever can open it can hold its lock.
+                self.set_access(&file, &metadata);
             }
+            let mut locked = Locked { breaker, notice, name: name.clone(), path, file, write, bytes };
             // Before anything else: what ends the half-open state would end what is known of them too.
             forget_dead_probes(&locked.file, &mut locked.breaker);
             return Ok(Some(locked));
         }
-        bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
+        Err(replaced(&path))
     }
 
-    /// Reads a breaker, without changing anything. Waits for a writer until `deadline`, then reads all the same.
-    /// `None` if there is none.
+    /// Opens a file to change it, and locks it: that which is at the path once it is locked. `None` if there is none and
+    /// none is to be made.
+    fn open_locked(&self, path: &Path, missing: Missing, deadline: Instant) -> Result<Option<(File, Metadata)>> {
+        for _ in 0..REPLACEMENTS {
+            let exists = is_regular(path)?;
+            if !exists && missing == Missing::Leave {
+                return Ok(None);
+            }
+            let file = match options().write(true).create(!exists).open(path) {
+                Ok(file) => above_standard(file)?,
+                // Removed between the look and the open.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && exists => continue,
+                Err(error) => return Err(self.unopened(path, &error)),
+            };
+            lock_until(&file, Mode::Exclusive, deadline)
+                .with_context(|| format!("could not lock {}", path.display()))?;
+            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
+            if is_at(&metadata, path) {
+                return Ok(Some((file, metadata)));
+            }
+        }
+        Err(replaced(path))
+    }
+
+    /// Reads a breaker, without changing anything; probes that died are left out. Waits for a writer until `deadline`, then
+    /// reads all the same. `None` if there is none.
     ///
     /// # Errors
     /// What is wrong with the directory or the file, and what to do about it.
-    pub fn read(&self, name: &Name, deadline: Instant) -> Result<Option<Snapshot>> {
+    pub fn read(&self, name: &Name, deadline: Instant) -> Result<Option<Breaker>> {
         let path = self.path(name);
         if !self.check_dir(Missing::Leave)? {
             return Ok(None);
@@ -174,7 +174,7 @@ impl Store {
         self.read_file(name, &path, deadline)
     }
 
-    fn read_file(&self, name: &Name, path: &Path, deadline: Instant) -> Result<Option<Snapshot>> {
+    fn read_file(&self, name: &Name, path: &Path, deadline: Instant) -> Result<Option<Breaker>> {
         if !is_regular(path)? {
             return Ok(None);
         }
@@ -188,7 +188,10 @@ impl Store {
             let parsed = read_at_start(&file).and_then(|bytes| format::parse(&bytes, name));
             match parsed.with_context(|| format!("could not read {}", path.display()))? {
                 Content::Unused => return Ok(None),
-                Content::Breaker { breaker, .. } => return Ok(Some(Snapshot { breaker: *breaker, file })),
+                Content::Breaker { mut breaker, .. } => {
+                    forget_dead_probes(&file, &mut breaker);
+                    return Ok(Some(*breaker));
+                }
                 // Perhaps a writer was at it just now: once more, under the lock.
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
                 Content::Unreadable(why) => {
@@ -212,23 +215,14 @@ impl Store {
             return Ok(false);
         }
         let deadline = clock::instant() + PATIENCE;
-        for _ in 0..REPLACEMENTS {
-            let Some(file) = self.open_to_write(&path, Missing::Leave)? else { return Ok(false) };
-            lock_until(&file, Mode::Exclusive, deadline)
-                .with_context(|| format!("could not lock {}", path.display()))?;
-            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
-            if !is_at(&metadata, &path) {
-                continue;
-            }
-            let bytes = read_at_start(&file).with_context(|| format!("could not read {}", path.display()))?;
-            if !format::belongs_to(&bytes, name) {
-                bail!("{} is not the state of {name}, so it was left alone; remove it yourself", path.display());
-            }
-            let removed = fs::remove_file(&path).map_err(|error| told(&error));
-            removed.with_context(|| format!("could not remove {}", path.display()))?;
-            return Ok(true);
+        let Some((file, _)) = self.open_locked(&path, Missing::Leave, deadline)? else { return Ok(false) };
+        let bytes = read_at_start(&file).with_context(|| format!("could not read {}", path.display()))?;
+        if !format::belongs_to(&bytes, name) {
+            bail!("{} is not the state of {name}, so it was left alone; remove it yourself", path.display());
         }
-        bail!("could not lock {}: it is replaced all the time; find out by whom", path.display())
+        let removed = fs::remove_file(&path).map_err(|error| told(&error));
+        removed.with_context(|| format!("could not remove {}", path.display()))?;
+        Ok(true)
     }
 
     /// The names of all breakers, sorted.
@@ -292,19 +286,6 @@ impl Store {
             return Ok(true);
         };
         Err(anyhow!(fault))
-    }
-
-    fn open_to_write(&self, path: &Path, missing: Missing) -> Result<Option<File>> {
-        let exists = is_regular(path)?;
-        if !exists && missing == Missing::Leave {
-            return Ok(None);
-        }
-        match options().write(true).create(!exists).open(path) {
-            Ok(file) => above_standard(file).map(Some),
-            // Removed between the look and the open.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && exists => self.open_to_write(path, missing),
-            Err(error) => Err(self.unopened(path, &error)),
-        }
     }
 
     fn unopened(&self, path: &Path, error: &io::Error) -> anyhow::Error {
@@ -529,6 +510,10 @@ fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
         io::ErrorKind::Interrupted => anyhow!("another process holds the lock; 'fuser -v' on the file says which"),
         _ => told(&error),
     })
+}
+
+fn replaced(path: &Path) -> anyhow::Error {
+    anyhow!("could not lock {}: it is replaced all the time; find out by whom", path.display())
 }
 
 /// What the system says, and what to do about it.

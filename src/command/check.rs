@@ -21,8 +21,8 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
-    let snapshot = match context.snapshot(name) {
-        Ok(Some(snapshot)) => snapshot,
+    let breaker = match context.snapshot(name) {
+        Ok(Some(breaker)) => breaker,
         Ok(None) => return Ok(Exit::Done),
         Err(error) if error.is::<CaseClash>() => return Err(error),
         Err(error) => {
@@ -30,7 +30,6 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
             return Ok(Exit::Done);
         }
     };
-    let breaker = snapshot.without_dead_probes();
     let now = clock::now();
     let settings = breaker.settings().unwrap_or(&config.settings);
     match breaker.answer(settings, now) {
