@@ -117,8 +117,7 @@ impl Config {
                     // Without quotes, the dots of a name make tables of tables.
                     Tables::Only(name) => {
                         let rest = name.as_str().strip_prefix(&**word.get_ref());
-                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-                            && (word.get_ref() == name.as_str() || table_in(value).is_some())
+                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && table_in(value).is_some())
                     }
                     Tables::All => true,
                 };

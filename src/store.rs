@@ -275,9 +275,11 @@ impl Store {
                 shell_word(dir)
             )
         } else if !self.dir.named && metadata.uid() != effective_user() {
-            // Root must not be advised to take away what is a user's.
-            let root = (effective_user() == 0).then(|| "run cb as that user, or ".to_owned());
-            let hint = root.or_else(|| left_over(dir)).unwrap_or_default();
+            let hint = match effective_user() {
+                0 => "run cb as that user, or ".to_owned(),
+                _ if is_left_over(dir) => format!("{}, or ", chown_hint(dir)),
+                _ => String::new(),
+            };
             format!("{path} belongs to another user ({}); {hint}give another --state-dir", metadata.uid())
         } else if !self.dir.named && metadata.mode() & 0o020 != 0 {
             let word = shell_word(dir);
@@ -295,10 +297,11 @@ impl Store {
             (io::ErrorKind::PermissionDenied, Some(owner)) if owner != effective_user() => {
                 let whose = format!("could not open {shown}: it belongs to another user ({owner})");
                 let shared = fs::metadata(&self.dir.path).is_ok_and(|dir| dir.mode() & 0o020 != 0);
-                match left_over(path).filter(|_| !shared) {
+                if is_left_over(path) && !shared {
                     // There may be more of them.
-                    Some(_) => anyhow!("{whose}, perhaps from a run under sudo; {}", chown_hint(&self.dir.path)),
-                    None => anyhow!("{whose}, who must run 'chmod 660 {}'", shell_word(path)),
+                    anyhow!("{whose}, perhaps from a run under sudo; {}", chown_hint(&self.dir.path))
+                } else {
+                    anyhow!("{whose}, who must run 'chmod 660 {}'", shell_word(path))
                 }
             }
             _ => anyhow!("could not open {shown}: {}; {}", plain(error), cure(error)),
@@ -553,7 +556,7 @@ fn uncreated(dir: &Path, error: &io::Error) -> anyhow::Error {
     let above = dir.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?.uid())));
     let cure = match above {
         Some((above, owner)) if error.kind() == io::ErrorKind::PermissionDenied && owner != effective_user() => {
-            let hint = left_over(above).unwrap_or_default();
+            let hint = if is_left_over(above) { format!("{}, or ", chown_hint(above)) } else { String::new() };
             format!("{} belongs to another user ({owner}); {hint}give --state-dir", above.display())
         }
         _ => "make it yourself, or give --state-dir".to_owned(),
@@ -579,15 +582,11 @@ fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// How to get back what belongs to another user, if it lies in a directory of ours: then it is left over from a run under
-/// sudo. Nobody is advised to take what is not theirs.
-fn left_over(path: &Path) -> Option<String> {
-    if effective_user() == 0 {
-        // To root everything may look like its own.
-        return None;
-    }
-    let parent = fs::metadata(path.parent()?).ok()?;
-    (parent.uid() == effective_user()).then(|| format!("{}, or ", chown_hint(path)))
+/// Whether what belongs to another user lies in a directory of ours: then it is left over from a run under sudo. Nobody is
+/// advised to take what is not theirs, and to root everything may look like its own.
+fn is_left_over(path: &Path) -> bool {
+    let parent = path.parent().and_then(|parent| fs::metadata(parent).ok());
+    effective_user() != 0 && parent.is_some_and(|parent| parent.uid() == effective_user())
 }
 
 fn chown_hint(path: &Path) -> String {
