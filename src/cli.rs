@@ -8,9 +8,6 @@ use clap::{Args, Parser, Subcommand};
 use crate::name::Name;
 use crate::settings::Key;
 
-#[cfg(test)]
-mod generated;
-
 /// A circuit breaker around any command: leave a dead or rate-limited service alone
 #[derive(Debug, Parser)]
 #[command(

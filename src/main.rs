@@ -63,6 +63,8 @@ mod exit;
 mod fuzz;
 mod name;
 mod outcome;
+#[cfg(test)]
+mod paperwork;
 mod places;
 mod report;
 mod settings;

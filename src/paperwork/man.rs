@@ -94,7 +94,7 @@ fn recipes(cb: &Command) -> String {
 fn title(name: &str, section: &str, volume: &str) -> String {
     let title = name.to_uppercase().replace('-', "\\-");
     format!(
-        ".\\\" Made from src/cli.rs and man/prose/ by 'CB_BLESS=1 cargo test generated'.\n\
+        ".\\\" Made from src/cli.rs and man/prose/ by 'CB_BLESS=1 cargo test paperwork'.\n\
          .TH {title} {section} {DATE} \"cb {}\" \"{volume}\"\n",
         env!("CARGO_PKG_VERSION")
     )

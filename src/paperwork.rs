@@ -1,6 +1,6 @@
 //! `completions/` and `man/` are made from the definition in `cli.rs`, kept in the repository and compared here.
 //!
-//! After a change of the definition, of a template or of the prose in `man/prose/`, `CB_BLESS=1 cargo test generated`
+//! After a change of the definition, of a template or of the prose in `man/prose/`, `CB_BLESS=1 cargo test paperwork`
 //! writes them anew. Nothing of this is in the program itself.
 #![expect(
     clippy::disallowed_methods,
@@ -23,7 +23,7 @@ use self::model::Command;
 
 /// The definition, as clap completes it.
 fn definition() -> Command {
-    let mut command = super::Cli::command();
+    let mut command = crate::cli::Cli::command();
     command.build();
     Command::of(&command)
 }
@@ -75,7 +75,7 @@ fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<Stri
         }
         return;
     }
-    assert!(stale.is_empty(), "nothing makes {stale:?} any more; 'CB_BLESS=1 cargo test generated' removes them");
+    assert!(stale.is_empty(), "nothing makes {stale:?} any more; 'CB_BLESS=1 cargo test paperwork' removes them");
     for (name, text) in wanted {
         let path = directory.join(name);
         let actual = fs::read_to_string(&path).unwrap_or_default();
@@ -84,7 +84,7 @@ fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<Stri
         let path = path.display();
         assert!(
             actual == *text,
-            "{path}:{line}: not as src/cli.rs has it; 'CB_BLESS=1 cargo test generated' writes it"
+            "{path}:{line}: not as src/cli.rs has it; 'CB_BLESS=1 cargo test paperwork' writes it"
         );
     }
 }
