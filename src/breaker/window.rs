@@ -152,6 +152,12 @@ impl Slices {
         let live = self.slices.iter().filter(|slice| within(slice.0, self.length, now));
         live.fold(Count::default(), |sum, slice| sum.plus(slice.1))
     }
+
+    /// The slices, oldest first, also those that have left the window.
+    #[cfg(test)]
+    pub fn slices(&self) -> &[(Timestamp, Count)] {
+        &self.slices
+    }
 }
 
 /// Whether `time` is less than `span` ago. What is exactly so long ago is out, and so is what is yet to come.
@@ -213,6 +219,12 @@ impl FailureTimes {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The times, oldest first.
+    #[cfg(test)]
+    pub fn times(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.0.iter().copied()
     }
 }
 

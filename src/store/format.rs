@@ -1,6 +1,9 @@
 //! The text of a state file: JSON of at most one block, padded to it.
 //!
 //! It begins and ends with the number of the write. Where the two differ, the write was read in the middle.
+//!
+//! The format is frozen: what any version wrote, every later one reads as it was meant. The states of `tests/golden`
+//! stand for that.
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -137,5 +140,7 @@ pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64) -> Result<V
     }
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
