@@ -6,7 +6,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::breaker::pack;
@@ -653,7 +652,7 @@ fn parse_flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// In the state a setting is its letter, from `A` in the order of [`Key::ALL`], and its text.
+/// In the state a setting is its letter, from `A` in the order of [`Key::ALL`], and its text. `z` is never given away.
 const FIRST_LETTER: u8 = b'A';
 
 impl Serialize for Settings {
@@ -671,17 +670,22 @@ impl Serialize for Settings {
 }
 
 impl<'de> Deserialize<'de> for Settings {
+    /// What cannot be read, of a version with other settings or other values, has its built-in value: it must not cost
+    /// the state. Nor is it judged whether the settings agree.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (words, codes) = <(String, String)>::deserialize(deserializer)?;
-        let words: Vec<&str> = words.split(' ').collect();
-        let given = |key| {
-            let letter = char::from(FIRST_LETTER + key as u8);
-            words.iter().find_map(|word| word.strip_prefix(letter))
+        let mut words: Vec<&str> = words.split(' ').collect();
+        let letter = |key| char::from(FIRST_LETTER + key as u8);
+        let settings = loop {
+            let given = |key| words.iter().find_map(|word| word.strip_prefix(letter(key)));
+            match Self::read(|key| if key <= Key::Lease { given(key) } else { None }) {
+                Ok(settings) => break settings,
+                // A fault is of a key that was given, so each turn leaves fewer words, at most one turn for each key.
+                Err(fault) => words.retain(|word| !word.starts_with(letter(fault.key))),
+            }
         };
-        let settings = Self::read(|key| if key <= Key::Lease { given(key) } else { None });
-        let settings = settings.map_err(|fault| D::Error::custom(fault.message))?;
         let codes = pack::undigits(&codes, Codes::KINDS).and_then(|numbers| Codes::from_numbers(&numbers));
-        Ok(Self { codes: codes.ok_or_else(|| D::Error::custom("codes"))?, ..settings })
+        Ok(Self { codes: codes.unwrap_or_default(), ..settings })
     }
 }
 

@@ -233,3 +233,33 @@ fn a_setting_is_written_only_where_it_differs() {
     assert_eq!(serde_json::from_str::<Settings>(&text).expect("our own text"), settings);
     assert_eq!(serde_json::to_string(&Settings::default()).expect("plain data"), r#"["",""]"#);
 }
+
+#[test]
+fn what_cannot_be_read_of_stored_settings_costs_no_more_than_itself() {
+    let read = |words: &str, codes: &str| {
+        let stored = serde_json::to_string(&(words, codes)).expect("plain data");
+        serde_json::from_str::<Settings>(&stored).expect("settings of some kind")
+    };
+    let settings = |pairs: &[(Key, &str)]| Settings::read(given(pairs)).expect("settings that can be read");
+    let (threshold, cooldown) = ((Key::Threshold, "7"), (Key::Cooldown, "10s"));
+    let both = settings(&[threshold, cooldown]);
+    for words in ["A7 H10000ms", "A7 Z9 H10000ms", "P5 A7 H10000ms a1", " A7  H10000ms é", "A7 H10000ms \u{0}"] {
+        assert_eq!(read(words, ""), both, "{words:?}");
+    }
+    for words in ["A7 Hsoon", "A7 H", "A7 H-1ms K101% L0 G3/0ms C0 I0.5 Ox"] {
+        assert_eq!(read(words, ""), settings(&[threshold]), "{words:?}");
+    }
+    assert_eq!(read("Aseven H10000ms", ""), settings(&[cooldown]));
+    let other_rule = settings(&[(Key::FailureRate, "50%")]);
+    assert_eq!(read("Aseven B50%", ""), other_rule, "as where no threshold was given");
+    assert_eq!(read("B150%", ""), Settings::default(), "the threshold is not switched off by what is no rule");
+    assert_eq!(read(&"Hsoon ".repeat(5_000), ""), Settings::default());
+    // That they contradict one another is no reason either.
+    assert_eq!(read("A0 F50% J1ms", "").contradiction().expect_err("they do").key, Key::SlowRate);
+    let codes = settings(&[threshold, (Key::TripCodes, "2")]).codes;
+    let packed = pack::digits(codes.to_numbers(), Codes::KINDS);
+    assert_eq!(read("A7 Hsoon", &packed), Settings { codes, ..settings(&[threshold]) });
+    for packed in ["!", "C", "__", &format!("{packed}?")] {
+        assert_eq!(read("A7 H10000ms", packed), both, "{packed:?}");
+    }
+}
