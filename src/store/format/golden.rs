@@ -203,10 +203,7 @@ fn settings(settings: Option<&Settings>) -> Vec<String> {
         facts.push("settings: built-in".to_owned());
     }
     if facts.iter().any(|fact| fact.contains("-codes: ")) {
-        let exits = (0..=255).map(End::Exit).collect();
-        let signals = (1..=64).map(End::Signal).collect();
-        facts.extend([judged(settings, "exit", 0, exits), judged(settings, "signal", 1, signals)].concat());
-        facts.push(format!("settings.counts[timed out]: {}", counts_as(settings, End::TimedOut)));
+        facts.extend(listed(settings));
     }
     facts
 }
@@ -246,25 +243,37 @@ fn setting_name(key: Key) -> Option<&'static str> {
     })
 }
 
-/// What these ends count as, a line for each row of equal ones.
-fn judged(settings: &Settings, kind: &str, first: usize, ends: Vec<End>) -> Vec<String> {
+/// What the lists say of each end, a line for each row of equal ones; what is in no list is left to the program.
+fn listed(settings: &Settings) -> Vec<String> {
+    let numbers: Vec<u8> = settings.codes.to_numbers().collect();
+    let (flag, slots) = numbers.split_first().expect("a flag and a number for each end");
+    let mut facts = vec![format!("settings.failures listed: {}", if *flag == 1 { "yes" } else { "no" })];
     let mut rows: Vec<(RangeInclusive<usize>, &str)> = Vec::new();
-    for (number, end) in (first..).zip(ends) {
-        let counts_as = counts_as(settings, end);
+    for (slot, number) in slots.iter().enumerate() {
+        let listed = match number {
+            0 => "none",
+            1 => "success",
+            2 => "failure",
+            3 => "ignored",
+            4 => "failure that trips",
+            other => panic!("{other} is no class"),
+        };
         match rows.last_mut() {
-            Some((range, same)) if *same == counts_as => *range = *range.start()..=number,
-            _ => rows.push((number..=number, counts_as)),
+            Some((range, same)) if *same == listed => *range = *range.start()..=slot,
+            _ => rows.push((slot..=slot, listed)),
         }
     }
-    let said = |(range, counts_as): &(RangeInclusive<usize>, &str)| {
-        format!("settings.counts[{kind} {}-{}]: {counts_as}", range.start(), range.end())
+    // Exit codes, then the signals from 1 on, then the timeout.
+    let end = |slot: usize| match slot {
+        0..256 => format!("exit {slot}"),
+        256..320 => format!("signal {}", slot - 255),
+        _ => "timed out".to_owned(),
     };
-    rows.iter().map(said).collect()
-}
-
-fn counts_as(settings: &Settings, end: End) -> &'static str {
-    let (outcome, trips) = settings.codes.judge(end, false);
-    if trips { "failure that trips" } else { outcome_word(outcome) }
+    let said = |(range, listed): &(RangeInclusive<usize>, &str)| {
+        format!("settings.listed[{} to {}]: {listed}", end(*range.start()), end(*range.end()))
+    };
+    facts.extend(rows.iter().filter(|row| row.1 != "none").map(said));
+    facts
 }
 
 fn millis(span: Duration) -> String {
