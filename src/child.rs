@@ -1,17 +1,15 @@
 //! The child: start it, pass signals on, end it when its time is over, learn how it ended.
 
-pub mod unix;
-
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
-use self::unix::{Arrived, Inherited, Program, Status};
 use crate::clock;
 use crate::exit::Exit;
 use crate::outcome::End;
 use crate::settings::Limits;
+use crate::sys::{self, Arrived, Inherited, Program, Status, plain};
 
 /// How long after a wait that failed it is repeated.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -81,10 +79,10 @@ impl Child {
         let Task { command, variables, limit, apart } = task;
         // Arguments come from an exec and cannot hold a NUL byte.
         let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.clone().into_vec()).ok()).collect();
-        let own_group = apart || limit.time.is_some() && !limit.limits.foreground && !unix::in_foreground();
+        let own_group = apart || limit.time.is_some() && !limit.limits.foreground && !sys::in_foreground();
         let program = Program { argv, set: variables, unset: UNSET, own_group, apart };
         let started = clock::instant();
-        match unix::spawn(&program, inherited) {
+        match sys::spawn(&program, inherited) {
             Ok(pid) => Ok(Self { pid, own_group, started }),
             Err((error, executed)) => {
                 Err(NotStarted::because(&error, executed, command.first().map_or(OsStr::new(""), OsString::as_os_str)))
@@ -100,16 +98,16 @@ impl Child {
         let mut held_back: Option<HeldBack> = None;
         let status = loop {
             let grace = held_back.as_ref().map(HeldBack::left);
-            match unix::next_signal([soon, grace, timer.left()].into_iter().flatten().min()) {
+            match sys::next_signal([soon, grace, timer.left()].into_iter().flatten().min()) {
                 Some(arrived) if arrived.signal != libc::SIGCHLD => {
                     // They reach the child in the order in which they came.
                     self.release(held_back.take(), &mut timer);
                     stopped |= self.pass_on(arrived, &mut held_back, &mut timer);
                 }
                 Some(_) => {}
-                None => timer.ring(|signal| unix::send(self.pid, self.own_group, signal)),
+                None => timer.ring(|signal| sys::send(self.pid, self.own_group, signal)),
             }
-            match unix::try_wait(self.pid, false) {
+            match sys::try_wait(self.pid, false) {
                 Ok(Some(status)) => break Some(status),
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => break None,
                 Ok(None) => soon = None,
@@ -125,13 +123,13 @@ impl Child {
     /// Passes a signal on to the child, unless it has it already. Says whether it is one by which a user stops things.
     fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, timer: &mut Timer<'_>) -> bool {
         let Arrived { signal, by_kernel, by_us } = arrived;
-        if by_us || unix::is_ignored(signal) {
+        if by_us || sys::is_ignored(signal) {
             return false;
         }
         // What a terminal sends goes to its whole foreground group; a hang-up to the leader of the session alone.
         let hangs_up = matches!(signal, libc::SIGHUP | libc::SIGCONT);
         let typed = hangs_up || matches!(signal, libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP | libc::SIGWINCH);
-        let has_it = by_kernel && typed && !self.own_group && !(hangs_up && unix::leads_session());
+        let has_it = by_kernel && typed && !self.own_group && !(hangs_up && sys::leads_session());
         let stops = stops(signal);
         if has_it && stops {
             timer.kill_later();
@@ -141,7 +139,7 @@ impl Child {
             self.hand_on(signal, timer);
         }
         if signal == libc::SIGTSTP {
-            unix::stop_self();
+            sys::stop_self();
         }
         stops
     }
@@ -153,7 +151,7 @@ impl Child {
     }
 
     fn hand_on(&self, signal: libc::c_int, timer: &mut Timer<'_>) {
-        let send = |signal| unix::send(self.pid, self.own_group, signal);
+        let send = |signal| sys::send(self.pid, self.own_group, signal);
         if stops(signal) || signal == timer.limits.signal { timer.end(signal, send) } else { send(signal) }
     }
 }
@@ -262,11 +260,4 @@ impl NotStarted {
         };
         Self { exit, message }
     }
-}
-
-/// What the system says of an error, without the number that Rust adds.
-pub fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text[..end].to_owned()
 }

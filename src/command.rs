@@ -25,18 +25,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow, bail};
 
 use crate::breaker::{Answer, Breaker, Change, LONGEST_REASON, LONGEST_WHO, Refusal, shorten, stored_len};
-use crate::child::unix::Inherited;
 use crate::child::{self, Ended, Limit, Task};
 use crate::cli::{Command, Common, HoldArgs, Selection};
 use crate::clock;
 use crate::config::{Config, Tables};
 use crate::exit::Exit;
+use crate::locations::Locations;
 use crate::name::{Name, nearest};
 use crate::outcome::End;
-use crate::places::Places;
 use crate::report::speech::{self, Later, Volume, say};
 use crate::settings::{Limits, Settings};
 use crate::store::{Locked, Missing, READERS_PATIENCE, Store};
+use crate::sys::Inherited;
 use crate::time::{Timestamp, format_duration, parse_duration};
 
 /// How long the `on-change` command may take.
@@ -44,7 +44,7 @@ const HOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What every command has.
 pub struct Context {
-    places: Places,
+    locations: Locations,
     volume: Volume,
     inherited: Inherited,
 }
@@ -60,13 +60,13 @@ impl Context {
             (false, true) => Volume::Verbose,
             (false, false) => Volume::Normal,
         };
-        let places = Places::find(common.state_dir.as_deref(), common.config.as_deref())?;
-        Ok(Self { places, volume, inherited })
+        let locations = Locations::find(common.state_dir.as_deref(), common.config.as_deref())?;
+        Ok(Self { locations, volume, inherited })
     }
 
     /// The store, or why there is none.
     fn store(&self) -> Result<Store> {
-        match &self.places.state_dir {
+        match &self.locations.state_dir {
             Ok(dir) => Ok(Store::new(dir.clone())),
             Err(error) => Err(anyhow!("{error}")),
         }
@@ -83,7 +83,7 @@ impl Context {
 
     /// The configuration, as far as one breaker is concerned.
     fn config(&self, tables: Tables<'_>) -> Result<Config> {
-        Config::load(self.places.config.as_ref(), tables)
+        Config::load(self.locations.config.as_ref(), tables)
     }
 
     /// Reads a breaker for those who only look.
@@ -227,7 +227,7 @@ fn announce(context: &Context, name: &Name, told: &Told, on_change: Option<&str>
     // A hand-edited reason may hold a NUL byte, which no environment can.
     let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
     // The command may ask `cb` itself, and must ask about the same breakers.
-    let variables = variables.chain(context.places.variables.iter().cloned());
+    let variables = variables.chain(context.locations.variables.iter().cloned());
     let limits = Limits { signal: libc::SIGKILL, ..Limits::NONE };
     let task = Task {
         command: &shell(on_change),

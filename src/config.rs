@@ -11,9 +11,9 @@ use anyhow::{Result, anyhow, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::child::plain;
 use crate::name::{Name, nearest};
 use crate::settings::{Conduct, Fault, Key, Limits, Settings, can_open, check};
+use crate::sys::plain;
 
 /// No configuration is larger; what is, is something else.
 const LARGEST: u64 = 1 << 20;

@@ -6,8 +6,8 @@
 
 use std::ffi::{OsString, c_char, c_int};
 
-use crate::child::unix;
 use crate::exit::Exit;
+use crate::sys;
 
 // SAFETY: there is no other `main`: the crate is `no_main`. The arguments are read by the standard library, which glibc
 // hands them before `main`.
@@ -17,7 +17,7 @@ extern "C" fn main(_count: c_int, _arguments: *const *const c_char) -> c_int {
     let args: Vec<OsString> = std::env::args_os().collect();
     let exit = crate::run(&args);
     if let Exit::Signal(signal) = exit {
-        unix::die_of(signal);
+        sys::die_of(signal);
     }
     exit.code().into()
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::breaker::Permit;
 use crate::name::Name;
-use crate::outcome::{Class, Codes, End, signal_name, signal_number};
+use crate::outcome::{Class, Codes, End};
 use crate::settings::{Key, Settings, check};
+use crate::signals;
 use crate::time::{LONGEST, Timestamp, format_duration, parse_duration};
 
 /// Makes new texts of examples.
@@ -177,8 +178,8 @@ fn permits() {
 #[test]
 fn signals() {
     try_all(&["TERM", "SIGKILL", "sigrtmin", "SIG34", "SIG64", "int"], &["SIG", "sig", "1", "+"], 10_000, 5, |text| {
-        let Some(number) = signal_number(text) else { return false };
-        assert_eq!(signal_number(&signal_name(number.into())), Some(number), "{text:?}");
+        let Some(number) = signals::number(text) else { return false };
+        assert_eq!(signals::number(&signals::name(number.into())), Some(number), "{text:?}");
         true
     });
 }

@@ -13,9 +13,9 @@
 //! | [`command`] | one file a subcommand: the story of that command, no decision of its own |
 //! | [`breaker`] | PURE: states, permits, admit, record, holds; its windows, history and permits below it |
 //! | [`settings`], [`outcome`], [`name`], [`time`] | PURE: what a breaker is told, what counts, names, times |
-//! | [`config`], [`places`] | options + `config.toml` + defaults; where files live |
+//! | [`config`], [`locations`] | options + `config.toml` + defaults; where files live |
 //! | [`store`] | the state directory: lock, load, save; nobody else knows where state is |
-//! | [`child`] | start, wait, pass on signals, keep the limit; `child::unix` holds the system calls and the `unsafe` |
+//! | [`child`] | start, wait, pass on signals, keep the limit; [`sys`] holds the system calls and the `unsafe` |
 //! | [`clock`], [`exit`] | the only reader of the clock; the exit codes of `cb` itself |
 //! | [`report`] | table, JSON, metrics, lines on stderr |
 //!
@@ -61,26 +61,27 @@ mod entry;
 mod exit;
 #[cfg(test)]
 mod fuzz;
+mod locations;
 mod name;
 mod outcome;
 #[cfg(test)]
 mod paperwork;
-mod places;
 mod report;
 mod settings;
+mod signals;
 mod store;
+mod sys;
 mod time;
 
 use std::ffi::OsString;
 
-use crate::child::unix;
 use crate::command::{Context, usage};
 use crate::exit::Exit;
 use crate::report::speech::say;
 
 /// The program, from its arguments to how it ends.
 fn run(args: &[OsString]) -> Exit {
-    let inherited = unix::take_over();
+    let inherited = sys::take_over();
     let cli = match usage::parse(args) {
         Ok(cli) => cli,
         Err(exit) => return exit,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::signals;
+
 /// What a run says about the health of what it called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,7 +49,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Exit(code) => write!(f, "exit {code}"),
-            Self::Signal(number) => f.write_str(&signal_name(number)),
+            Self::Signal(number) => f.write_str(&signals::name(number)),
             Self::TimedOut => f.write_str("timeout"),
             Self::NotStarted => f.write_str("not started"),
         }
@@ -67,10 +69,8 @@ pub struct Run {
     pub took: Option<Duration>,
 }
 
-/// The largest signal number of Linux.
-const LAST_SIGNAL: u8 = 64;
 /// The number of things that can be listed: 256 exit codes, 64 signals and the timeout.
-const SLOTS: usize = 256 + LAST_SIGNAL as usize + 1;
+const SLOTS: usize = 256 + signals::LAST as usize + 1;
 /// The most items one list may have.
 pub const LONGEST_LIST: usize = 32;
 
@@ -205,7 +205,7 @@ impl Codes {
     /// because its time is over.
     pub fn can_fail(&self, timed: bool) -> (bool, bool) {
         let exits = (0..=u8::MAX).map(End::Exit);
-        let signals = (1..=i32::from(LAST_SIGNAL)).map(End::Signal);
+        let signals = (1..=i32::from(signals::LAST)).map(End::Signal);
         let ends = exits.chain(signals).chain(timed.then_some(End::TimedOut));
         ends.map(|end| self.judge(end, false)).fold((false, false), |(fails, trips), (outcome, trip)| {
             (fails || outcome == Outcome::Failure, trips || trip)
@@ -273,7 +273,7 @@ fn parse_item(item: &str) -> Result<(usize, usize), String> {
     if item == "timeout" {
         return Ok((SLOTS - 1, SLOTS - 1));
     }
-    if let Some(number) = signal_number(item) {
+    if let Some(number) = signals::number(item) {
         return Ok((255 + usize::from(number), 255 + usize::from(number)));
     }
     let (first, last) = item.split_once('-').unwrap_or((item, item));
@@ -295,85 +295,8 @@ fn slot_name(slot: usize) -> String {
     match slot {
         0..=255 => slot.to_string(),
         _ if slot == SLOTS - 1 => "timeout".to_owned(),
-        _ => signal_name(i32::try_from(slot - 255).unwrap_or(0)),
+        _ => signals::name(i32::try_from(slot - 255).unwrap_or(0)),
     }
-}
-
-/// The signals that have names of their own.
-const SIGNALS: [(&str, i32); 34] = [
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", 16),
-    ("CHLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("PWR", 30),
-    ("SYS", libc::SIGSYS),
-    // Other names of some, which are read but not written.
-    ("IOT", libc::SIGABRT),
-    ("CLD", libc::SIGCHLD),
-    ("POLL", libc::SIGIO),
-];
-
-/// The first real-time signal: the C library keeps 32 and 33 for itself.
-const FIRST_REALTIME: u8 = 34;
-
-/// The name of a signal: `SIGTERM`; `SIG34` for those without a name.
-pub fn signal_name(number: i32) -> String {
-    match SIGNALS.iter().find(|signal| signal.1 == number) {
-        Some((name, _)) => format!("SIG{name}"),
-        None => format!("SIG{number}"),
-    }
-}
-
-/// The number of a signal by its name, with or without `SIG`, in any case. Real-time signals are counted from either end, as
-/// in `kill -l`: `RTMIN+1`, `RTMAX-1`; or `SIG34`, as any.
-pub fn signal_number(name: &str) -> Option<u8> {
-    let upper = name.to_ascii_uppercase();
-    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let named = SIGNALS.iter().find(|signal| signal.0 == bare).and_then(|signal| u8::try_from(signal.1).ok());
-    // A number is a signal only with its prefix: in a list of codes a bare one is an exit code.
-    let numbered = upper.strip_prefix("SIG").filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
-    let numbered = numbered.and_then(|digits| digits.parse().ok());
-    let number = named.or(numbered).or_else(|| realtime(bare));
-    number.filter(|number| (1..=LAST_SIGNAL).contains(number))
-}
-
-fn realtime(name: &str) -> Option<u8> {
-    let (from_first, rest) = match name.strip_prefix("RTMIN") {
-        Some(rest) => (true, rest),
-        None => (false, name.strip_prefix("RTMAX")?),
-    };
-    let steps = match rest.strip_prefix(if from_first { '+' } else { '-' }) {
-        Some(steps) if steps.bytes().all(|byte| byte.is_ascii_digit()) => steps.parse().ok()?,
-        None if rest.is_empty() => 0,
-        _ => return None,
-    };
-    let number = if from_first { FIRST_REALTIME.checked_add(steps)? } else { LAST_SIGNAL.checked_sub(steps)? };
-    (FIRST_REALTIME..=LAST_SIGNAL).contains(&number).then_some(number)
 }
 
 #[cfg(test)]
@@ -428,7 +351,7 @@ mod tests {
     #[test]
     fn every_signal_has_a_place_of_its_own() {
         for number in 1..=64 {
-            let codes = Codes::parse(&[(Class::Success, &signal_name(number))]).expect("a signal");
+            let codes = Codes::parse(&[(Class::Success, &signals::name(number))]).expect("a signal");
             for other in 1..=64 {
                 assert_eq!(codes.judge(End::Signal(other), false).0 == Outcome::Success, other == number, "{other}");
             }
@@ -484,37 +407,9 @@ mod tests {
     }
 
     #[test]
-    fn signals_have_other_names_and_are_counted_from_either_end() {
-        let names = [
-            ("IOT", 6),
-            ("sigpoll", 29),
-            ("CLD", 17),
-            ("RTMIN", 34),
-            ("SIGRTMIN+1", 35),
-            ("RTMAX-30", 34),
-            ("RTMAX", 64),
-        ];
-        for (name, number) in names {
-            assert_eq!(signal_number(name), Some(number), "{name}");
-        }
-        for name in [
-            "RTMIN+31",
-            "RTMAX-31",
-            "RTMIN-1",
-            "RTMAX+1",
-            "RTMIN+",
-            "RTMIN++1",
-            "RTMIN1",
-            "RTMAX-300",
-            "RT",
-            "SIG",
-            "SIG+9",
-        ] {
-            assert_eq!(signal_number(name), None, "{name}");
-        }
+    fn a_list_has_signals_by_any_of_their_names() {
         let codes = Codes::parse(&[(Class::Ignored, "SIGRTMAX-1,RTMIN+2")]).expect("signals");
         assert_eq!(codes.list(Class::Ignored).as_deref(), Some("SIG36,SIG63"));
-        assert_eq!(signal_name(6), "SIGABRT");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::breaker::pack;
 use crate::exit;
-use crate::outcome::{Class, Codes, signal_number};
+use crate::outcome::{Class, Codes};
+use crate::signals;
 use crate::time::{LONGEST, format_duration, millis, parse_duration};
 
 /// The name of a setting: an option of `cb run`, a key of `config.toml`. Each is documented at its option, in cli.rs.
@@ -639,7 +640,7 @@ fn parse_signal(text: &str) -> Result<i32, String> {
     if text == "0" {
         return Ok(0);
     }
-    signal_number(text).or_else(|| signal_number(&format!("SIG{text}"))).map(i32::from).ok_or_else(|| {
+    signals::number(text).or_else(|| signals::number(&format!("SIG{text}"))).map(i32::from).ok_or_else(|| {
         format!("'{}' is not a signal; write a name like TERM or a number from 0 to 64", text.escape_debug())
     })
 }

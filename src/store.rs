@@ -20,10 +20,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use self::format::Content;
 use crate::breaker::Breaker;
-use crate::child::{plain, unix};
 use crate::clock;
+use crate::locations::StateDir;
 use crate::name::Name;
-use crate::places::StateDir;
+use crate::sys::{self, plain};
 
 /// How long a run waits for the lock. It is held for microseconds, so a longer wait means that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -501,7 +501,7 @@ fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
         Err(error) => return Err(told(&error)),
     }
     let left = deadline.saturating_duration_since(clock::instant());
-    let alarm = unix::Alarm::after(left).context("could not set a timer for the wait")?;
+    let alarm = sys::Alarm::after(left).context("could not set a timer for the wait")?;
     let outcome = loop {
         match lock() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted && clock::instant() < deadline => {}
@@ -614,5 +614,5 @@ fn shell_word(path: &Path) -> String {
 /// The identity of a new breaker.
 fn random() -> u64 {
     // Where there is no randomness, early in the life of a machine, the time and the process are distinct enough.
-    unix::random().unwrap_or_else(|| clock::now().as_millis() << 22 ^ u64::from(std::process::id()))
+    sys::random().unwrap_or_else(|| clock::now().as_millis() << 22 ^ u64::from(std::process::id()))
 }

@@ -33,7 +33,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
                 json!({ "value": value, "origin": origin.word(), "line": config.line(origin) }),
             );
         }
-        let file = context.places.config.as_ref().map(|(path, _)| path.display().to_string());
+        let file = context.locations.config.as_ref().map(|(path, _)| path.display().to_string());
         let document = json!({ "version": 1, "name": args.name, "file": file, "settings": settings });
         print(&json::line(&document)?)?;
         return Ok(Exit::Done);

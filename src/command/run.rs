@@ -200,7 +200,7 @@ impl Guard<'_> {
     fn variables(&self, probe: bool) -> Vec<CString> {
         let name = [("CB_NAME", OsString::from(self.name.as_str()))].into_iter();
         let probe = probe.then(|| ("CB_PROBE", OsString::from("1")));
-        entries(name.chain(probe).chain(self.context.places.variables.iter().cloned()))
+        entries(name.chain(probe).chain(self.context.locations.variables.iter().cloned()))
     }
 
     /// Reports how it ended. Trouble is a warning: the command has run.

@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction, ValueHint};
 
-use crate::outcome::signal_name;
+use crate::signals;
 
 /// A command: `cb` itself, or one of its subcommands.
 pub struct Command {
@@ -277,5 +277,5 @@ fn value(argument: &Arg) -> Value {
 
 /// The signals that have names, without `SIG`.
 pub fn signals() -> Vec<String> {
-    (1..=31).map(|number| signal_name(number).trim_start_matches("SIG").to_owned()).collect()
+    (1..=31).map(|number| signals::name(number).trim_start_matches("SIG").to_owned()).collect()
 }

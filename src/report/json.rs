@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::acts;
 use crate::breaker::{Answer, Breaker, HoldKind, State, Totals};
 use crate::name::Name;
-use crate::outcome::{Class, End, Outcome, signal_name};
+use crate::outcome::{Class, End, Outcome};
 use crate::settings::{Key, Settings, Window};
+use crate::signals;
 use crate::time::{Timestamp, millis};
 
 /// The document around all breakers.
@@ -170,7 +171,7 @@ impl<'a> Status<'a> {
                 at: last.at,
                 outcome: last.outcome,
                 exit_code: if let Some(End::Exit(code)) = last.end { Some(code) } else { None },
-                signal: if let Some(End::Signal(number)) = last.end { Some(signal_name(number)) } else { None },
+                signal: if let Some(End::Signal(number)) = last.end { Some(signals::name(number)) } else { None },
                 timed_out: last.end == Some(End::TimedOut),
                 took_ms: last.took.map(millis),
             }),

@@ -1,4 +1,4 @@
-//! The list of all `unsafe` blocks, at the head of `src/child/unix.rs`, is the list of those that there are.
+//! The list of all `unsafe` blocks, at the head of `src/sys.rs`, is the list of those that there are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ fn every_unsafe_block_is_in_the_list() {
     let read = |path: &Path| fs::read_to_string(path).expect("a source file");
     let mut there: Vec<String> = files(source).iter().flat_map(|path| unsafe_in(&read(path))).collect();
     there.sort_unstable();
-    let head = read(&source.join("child/unix.rs"));
+    let head = read(&source.join("sys.rs"));
     let rows = head.lines().skip_while(|line| *line != LIST).take_while(|line| line.starts_with("//!"));
     let rows = rows.filter_map(|line| line.strip_prefix("//! | `")?.split(" | ").next());
     let names = rows.flat_map(|row| row.split(", ")).map(|name| name.trim_matches('`'));

@@ -1,4 +1,5 @@
-//! The system calls around a child: all the `unsafe` of the program but its entry.
+//! The facade of the platform: the system calls that Rust's library has not, and all the `unsafe` of the program but that
+//! of its entry.
 //!
 //! Nothing here decides anything. `std::process::Command` cannot serve: it resets SIGPIPE in the child, needs SIGCHLD not
 //! to be ignored, knows no script without `#!`, and its runtime reopens closed descriptors.
@@ -399,4 +400,11 @@ impl Drop for Alarm {
         }
         mask(libc::SIG_SETMASK, &self.unblocked);
     }
+}
+
+/// What the system says of an error, without the number that Rust adds.
+pub fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_owned()
 }

@@ -19,7 +19,7 @@ pub struct StateDir {
 }
 
 /// Where things live.
-pub struct Places {
+pub struct Locations {
     /// The directory of the state files, or why there is none.
     pub state_dir: Result<StateDir>,
     /// The configuration file, and whether it was named: then it must exist.
@@ -28,7 +28,7 @@ pub struct Places {
     pub variables: Vec<(&'static str, OsString)>,
 }
 
-impl Places {
+impl Locations {
     /// Finds them: options first, then `CB_STATE_DIR` and `CB_CONFIG`, then the user's cache and config directories by
     /// the XDG rules (relative paths in the environment are not used).
     ///
