@@ -1,9 +1,10 @@
 //! What a user can say. The doc comments are the help; there is no logic here and no IO.
 
 use std::ffi::OsString;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 use crate::name::Name;
 use crate::settings::Key;
@@ -90,11 +91,7 @@ pub struct RunArgs {
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND", value_hint = clap::ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]
-    pub breaker: BreakerArgs,
-    #[command(flatten)]
-    pub limits: LimitArgs,
-    #[command(flatten)]
-    pub conduct: ConductArgs,
+    pub options: Options<RunOptions>,
     /// Where it would be refused, wait until it is let through, at most this long (note the =) [default: for ever]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "36500d",
         value_parser = crate::time::parse_duration, help_heading = "When refused")]
@@ -104,179 +101,174 @@ pub struct RunArgs {
     pub dry_run: bool,
 }
 
-/// What a breaker can be told.
-#[derive(Args, Clone, Debug, Default)]
-pub struct BreakerArgs {
+/// What a run can be told.
+#[derive(Args, Clone, Debug)]
+pub struct RunOptions {
+    #[command(flatten)]
+    breaker: BreakerOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
+    #[command(flatten)]
+    conduct: ConductOptions,
+}
+
+/// How a breaker decides.
+#[derive(Args, Clone, Debug)]
+pub struct BreakerOptions {
     /// Open after N failures in a row, 0 is never [default: 5, or 0 if another rule is given]
     #[arg(long, value_name = "N", help_heading = "Tripping")]
-    pub threshold: Option<String>,
+    threshold: Option<String>,
     /// Open when PCT per cent of the results in the window are failures
     #[arg(long, value_name = "PCT", help_heading = "Tripping")]
-    pub failure_rate: Option<String>,
+    failure_rate: Option<String>,
     /// The window of the rates: the last N results, or the results of the last DURATION [default: 20]
     #[arg(long, value_name = "N|DURATION", help_heading = "Tripping")]
-    pub window: Option<String>,
+    window: Option<String>,
     /// Judge rates only once N results are in the window [default: 10]
     #[arg(long, value_name = "N", help_heading = "Tripping")]
-    pub min_calls: Option<String>,
+    min_calls: Option<String>,
     /// A run that takes this long is slow; a slow probe fails
     #[arg(long, value_name = "DURATION", help_heading = "Tripping")]
-    pub slow_after: Option<String>,
+    slow_after: Option<String>,
     /// Open when PCT per cent of the results in the window were slow (needs --slow-after)
     #[arg(long, value_name = "PCT", help_heading = "Tripping")]
-    pub slow_rate: Option<String>,
+    slow_rate: Option<String>,
     /// Open after N failures within DURATION, whatever succeeds between them (3/1h)
     #[arg(long, value_name = "N/DURATION", help_heading = "Tripping")]
-    pub failure_budget: Option<String>,
+    failure_budget: Option<String>,
     /// Open at once on these, which are failures: exit codes, ranges, signals, timeout (22,64-78,SIGTERM,timeout)
     #[arg(long, value_name = "LIST", help_heading = "Tripping")]
-    pub trip_codes: Option<String>,
+    trip_codes: Option<String>,
 
     /// How long it stays open before a probe is let through [default: 30s]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
-    pub cooldown: Option<String>,
+    cooldown: Option<String>,
     /// Multiply the cool-down by this with each reopening in a row, 1 to 100 [default: 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Recovery")]
-    pub backoff: Option<String>,
+    backoff: Option<String>,
     /// How long the cool-down may grow [default: 1h, or the cool-down where that is longer]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
-    pub max_cooldown: Option<String>,
+    max_cooldown: Option<String>,
     /// Lengthen each cool-down at random by up to PCT per cent [default: 0]
     #[arg(long, value_name = "PCT", help_heading = "Recovery")]
-    pub jitter: Option<String>,
+    jitter: Option<String>,
     /// How many probes may run at once, in all processes, 1 to 16 [default: 1]
     #[arg(long, value_name = "N", help_heading = "Recovery")]
-    pub probes: Option<String>,
+    probes: Option<String>,
     /// Close after N probes have succeeded [default: 1]
     #[arg(long, value_name = "N", help_heading = "Recovery")]
-    pub probe_successes: Option<String>,
+    probe_successes: Option<String>,
     /// Open again after N probes have failed [default: 1]
     #[arg(long, value_name = "N", help_heading = "Recovery")]
-    pub probe_failures: Option<String>,
+    probe_failures: Option<String>,
     /// Give a probe's place away after this long [default: its time limit + kill-after + 10s, without a limit 1h]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
-    pub lease: Option<String>,
+    lease: Option<String>,
 
     /// These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
-    pub success_codes: Option<String>,
+    success_codes: Option<String>,
     /// These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
-    pub failure_codes: Option<String>,
+    failure_codes: Option<String>,
     /// These count as nothing, as 125-127 and SIGPIPE do
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
-    pub ignore_codes: Option<String>,
+    ignore_codes: Option<String>,
 }
 
 /// How long the child may run, as GNU timeout has it.
-#[derive(Args, Clone, Debug, Default)]
-pub struct LimitArgs {
+#[derive(Args, Clone, Debug)]
+pub struct LimitOptions {
     /// End the command after this long, which is a failure; cb exits 124 [default: 0, no limit]
     #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
-    pub timeout: Option<String>,
+    timeout: Option<String>,
     /// The same for a probe, in place of --timeout
     #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
-    pub probe_timeout: Option<String>,
+    probe_timeout: Option<String>,
     /// Send KILL this long after the signal; cb exits 137 [default: 0, never]
     #[arg(short, long, value_name = "DURATION", help_heading = "Time limits")]
-    pub kill_after: Option<String>,
+    kill_after: Option<String>,
     /// The signal that ends it [default: TERM]
     #[arg(short, long, value_name = "SIGNAL", help_heading = "Time limits")]
-    pub signal: Option<String>,
+    signal: Option<String>,
     /// Exit with the command's own status even when its time was over [default: false]
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = ["true", "false"], hide_possible_values = true, help_heading = "Time limits")]
-    pub preserve_status: Option<String>,
+    preserve_status: Option<String>,
     /// Keep the command in the caller's process group and signal it alone [default: false]
     #[arg(short, long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = ["true", "false"], hide_possible_values = true, help_heading = "Time limits")]
-    pub foreground: Option<String>,
+    foreground: Option<String>,
 }
 
 /// What a run does beside guarding.
-#[derive(Args, Clone, Debug, Default)]
-pub struct ConductArgs {
+#[derive(Args, Clone, Debug)]
+pub struct ConductOptions {
     /// Exit with this code when refused, 0 to 255 [default: 75]
     #[arg(short = 'E', long, value_name = "N", help_heading = "When refused")]
-    pub open_exit_code: Option<String>,
+    open_exit_code: Option<String>,
     /// Run this with 'sh -c' when refused, and exit as it does
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "When refused")]
-    pub fallback: Option<String>,
+    fallback: Option<String>,
     /// Run this with 'sh -c' when the breaker opens from closed, closes, or is changed by hand
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "Output")]
-    pub on_change: Option<String>,
+    on_change: Option<String>,
     /// When the state cannot be used: run the command unguarded, or refuse with 125 [default: run]
     #[arg(long, value_name = "run|refuse", help_heading = "Output")]
-    pub on_state_error: Option<String>,
+    on_state_error: Option<String>,
 }
 
-/// The settings that were given, by key. Absent ones are left out.
-pub trait Given {
+/// The settings that were given as options, each as it was written. `A` defines those options, and their help.
+#[derive(Clone, Debug)]
+pub struct Options<A> {
+    given: Vec<(Key, String)>,
+    defined_by: PhantomData<A>,
+}
+
+impl<A> Options<A> {
+    /// None.
+    pub fn none() -> Self {
+        Self { given: Vec::new(), defined_by: PhantomData }
+    }
+
     /// Each given setting as it was written.
-    fn given(&self) -> Vec<(Key, &str)>;
+    pub fn given(&self) -> &[(Key, String)] {
+        &self.given
+    }
 }
 
-fn listed<const N: usize>(pairs: [(Key, &Option<String>); N]) -> Vec<(Key, &str)> {
-    pairs.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?))).collect()
+impl<A: Args> Args for Options<A> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        A::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        A::augment_args_for_update(command)
+    }
 }
 
-impl Given for BreakerArgs {
-    fn given(&self) -> Vec<(Key, &str)> {
-        listed([
-            (Key::Threshold, &self.threshold),
-            (Key::FailureRate, &self.failure_rate),
-            (Key::Window, &self.window),
-            (Key::MinCalls, &self.min_calls),
-            (Key::SlowAfter, &self.slow_after),
-            (Key::SlowRate, &self.slow_rate),
-            (Key::FailureBudget, &self.failure_budget),
-            (Key::TripCodes, &self.trip_codes),
-            (Key::Cooldown, &self.cooldown),
-            (Key::Backoff, &self.backoff),
-            (Key::MaxCooldown, &self.max_cooldown),
-            (Key::Jitter, &self.jitter),
-            (Key::Probes, &self.probes),
-            (Key::ProbeSuccesses, &self.probe_successes),
-            (Key::ProbeFailures, &self.probe_failures),
-            (Key::Lease, &self.lease),
-            (Key::SuccessCodes, &self.success_codes),
-            (Key::FailureCodes, &self.failure_codes),
-            (Key::IgnoreCodes, &self.ignore_codes),
-        ])
+impl<A> FromArgMatches for Options<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut options = Self::none();
+        options.update_from_arg_matches(matches)?;
+        Ok(options)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let given = |key: Key| {
+            // The name of the field that defines it. Not every command has every option.
+            let text = matches.try_get_one::<String>(&key.name().replace('-', "_")).ok().flatten()?;
+            Some((key, text.clone()))
+        };
+        self.given.extend(Key::all().filter_map(given));
+        Ok(())
     }
 }
 
 impl RunArgs {
     /// A run of which nothing but this is said.
     pub fn plain(name: Name, command: &[OsString]) -> Self {
-        Self {
-            name,
-            command: command.to_vec(),
-            breaker: BreakerArgs::default(),
-            limits: LimitArgs::default(),
-            conduct: ConductArgs::default(),
-            wait: None,
-            dry_run: false,
-        }
-    }
-}
-
-impl Given for RunArgs {
-    fn given(&self) -> Vec<(Key, &str)> {
-        let mut given = self.breaker.given();
-        given.extend(listed([
-            (Key::Timeout, &self.limits.timeout),
-            (Key::ProbeTimeout, &self.limits.probe_timeout),
-            (Key::KillAfter, &self.limits.kill_after),
-            (Key::Signal, &self.limits.signal),
-            (Key::PreserveStatus, &self.limits.preserve_status),
-            (Key::Foreground, &self.limits.foreground),
-            (Key::OpenExitCode, &self.conduct.open_exit_code),
-            (Key::OnStateError, &self.conduct.on_state_error),
-            (Key::Fallback, &self.conduct.fallback),
-            (Key::OnChange, &self.conduct.on_change),
-        ]));
-        given
+        Self { name, command: command.to_vec(), options: Options::none(), wait: None, dry_run: false }
     }
 }
 
@@ -393,7 +385,7 @@ pub struct AllowArgs {
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
     #[command(flatten)]
-    pub breaker: BreakerArgs,
+    pub options: Options<BreakerOptions>,
 }
 
 impl AllowArgs {
@@ -421,7 +413,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "DURATION", value_parser = crate::time::parse_duration)]
     pub took: Option<std::time::Duration>,
     #[command(flatten)]
-    pub breaker: BreakerArgs,
+    pub options: Options<BreakerOptions>,
 }
 
 /// An outcome as a word.

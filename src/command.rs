@@ -137,7 +137,7 @@ impl Context {
             };
             let used = breaker.as_ref().ok().and_then(Breaker::settings).cloned();
             let settings = used.unwrap_or_else(|| match config.resolve(Some(name), &[]) {
-                Ok(config) => config.settings,
+                Ok(config) => config.setup.breaker,
                 Err(error) => {
                     say(&format!("{error:#}"));
                     Settings::default()
@@ -290,7 +290,7 @@ fn by_hand(
     missing: Missing,
     act: impl FnOnce(&mut Breaker, Timestamp) -> Option<Change>,
 ) -> Result<Done> {
-    let on_change = context.config(Tables::Only(name))?.resolve(Some(name), &[])?.conduct.on_change;
+    let on_change = context.config(Tables::Only(name))?.resolve(Some(name), &[])?.setup.conduct.on_change;
     let mut later = Later::new(context.volume);
     let Some(mut locked) = context.lock(name, missing, &mut later)? else {
         return if context.is_known(name)? { Ok(Done::Unused) } else { Err(context.unknown(name)?) };

@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::name::{Name, nearest};
-use crate::settings::{Conduct, Fault, Key, Limits, Settings, can_open, check};
+use crate::settings::{Fault, Key, Setup};
 use crate::sys::plain;
 
 /// No configuration is larger; what is, is something else.
@@ -164,16 +164,16 @@ impl Config {
     ///
     /// # Errors
     /// A value or a combination that cannot be: where it was said, and what would be right.
-    pub fn resolve(&self, name: Option<&Name>, options: &[(Key, &str)]) -> Result<Resolved> {
-        let mut origins = vec![(None, Origin::BuiltIn); Key::ALL.len()];
+    pub fn resolve(&self, name: Option<&Name>, options: &[(Key, String)]) -> Result<Resolved> {
+        let mut origins = vec![(None, Origin::BuiltIn); Key::COUNT];
         let mut offer = |key: Key, text: &str, origin: Origin| {
             let slot = &mut origins[key as usize];
             if slot.0.is_none() {
                 *slot = (Some(text.to_owned()), origin);
             }
         };
-        for &(key, text) in options {
-            offer(key, text, Origin::Option);
+        for (key, text) in options {
+            offer(*key, text, Origin::Option);
         }
         let own = self.breakers.iter().filter(|breaker| Some(&breaker.0) == name).flat_map(|breaker| &breaker.1);
         for entry in own {
@@ -183,13 +183,8 @@ impl Config {
             offer(entry.key, &entry.text, Origin::Defaults(entry.position));
         }
         let given = |key: Key| origins[key as usize].0.as_deref();
-        let resolve = || {
-            let settings = Settings::parse(given)?;
-            let limits = Limits::parse(given, &settings)?;
-            Ok((settings, limits, Conduct::parse(given)?))
-        };
-        match resolve() {
-            Ok((settings, limits, conduct)) => Ok(Resolved { settings, limits, conduct, origins }),
+        match Setup::parse(given) {
+            Ok(setup) => Ok(Resolved { setup, origins }),
             Err(fault) => Err(self.told(&fault, &origins)),
         }
     }
@@ -199,7 +194,7 @@ impl Config {
     /// # Errors
     /// What makes it impossible: where it was said, and what would be right.
     pub fn check_run(&self, resolved: &Resolved) -> Result<()> {
-        can_open(&resolved.settings, &resolved.limits).map_err(|fault| self.told(&fault, &resolved.origins))
+        resolved.setup.can_open().map_err(|fault| self.told(&fault, &resolved.origins))
     }
 
     /// What is wrong, and where it was said; also where that was said with which it cannot go, if that is elsewhere.
@@ -226,12 +221,8 @@ impl Config {
 
 /// The settings in force, and where each comes from.
 pub struct Resolved {
-    /// What the breaker is told.
-    pub settings: Settings,
-    /// How long a child may run.
-    pub limits: Limits,
-    /// What a run does beside.
-    pub conduct: Conduct,
+    /// What a run is told.
+    pub setup: Setup,
     origins: Vec<(Option<String>, Origin)>,
 }
 
@@ -322,7 +313,7 @@ impl Source<'_> {
     fn entry(&self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Result<Entry> {
         let position = word.span().start;
         let Some(key) = Key::named(word.get_ref()) else {
-            let known = Key::ALL.iter().map(|key| key.1);
+            let known = Key::all().map(Key::name);
             return Err(self.error(position, unknown(word.get_ref(), "a setting", "'cb config' lists them", known)));
         };
         let Some(text) = text(value) else {
@@ -330,7 +321,8 @@ impl Source<'_> {
             let right = "write a string, a number, true or false, or a list of them";
             return Err(self.error(position, format!("{key}: it cannot be a {kind}; {right}")));
         };
-        check(key, &text).map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
+        key.read(&mut Setup::default(), &text)
+            .map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
         Ok(Entry { key, text, position })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::breaker::Permit;
 use crate::name::Name;
 use crate::outcome::{Class, Codes, End};
-use crate::settings::{Key, Settings, check};
+use crate::settings::{Key, Settings, Setup};
 use crate::signals;
 use crate::time::{LONGEST, Timestamp, format_duration, parse_duration};
 
@@ -218,9 +218,10 @@ fn settings() {
     let seeds = ["5", "50%", "0.5", "20", "5m", "3/1h", "1.5", "100", "0", "true", "refuse", "TERM", "1h30m", "64-78"];
     let mut keys = Mutator::new(7, &["x"], &["x"]);
     try_all(&seeds, &["%", "/", ".", "s", "-", "0", "100", "101", "1000", "1001"], 60_000, 5, |text| {
-        let (key, name) = Key::ALL[keys.below(Key::ALL.len())];
+        let key = Key::all().nth(keys.below(Key::COUNT)).expect("a key");
+        let name = key.name();
         assert_eq!(Key::named(name), Some(key));
-        if check(key, text).is_err() {
+        if key.read(&mut Setup::default(), text).is_err() {
             return false;
         }
         // What must be said beside it for it to make sense.
@@ -230,9 +231,10 @@ fn settings() {
             Key::Cooldown if key == Key::MaxCooldown => Some("1ms"),
             _ => None,
         };
-        let Ok(settings) = Settings::parse(beside) else { return false };
-        let texts: Vec<_> = Key::ALL.map(|(key, _)| settings.text(key)).into_iter().collect();
-        assert_eq!(Settings::parse(|key| texts[key as usize].as_deref()).as_ref(), Ok(&settings), "{name} {text:?}");
+        let Ok(setup) = Setup::parse(beside) else { return false };
+        let texts: Vec<_> = Key::all().map(|key| key.value(&setup).text()).collect();
+        assert_eq!(Setup::parse(|key| texts[key as usize].as_deref()).as_ref(), Ok(&setup), "{name} {text:?}");
+        let settings = setup.breaker;
         let stored = serde_json::to_string(&settings).expect("plain data");
         assert_eq!(serde_json::from_str::<Settings>(&stored).expect("our own text"), settings, "{name} {text:?}");
         for reopened in [0, 1, 1_000, u32::MAX] {

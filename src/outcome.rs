@@ -112,7 +112,7 @@ pub struct Codes {
 
 impl Default for Codes {
     fn default() -> Self {
-        Self { slots: [None; SLOTS], failures_listed: false }
+        Self::NONE
     }
 }
 
@@ -124,6 +124,9 @@ impl fmt::Debug for Codes {
 }
 
 impl Codes {
+    /// No list at all.
+    pub const NONE: Self = Self { slots: [None; SLOTS], failures_listed: false };
+
     /// The lists, each as it was written: `0,22,64-78,SIGTERM,timeout`. A single code beats a range.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::{Context, remark_other_rules, switched_off};
 use crate::breaker::{Admission, Ask, Permit};
-use crate::cli::{AllowArgs, Given};
+use crate::cli::AllowArgs;
 use crate::clock;
 use crate::config::{Config, Resolved, Tables};
 use crate::exit::{Exit, REFUSED};
@@ -24,7 +24,7 @@ pub const UNGUARDED: &str = "unguarded";
 pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name))? };
-    let config = file.resolve(Some(name), &args.breaker.given())?;
+    let config = file.resolve(Some(name), args.options.given())?;
     if switched_off() {
         print(&format!("{UNGUARDED}\n"))?;
         return Ok(Exit::Done);
@@ -41,7 +41,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
         Ok(None) => Ok(Exit::Refused(REFUSED)),
         Err(error) if error.is::<crate::store::CaseClash>() => Err(error),
         Err(error) => {
-            if let Some(refusal) = context.refused_by_what_is_there(name, &config.settings) {
+            if let Some(refusal) = context.refused_by_what_is_there(name, &config.setup.breaker) {
                 context.volume.remark(|| refusal);
                 return Ok(Exit::Refused(REFUSED));
             }
@@ -57,7 +57,7 @@ fn give_back(name: &Name, permit: Permit, context: &Context, config: &Resolved) 
     let mut later = Later::new(context.volume);
     let Some(mut locked) = context.lock(name, Missing::Leave, &mut later)? else { return Ok(()) };
     let run = Run { outcome: Outcome::Ignored, trips: false, end: None, took: None };
-    drop(locked.breaker.record(permit, &run, &config.settings, clock::now()));
+    drop(locked.breaker.record(permit, &run, &config.setup.breaker, clock::now()));
     locked.save()
 }
 
@@ -68,9 +68,9 @@ fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<
     let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
     let before = locked.breaker.generation();
     let now = clock::now();
-    remark_other_rules(name, &locked.breaker, &config.settings, &mut later);
-    let lease = config.settings.lease.unwrap_or(AllowArgs::LEASE);
-    match locked.breaker.admit(&Ask { settings: &config.settings, lease, pid: None }, now) {
+    remark_other_rules(name, &locked.breaker, &config.setup.breaker, &mut later);
+    let lease = config.setup.breaker.lease.unwrap_or(AllowArgs::LEASE);
+    match locked.breaker.admit(&Ask { settings: &config.setup.breaker, lease, pid: None }, now) {
         Admission::Refused(refusal) => {
             // That one refusal is not counted is no reason to say yes.
             drop(locked.save());

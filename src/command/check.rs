@@ -31,7 +31,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
         }
     };
     let now = clock::now();
-    let settings = breaker.settings().unwrap_or(&config.settings);
+    let settings = breaker.settings().unwrap_or(&config.setup.breaker);
     match breaker.answer(settings, now) {
         Answer::Pass | Answer::Probe => Ok(Exit::Done),
         Answer::Refuse(refusal) => {

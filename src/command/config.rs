@@ -10,7 +10,7 @@ use crate::cli::ConfigArgs;
 use crate::config::Tables;
 use crate::exit::Exit;
 use crate::report::{escape, json, print};
-use crate::settings::{Key, built_in};
+use crate::settings::Key;
 
 /// Shows what a run of this breaker without options would be told.
 ///
@@ -25,11 +25,11 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
     config.check_run(&resolved)?;
     if args.json {
         let mut settings = Map::new();
-        for (key, name) in Key::ALL {
+        for key in Key::all() {
             let (text, origin) = resolved.origin(key);
-            let value = text.map_or_else(|| built_in(key, &resolved.settings), |text| Some(text.to_owned()));
+            let value = text.map_or_else(|| key.default(&resolved.setup).text(), |text| Some(text.to_owned()));
             settings.insert(
-                name.to_owned(),
+                key.name().to_owned(),
                 json!({ "value": value, "origin": origin.word(), "line": config.line(origin) }),
             );
         }
@@ -39,12 +39,12 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let mut text = String::new();
-    for (key, name) in Key::ALL {
+    for key in Key::all() {
         let (given, origin) = resolved.origin(key);
-        let value = given.map_or_else(|| built_in(key, &resolved.settings), |text| Some(text.to_owned()));
+        let value = given.map_or_else(|| key.default(&resolved.setup).text(), |text| Some(text.to_owned()));
         let value = value.map_or("-".to_owned(), |value| escape(&value));
         let line = config.line(origin).map_or(String::new(), |line| format!(", line {line}"));
-        writeln!(text, "{name:<16} {value:<20} {}{line}", origin.word())?;
+        writeln!(text, "{:<16} {value:<20} {}{line}", key.name(), origin.word())?;
     }
     print(&text)?;
     Ok(Exit::Done)

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::allow::UNGUARDED;
 use super::{Context, Told, announce, remark_other_rules, switched_off};
 use crate::breaker::{Permit, Recorded};
-use crate::cli::{Given, RecordArgs, Reported};
+use crate::cli::{RecordArgs, Reported};
 use crate::clock;
 use crate::config::Tables;
 use crate::exit::Exit;
@@ -27,11 +27,11 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
         Some(word) => Some(word.parse::<Permit>().map_err(|message| anyhow::anyhow!("--permit: {message}"))?),
         None => None,
     };
-    let given = args.breaker.given();
-    let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), &given)?;
-    let own_settings = (!given.is_empty()).then_some(&config.settings);
-    match report(args, permit, own_settings, &config.settings, context) {
-        Ok(Some(told)) => announce(context, &args.name, &told, config.conduct.on_change.as_deref()),
+    let given = args.options.given();
+    let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), given)?;
+    let own_settings = (!given.is_empty()).then_some(&config.setup.breaker);
+    match report(args, permit, own_settings, &config.setup.breaker, context) {
+        Ok(Some(told)) => announce(context, &args.name, &told, config.setup.conduct.on_change.as_deref()),
         Ok(None) => {}
         Err(error) if error.is::<CaseClash>() => return Err(error),
         Err(error) => speech::say(&format!("{}: could not record the result: {error:#}", args.name)),

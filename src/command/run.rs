@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use super::{Context, Told, announce, entries, remark_other_rules, shell, switched_off};
 use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Permit, Recorded, Refusal};
 use crate::child::{self, Ended, Limit, NotStarted, Task};
-use crate::cli::{Given, RunArgs};
+use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Resolved, Tables};
 use crate::exit::Exit;
@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     }
     // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(&args.name))? };
-    let config = file.resolve(Some(&args.name), &args.given())?;
+    let config = file.resolve(Some(&args.name), args.options.given())?;
     file.check_run(&config)?;
     let guard = Guard { name: &args.name, config: &config, context, dry_run: args.dry_run };
     if switched_off() {
@@ -95,11 +95,11 @@ impl Guard<'_> {
             Err(error) => error,
         };
         // Wrong usage, not trouble of ours.
-        if error.is::<CaseClash>() || self.config.conduct.on_state_error == OnStateError::Refuse {
+        if error.is::<CaseClash>() || self.config.setup.conduct.on_state_error == OnStateError::Refuse {
             return Err(error);
         }
         // What cannot be written can perhaps be read: an open breaker on a read-only disk refuses.
-        let refusal = self.context.refused_by_what_is_there(self.name, &self.config.settings);
+        let refusal = self.context.refused_by_what_is_there(self.name, &self.config.setup.breaker);
         if let Some(refusal) = refusal.filter(|_| !self.dry_run) {
             self.context.volume.remark(|| refusal);
             return Ok(Some(Entrance::Refused));
@@ -110,7 +110,7 @@ impl Guard<'_> {
 
     /// Asks under the lock.
     fn ask(&self, patient: bool) -> Result<Option<Entrance>> {
-        let settings = &self.config.settings;
+        let settings = &self.config.setup.breaker;
         let mut later = Later::new(self.context.volume);
         let locked = self.context.lock(self.name, Missing::Create, &mut later)?;
         let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
@@ -120,7 +120,7 @@ impl Guard<'_> {
             return Ok(None);
         }
         remark_other_rules(self.name, &locked.breaker, settings, &mut later);
-        let ask = Ask { settings, lease: self.config.limits.lease(settings), pid: Some(std::process::id()) };
+        let ask = Ask { settings, lease: self.config.setup.lease(), pid: Some(std::process::id()) };
         let admission = locked.breaker.admit(&ask, now);
         match admission {
             Admission::Refused(refusal) => {
@@ -158,7 +158,7 @@ impl Guard<'_> {
     /// and nothing written. `false` if the time is over.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut countdown = Countdown { name: self.name, cause: None, shown: false, volume: self.context.volume };
-        let look = || self.context.refusal(self.name, &self.config.settings, clock::instant() + READERS_PATIENCE);
+        let look = || self.context.refusal(self.name, &self.config.setup.breaker, clock::instant() + READERS_PATIENCE);
         while let Some((refusal, breaker)) = look() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -175,15 +175,15 @@ impl Guard<'_> {
 
     /// What a refused run does instead.
     fn refuse(&self) -> Exit {
-        match &self.config.conduct.fallback {
-            None => Exit::Refused(self.config.conduct.open_exit_code),
+        match &self.config.setup.conduct.fallback {
+            None => Exit::Refused(self.config.setup.conduct.open_exit_code),
             Some(line) => self.child(&shell(line), false, Limit { time: None, limits: &Limits::NONE }).exit,
         }
     }
 
     /// Runs the command and waits for its end.
     fn start(&self, command: &[OsString], probe: bool) -> Ended {
-        let limits = &self.config.limits;
+        let limits = &self.config.setup.limits;
         self.child(command, probe, Limit { time: limits.limit(probe), limits })
     }
 
@@ -207,10 +207,10 @@ impl Guard<'_> {
     fn record(&self, ticket: Ticket, ended: &Ended) {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
-        let (outcome, trips) = self.config.settings.codes.judge(end, ended.stopped);
+        let (outcome, trips) = self.config.setup.breaker.codes.judge(end, ended.stopped);
         let run = Run { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
         match self.report(ticket, &run) {
-            Ok(Some(told)) => announce(self.context, self.name, &told, self.config.conduct.on_change.as_deref()),
+            Ok(Some(told)) => announce(self.context, self.name, &told, self.config.setup.conduct.on_change.as_deref()),
             Ok(None) => {}
             Err(error) => say(&format!("{}: could not record the result: {error:#}", self.name)),
         }
@@ -222,7 +222,7 @@ impl Guard<'_> {
         let mut later = Later::new(self.context.volume);
         let Some(mut locked) = self.context.lock(self.name, Missing::Leave, &mut later)? else { return Ok(None) };
         let now = clock::now();
-        let recorded = locked.breaker.record(permit, run, &self.config.settings, now);
+        let recorded = locked.breaker.record(permit, run, &self.config.setup.breaker, now);
         if recorded == Recorded::Foreign {
             return Ok(None);
         }

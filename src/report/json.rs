@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::acts;
 use crate::breaker::{Answer, Breaker, HoldKind, State, Totals};
 use crate::name::Name;
-use crate::outcome::{Class, End, Outcome};
-use crate::settings::{Key, Settings, Window};
+use crate::outcome::{End, Outcome};
+use crate::settings::{Settings, Value as Setting, Window};
 use crate::signals;
 use crate::time::{Timestamp, millis};
 
@@ -206,31 +206,27 @@ impl Rates {
 
 /// The settings as JSON, all of them: durations in milliseconds, rates in per cent, lists as they are written.
 fn settings(settings: &Settings) -> Map<String, Value> {
-    let trip = &settings.trip;
-    let (window, window_ms) = match trip.window {
-        Window::Calls(calls) => (Some(calls), None),
-        Window::Time(span) => (None, Some(millis(span))),
-    };
     let mut map = Map::new();
-    let mut put = |key: &str, value: Value| drop(map.insert(key.to_owned(), value));
-    put("threshold", trip.threshold.map_or(0, u32::from).into());
-    put("failure_rate", trip.failure_rate.into());
-    put("window", window.into());
-    put("window_ms", window_ms.into());
-    put("min_calls", trip.min_calls.into());
-    put("slow_after_ms", settings.slow_after.map(millis).into());
-    put("slow_rate", trip.slow_rate.into());
-    put("failure_budget", settings.text(Key::FailureBudget).into());
-    put("cooldown_ms", millis(settings.cooldown).into());
-    put("backoff", (f64::from(settings.backoff) / 1e6).into());
-    put("max_cooldown_ms", millis(settings.longest_cooldown()).into());
-    put("jitter", settings.jitter.into());
-    put("probes", settings.probes.into());
-    put("probe_successes", settings.probe_successes.into());
-    put("probe_failures", settings.probe_failures.into());
-    put("lease_ms", settings.lease.map(millis).into());
-    for class in Class::ALL {
-        put(&class.setting().replace('-', "_"), settings.codes.list(class).into());
+    for (key, value) in settings.values() {
+        let name = key.name().replace('-', "_");
+        let timed = format!("{name}_ms");
+        let text = value.text();
+        match value {
+            Setting::Number(number) => drop(map.insert(name, number.into())),
+            Setting::Percent(percent) => drop(map.insert(name, percent.into())),
+            Setting::Time(span) => drop(map.insert(timed, span.map(millis).into())),
+            Setting::Factor(millionths) => drop(map.insert(name, (f64::from(millionths) / 1e6).into())),
+            Setting::Window(window) => {
+                let (calls, span) = match window {
+                    Window::Calls(calls) => (Some(calls), None),
+                    Window::Time(span) => (None, Some(millis(span))),
+                };
+                map.insert(name, calls.into());
+                map.insert(timed, span.into());
+            }
+            Setting::Flag(flag) => drop(map.insert(name, flag.into())),
+            Setting::Budget(_) | Setting::Word(_) => drop(map.insert(name, text.into())),
+        }
     }
     map
 }

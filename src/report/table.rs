@@ -17,7 +17,7 @@ use crate::breaker::window::Mark;
 use crate::breaker::{Answer, Breaker, HoldKind, Last, State};
 use crate::name::Name;
 use crate::outcome::Outcome;
-use crate::settings::{Key, Settings};
+use crate::settings::Settings;
 use crate::time::{Timestamp, format_duration, format_rough};
 
 /// One breaker, as the table needs it.
@@ -326,8 +326,8 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
         times => format!("{times} times"),
     };
     facts.push(("opened", opened));
-    let given = Key::ALL[..=Key::TripCodes as usize].iter();
-    let given: Vec<String> = given.filter_map(|(key, name)| Some(format!("{name} {}", settings.text(*key)?))).collect();
+    let given = settings.given().filter_map(|(key, value)| Some(format!("{} {}", key.name(), value.text()?)));
+    let given: Vec<String> = given.collect();
     if breaker.rules_differ() {
         facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));
     }

@@ -1,19 +1,23 @@
 //! What settings are, what they cannot be, and what is said of that.
 
 use super::*;
+use crate::breaker::pack;
 
 /// Gives these settings, as text, to whoever asks.
 fn given<'a>(pairs: &'a [(Key, &'a str)]) -> impl Fn(Key) -> Option<&'a str> + Copy {
     |asked| pairs.iter().find(|pair| pair.0 == asked).map(|pair| pair.1)
 }
 
-fn limits(pairs: &[(Key, &str)]) -> Result<(Limits, Settings), Fault> {
-    let settings = Settings::parse(given(pairs))?;
-    Ok((Limits::parse(given(pairs), &settings)?, settings))
+fn setup(pairs: &[(Key, &str)]) -> Result<Setup, Fault> {
+    Setup::parse(given(pairs))
+}
+
+fn limits(pairs: &[(Key, &str)]) -> Result<Limits, Fault> {
+    setup(pairs).map(|setup| setup.limits)
 }
 
 fn fault(key: Key, text: &str) -> String {
-    let fault = check(key, text).expect_err(text);
+    let fault = key.read(&mut Setup::default(), text).expect_err(text);
     assert_eq!(fault.key, key, "{text}");
     fault.message
 }
@@ -21,7 +25,7 @@ fn fault(key: Key, text: &str) -> String {
 #[test]
 fn a_probe_may_have_a_limit_of_its_own() {
     let seconds = |pairs: &[(Key, &str)]| {
-        let limits = limits(pairs).expect("good limits").0;
+        let limits = limits(pairs).expect("good limits");
         [false, true].map(|probe| limits.limit(probe).map(|limit| limit.as_secs()))
     };
     assert_eq!(seconds(&[]), [None, None]);
@@ -33,10 +37,7 @@ fn a_probe_may_have_a_limit_of_its_own() {
 
 #[test]
 fn a_lease_is_as_long_as_a_probe_may_take_and_ten_seconds() {
-    let seconds = |pairs: &[(Key, &str)]| {
-        let (limits, settings) = limits(pairs).expect("good limits");
-        limits.lease(&settings).as_secs()
-    };
+    let seconds = |pairs: &[(Key, &str)]| setup(pairs).expect("good limits").lease().as_secs();
     assert_eq!(seconds(&[]), 3_600);
     assert_eq!(seconds(&[(Key::KillAfter, "5s")]), 3_600);
     assert_eq!(seconds(&[(Key::Timeout, "1m")]), 70);
@@ -60,14 +61,14 @@ fn a_lease_that_a_probe_would_outlive_is_refused() {
 
 #[test]
 fn what_ends_a_child_is_as_gnu_timeout_has_it() {
-    assert_eq!(limits(&[]).expect("no limits").0, Limits::NONE);
+    assert_eq!(limits(&[]).expect("no limits"), Limits::NONE);
     let all = [(Key::Signal, "KILL"), (Key::PreserveStatus, "true"), (Key::Foreground, "true")];
     let expected = Limits { signal: libc::SIGKILL, preserve_status: true, foreground: true, ..Limits::NONE };
-    assert_eq!(limits(&all).expect("good limits").0, expected);
+    assert_eq!(limits(&all).expect("good limits"), expected);
     let off = [(Key::PreserveStatus, "false"), (Key::Foreground, "false")];
-    assert_eq!(limits(&off).expect("good limits").0, Limits::NONE);
+    assert_eq!(limits(&off).expect("good limits"), Limits::NONE);
     for (text, number) in [("TERM", 15), ("sigint", 2), ("9", 9), ("64", 64), ("SIG34", 34), ("rtmax", 64), ("0", 0)] {
-        assert_eq!(limits(&[(Key::Signal, text)]).expect("a signal").0.signal, number);
+        assert_eq!(limits(&[(Key::Signal, text)]).expect("a signal").signal, number);
     }
     for wrong in ["65", "-9", "00", "SIG0", "NOPE", ""] {
         let message = format!("'{wrong}' is not a signal; write a name like TERM or a number from 0 to 64");
@@ -78,7 +79,7 @@ fn what_ends_a_child_is_as_gnu_timeout_has_it() {
 
 #[test]
 fn a_run_is_told_what_to_do_beside_guarding() {
-    let conduct = |pairs: &[(Key, &str)]| Conduct::parse(given(pairs)).expect("good conduct");
+    let conduct = |pairs: &[(Key, &str)]| setup(pairs).expect("good conduct").conduct;
     let plain = Conduct { open_exit_code: 75, on_state_error: OnStateError::Run, fallback: None, on_change: None };
     assert_eq!(conduct(&[]), plain);
     assert_eq!(conduct(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
@@ -105,9 +106,9 @@ fn a_run_is_told_what_to_do_beside_guarding() {
 
 #[test]
 fn what_nobody_gives_is_known_as_well() {
-    let settings = |pairs: &[(Key, &str)]| Settings::parse(given(pairs)).expect("good settings");
-    let plain = settings(&[]);
-    for (key, _) in Key::ALL {
+    let setup = |pairs: &[(Key, &str)]| setup(pairs).expect("good settings");
+    let plain = setup(&[]);
+    for key in Key::all() {
         let expected = match key {
             Key::Threshold => Some("5"),
             Key::Window => Some("20"),
@@ -122,16 +123,18 @@ fn what_nobody_gives_is_known_as_well() {
             Key::OnStateError => Some("run"),
             _ => None,
         };
-        let said = built_in(key, &plain);
-        assert_eq!(said.as_deref(), expected, "{}", key.name());
-        // Where it is a setting of the breaker, giving it changes nothing.
-        if let Some(text) = said.filter(|_| key != Key::MaxCooldown) {
-            assert_eq!(settings(&[(key, &text)]), plain, "{}", key.name());
+        let default = key.default(&plain);
+        assert_eq!(default.text().as_deref(), expected, "{}", key.name());
+        assert_eq!(key.value(&plain), default, "{}", key.name());
+        // To give it changes nothing.
+        if let Some(text) = default.text() {
+            assert_eq!(setup(&[(key, &text)]), plain, "{}", key.name());
         }
     }
-    let rate = settings(&[(Key::FailureRate, "50%"), (Key::Cooldown, "2h")]);
-    assert_eq!(built_in(Key::Threshold, &rate).as_deref(), Some("0"), "switched off by the other rule");
-    assert_eq!(built_in(Key::MaxCooldown, &rate).as_deref(), Some("2h"), "the cool-down is longer");
+    let rate = setup(&[(Key::FailureRate, "50%"), (Key::Cooldown, "2h")]);
+    assert_eq!(Key::Threshold.default(&rate), Value::Number(0), "switched off by the other rule");
+    assert_eq!(Key::MaxCooldown.default(&rate).text().as_deref(), Some("2h"), "the cool-down is longer");
+    assert_eq!(setup(&[(Key::FailureRate, "50%"), (Key::Cooldown, "2h"), (Key::MaxCooldown, "2h")]), rate);
 }
 
 #[test]
@@ -167,8 +170,8 @@ fn a_window_or_a_budget_that_is_none_says_what_would_be_right() {
 #[test]
 fn a_back_off_is_a_decimal_number() {
     for (text, shown) in [("1.5", "1.5"), ("01.50", "1.5"), ("2.", "2"), ("1.000001", "1.000001"), ("100", "100")] {
-        let settings = Settings::parse(given(&[(Key::Backoff, text)])).expect("a factor");
-        assert_eq!(settings.backoff_text(), shown);
+        let setup = setup(&[(Key::Backoff, text)]).expect("a factor");
+        assert_eq!(Key::Backoff.value(&setup).text().as_deref(), Some(shown));
     }
     for wrong in ["0.999999", "100.000001", "1.0000001", "+1.5", "1.+5", "1e1", "-1.5", ".5", "", "1.5.0"] {
         let message = format!("'{wrong}' is not a factor from 1 to 100, like 2 or 1.5 (at most 6 decimals)");
@@ -223,10 +226,9 @@ fn a_setting_is_written_only_where_it_differs() {
         (Key::TripCodes, "timeout"),
     ];
     let settings = Settings::parse(given(&all)).expect("settings that agree");
-    for (key, _) in Key::ALL {
-        assert_eq!(settings.text(key).as_deref(), given(&all)(key), "{}", key.name());
-        assert_eq!(Settings::default().text(key), None, "{}", key.name());
-    }
+    let written = |settings: &Settings| settings.given().map(|(key, value)| (key, value.text())).collect::<Vec<_>>();
+    assert_eq!(written(&settings), all.map(|(key, text)| (key, Some(text.to_owned()))));
+    assert_eq!(written(&Settings::default()), []);
     let text = serde_json::to_string(&settings).expect("plain data");
     let words = "A7 B50% C300000ms D3 E2000ms F60% G3/3600000ms H10000ms I1.5 J1200000ms K10% L2 M3 N4 O120000ms";
     assert!(text.starts_with(&format!("[\"{words}\",\"")), "{text}");
@@ -235,12 +237,45 @@ fn a_setting_is_written_only_where_it_differs() {
 }
 
 #[test]
+fn every_setting_has_an_option_and_every_such_option_a_row() {
+    use clap::Args;
+
+    use crate::cli::{BreakerOptions, RunOptions};
+
+    let options = |command: clap::Command| {
+        let names = command.get_arguments().filter_map(|option| option.get_long().map(str::to_owned));
+        let mut names: Vec<String> = names.collect();
+        names.sort_unstable();
+        names
+    };
+    let rows = |is_option: fn(Key) -> bool| {
+        let mut names: Vec<&str> = Key::all().filter(|key| is_option(*key)).map(Key::name).collect();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(options(RunOptions::augment_args(clap::Command::new("run"))), rows(|_| true));
+    let of_breaker = options(BreakerOptions::augment_args(clap::Command::new("allow")));
+    assert_eq!(of_breaker, rows(|key| key.stored() != Stored::Not));
+}
+
+#[test]
+fn a_letter_in_the_state_stands_for_one_setting() {
+    let letters = Key::all().filter_map(|key| match key.stored() {
+        Stored::Letter(letter) => Some((letter, key)),
+        Stored::Packed | Stored::Not => None,
+    });
+    let letters: Vec<_> = letters.collect();
+    let distinct: std::collections::BTreeSet<char> = letters.iter().map(|pair| pair.0).collect();
+    assert_eq!(distinct.len(), letters.len(), "{letters:?}");
+}
+
+#[test]
 fn what_cannot_be_read_of_stored_settings_costs_no_more_than_itself() {
     let read = |words: &str, codes: &str| {
         let stored = serde_json::to_string(&(words, codes)).expect("plain data");
         serde_json::from_str::<Settings>(&stored).expect("settings of some kind")
     };
-    let settings = |pairs: &[(Key, &str)]| Settings::read(given(pairs)).expect("settings that can be read");
+    let settings = |pairs: &[(Key, &str)]| setup(pairs).expect("settings that can be read").breaker;
     let (threshold, cooldown) = ((Key::Threshold, "7"), (Key::Cooldown, "10s"));
     let both = settings(&[threshold, cooldown]);
     for words in ["A7 H10000ms", "A7 Z9 H10000ms", "P5 A7 H10000ms a1", " A7  H10000ms é", "A7 H10000ms \u{0}"] {

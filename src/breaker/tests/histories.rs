@@ -60,6 +60,8 @@ fn caller(number: u64) -> Settings {
     let budget = budget.map(|budget| Budget { within: within.unwrap_or(budget.within), ..budget });
     let cooldown = ms(choose.of(&[30_000, 1_000, 0, 1, 600_000, 200 * DAY + 123]));
     let max_cooldown = choose.of(&[None, Some(cooldown), Some(cooldown * 5), Some(LONGEST)]);
+    // What goes without saying is nothing that was said.
+    let max_cooldown = max_cooldown.filter(|max| *max != cooldown.max(ms(3_600_000)));
     let backoff = choose.of(&[1_000_000, 2_000_000, 1_500_000, 100_000_000, 1_000_001]);
     Settings {
         trip: TripRules { threshold: NonZeroU32::new(threshold), failure_rate, slow_rate, window, min_calls, budget },

@@ -193,9 +193,9 @@ fn changes(breaker: &Breaker) -> Vec<String> {
 /// The settings that do not have their built-in values, by name; and what the code lists say of every end.
 fn settings(settings: Option<&Settings>) -> Vec<String> {
     let Some(settings) = settings else { return vec!["settings: none".to_owned()] };
-    let said = Key::ALL.iter().filter_map(|&(key, _)| {
+    let said = settings.given().filter_map(|(key, value)| {
         let name = setting_name(key)?;
-        settings.text(key).map(|text| format!("settings.{name}: {text}"))
+        value.text().map(|text| format!("settings.{name}: {text}"))
     });
     let mut facts: Vec<String> = said.collect();
     facts.sort_unstable();
@@ -328,7 +328,7 @@ fn what_is_read_of_a_golden_state_is_written_so_that_it_is_read_again() {
 #[test]
 fn every_setting_of_a_breaker_and_every_pair_of_phases_is_in_a_golden_state() {
     let meanings: String = golden().into_iter().map(|golden| golden.meaning).collect();
-    for name in Key::ALL.iter().filter_map(|&(key, _)| setting_name(key)) {
+    for name in Key::all().filter_map(setting_name) {
         assert!(meanings.contains(&format!("\nsettings.{name}: ")), "no state has {name}");
     }
     let phases = ["closed", "open", "half-open", "disabled"];
