@@ -10,77 +10,58 @@
 mod history;
 pub mod pack;
 mod permit;
+mod reason;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 pub mod window;
 
+use std::borrow::Cow;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 pub use self::history::{Change, History, Phase, shorten, stored_len};
 pub use self::permit::Permit;
 use self::permit::Spent;
+pub use self::reason::Reason;
+use self::reason::Share;
 use self::window::{Count, FailureTimes, Mark, Recent, Slices, reaches};
 use crate::outcome::{End, Outcome, Run};
-use crate::settings::{Settings, Window};
-use crate::time::{Timestamp, format_duration, millis};
+use crate::settings::{Budget, Settings, Window};
+use crate::time::{Timestamp, millis};
 
 /// The most bytes that a reason given by a person may have, as it is stored (escaped as JSON).
 pub const LONGEST_REASON: usize = 120;
 /// The most bytes of a login name that are kept.
 pub const LONGEST_WHO: usize = 32;
 
-/// The reason of the change that ends [`Breaker::disable`].
-const ENABLED: &str = "enabled";
-
 /// One named circuit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breaker {
     /// Made at random with the breaker: a permit of a removed one never counts in a new one of the same name.
-    #[serde(with = "permit::hex")]
     id: u64,
     generation: u64,
     /// The number of the next permit that is numbered.
     serial: u64,
-    #[serde(default, skip_serializing_if = "Spent::is_empty")]
     spent: Spent,
     state: State,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<Hold>,
-    #[serde(default, skip_serializing_if = "is_zero")]
     consecutive_failures: u32,
-    #[serde(default, skip_serializing_if = "Recent::is_empty")]
     recent: Recent,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     slices: Option<Slices>,
-    #[serde(default, skip_serializing_if = "FailureTimes::is_empty")]
     failures: FailureTimes,
-    #[serde(with = "packed_totals", default)]
     totals: Totals,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Last>,
     /// The last failure, where the last result was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_failure: Option<Last>,
-    #[serde(default, skip_serializing_if = "History::is_empty")]
     history: History,
     /// The settings last used; `None` where no run was ever asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     settings: Option<Settings>,
     /// Whether callers with different trip rules met here since the counters were cleared.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     rules_differ: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
 /// The three states, each with exactly its own data. Times other than `since` are relative to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Runs pass.
     Closed {
@@ -92,7 +73,6 @@ pub enum State {
         /// When it opened.
         since: Timestamp,
         /// How long it stays open, jitter included.
-        #[serde(rename = "cooldown_ms", with = "as_millis")]
         cooldown: Duration,
         /// How often it was reopened in a row.
         reopened: u32,
@@ -108,7 +88,6 @@ pub enum State {
         /// How many probes have failed.
         failures: u32,
         /// The probes that are under way.
-        #[serde(with = "permit::packed_probes")]
         probes: Vec<Probe>,
     },
 }
@@ -134,26 +113,22 @@ impl Probe {
 }
 
 /// What a person has ordered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     /// Held open, or switched off.
     pub kind: HoldKind,
     /// Who ordered it.
-    #[serde(deserialize_with = "bounded::who")]
     pub by: String,
     /// Why, if that was said.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "bounded::reason")]
     pub reason: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// For how long; `None` is until it is ended by hand.
-    #[serde(rename = "for_ms", default, skip_serializing_if = "Option::is_none", with = "as_millis::optional")]
     pub span: Option<Duration>,
 }
 
 /// The two kinds of hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldKind {
     /// `cb trip`: every run is refused.
     Trip,
@@ -173,7 +148,7 @@ impl Hold {
 }
 
 /// What was counted since the breaker was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Runs let through.
     pub admitted: u64,
@@ -199,17 +174,15 @@ fn bump(count: &mut u64) {
 }
 
 /// The last result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Last {
     /// When it was recorded.
     pub at: Timestamp,
     /// What it counted as.
     pub outcome: Outcome,
     /// How the child ended, if there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
     /// How long it took, if that is known.
-    #[serde(rename = "took_ms", default, skip_serializing_if = "Option::is_none", with = "as_millis::optional")]
     pub took: Option<Duration>,
 }
 
@@ -396,15 +369,15 @@ impl Breaker {
     }
 
     /// Why it is in this state, if there was a change that says so.
-    pub fn reason(&self, now: Timestamp) -> Option<&str> {
+    pub fn reason(&self, now: Timestamp) -> Option<Cow<'_, str>> {
         if let Some(hold) = self.hold(now) {
-            return hold.reason.as_deref();
+            return hold.reason.as_deref().map(Cow::Borrowed);
         }
         let phase = if matches!(self.state, State::Closed { .. }) { Phase::Closed } else { Phase::Open };
         // To be enabled again is to be as before, for the reason from before.
-        let enabled = |change: &Change| change.from == Phase::Disabled && change.reason == ENABLED;
+        let enabled = |change: &Change| change.from == Phase::Disabled && change.reason == Reason::Enabled;
         let mut changes = self.history.newest_first().filter(|change| !enabled(change));
-        changes.find(|change| change.to == phase).map(|change| change.reason.as_str())
+        changes.find(|change| change.to == phase).map(|change| change.reason.text())
     }
 
     /// What a run that asked now would be told.
@@ -543,10 +516,9 @@ impl Breaker {
         match (&self.state, run.outcome) {
             _ if disabled => None,
             (State::Closed { .. }, _) => self.judge(run, mark, settings, now),
-            (_, Outcome::Success) => Some(self.close("success reported".to_owned(), now)),
+            (_, Outcome::Success) => Some(self.close(Reason::SuccessReported, now)),
             (&State::HalfOpen { reopened, .. }, _) => {
-                let reason = format!("failure reported{}", ended(run));
-                Some(self.open(reason, reopened.saturating_add(1), settings, now))
+                Some(self.open(Reason::FailureReported(run.end), reopened.saturating_add(1), settings, now))
             }
             (State::Open { .. }, _) => None,
         }
@@ -612,37 +584,31 @@ impl Breaker {
         Some(self.open(reason, 0, settings, now))
     }
 
-    /// The rule that holds, in words.
-    fn tripped(&self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<String> {
+    /// The rule that holds.
+    fn tripped(&self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Reason> {
         let trip = &settings.trip;
-        let ended = ended(run);
         let window = self.window(settings, now);
         let rate = |part: u32, percent: Option<u8>| {
-            percent.is_some_and(|percent| window.calls >= trip.enough() && reaches(part, window.calls, percent))
+            let percent = percent.filter(|_| window.calls >= trip.enough())?;
+            reaches(part, window.calls, percent).then_some(Share { part, calls: window.calls })
         };
-        let share = |part: u32| {
-            format!("{}% ({part} of {} calls)", u64::from(part) * 100 / u64::from(window.calls.max(1)), window.calls)
-        };
-        if mark.failed && run.trips {
-            return Some(format!("a trip code{ended}"));
+        if mark.failed {
+            if run.trips {
+                return Some(Reason::TripCode(run.end));
+            }
+            if trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
+                return Some(Reason::InARow(self.consecutive_failures, run.end));
+            }
+            if let Some(share) = rate(window.failures, trip.failure_rate) {
+                return Some(Reason::FailureRate(share, run.end));
+            }
+            let spent = |budget: &Budget| self.failures.count(budget.within, now) >= budget.failures.into();
+            if let Some(budget) = trip.budget.filter(spent) {
+                return Some(Reason::Budget(budget.failures.into(), budget.within, run.end));
+            }
         }
-        if mark.failed && trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
-            return Some(format!("{} in a row{ended}", failures(self.consecutive_failures)));
-        }
-        if mark.failed && rate(window.failures, trip.failure_rate) {
-            return Some(format!("failure rate {}{ended}", share(window.failures)));
-        }
-        if mark.failed
-            && let Some(budget) = trip.budget
-            && self.failures.count(budget.within, now) >= budget.failures.into()
-        {
-            let within = format_duration(budget.within);
-            return Some(format!("{} within {within}{ended}", failures(budget.failures.into())));
-        }
-        if (mark.failed || mark.slow) && rate(window.slow, trip.slow_rate) {
-            return Some(format!("slow rate {}", share(window.slow)));
-        }
-        None
+        let bad = mark.failed || mark.slow;
+        rate(window.slow, trip.slow_rate).filter(|_| bad).map(Reason::SlowRate)
     }
 
     /// Counts a probe's result, and closes or reopens if that decides.
@@ -654,21 +620,18 @@ impl Breaker {
             if *failures < settings.probe_failures && !(mark.failed && run.trips) {
                 return None;
             }
-            let slow = || run.took.map_or(String::new(), |took| format!(": took {}", format_duration(took)));
-            let reason =
-                if mark.failed { format!("probe failed{}", ended(run)) } else { format!("probe was slow{}", slow()) };
+            let reason = if mark.failed { Reason::ProbeFailed(run.end) } else { Reason::ProbeSlow(run.took) };
             return Some(self.open(reason, reopened, settings, now));
         }
         *successes = successes.saturating_add(1);
         if *successes < settings.probe_successes {
             return None;
         }
-        let reason =
-            if *successes == 1 { "probe succeeded".to_owned() } else { format!("{successes} probes succeeded") };
+        let reason = Reason::ProbesSucceeded(*successes);
         Some(self.close(reason, now))
     }
 
-    fn open(&mut self, reason: String, reopened: u32, settings: &Settings, now: Timestamp) -> Change {
+    fn open(&mut self, reason: Reason, reopened: u32, settings: &Settings, now: Timestamp) -> Change {
         let from = self.phase(now);
         self.generation = self.generation.wrapping_add(1);
         let cooldown = settings.cooldown_after(reopened);
@@ -689,7 +652,7 @@ impl Breaker {
     }
 
     /// Closes, everything counted so far cleared; totals and history stay.
-    fn close(&mut self, reason: String, now: Timestamp) -> Change {
+    fn close(&mut self, reason: Reason, now: Timestamp) -> Change {
         let from = self.phase(now);
         self.clear(now);
         self.changed(from, reason, None, now)
@@ -720,7 +683,7 @@ impl Breaker {
     }
 
     /// Remembers a change, and says it.
-    fn changed(&mut self, from: Phase, reason: String, by: Option<String>, now: Timestamp) -> Change {
+    fn changed(&mut self, from: Phase, reason: Reason, by: Option<String>, now: Timestamp) -> Change {
         let change = Change { at: now, from, to: self.phase(now), reason, by, count: 1 };
         self.history.push(change.clone());
         change
@@ -739,7 +702,7 @@ impl Breaker {
         let from = self.phase(now);
         self.hold = None;
         self.clear(now);
-        self.changed(from, "reset".to_owned(), Some(by), now)
+        self.changed(from, Reason::Reset, Some(by), now)
     }
 
     /// Holds it open, for a span or until [`Breaker::reset`].
@@ -779,7 +742,7 @@ impl Breaker {
     pub fn enable(&mut self, by: String, now: Timestamp) -> Option<Change> {
         self.settle(now);
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
-        Some(self.changed(Phase::Disabled, ENABLED.to_owned(), Some(by), now))
+        Some(self.changed(Phase::Disabled, Reason::Enabled, Some(by), now))
     }
 
     fn hold_by_hand(
@@ -791,93 +754,9 @@ impl Breaker {
         by: String,
         now: Timestamp,
     ) -> Change {
-        let word = if kind == HoldKind::Trip { "tripped" } else { "disabled" };
-        let told = reason.clone().unwrap_or_else(|| word.to_owned());
+        let plain = if kind == HoldKind::Trip { Reason::Tripped } else { Reason::Disabled };
+        let told = reason.clone().map_or(plain, Reason::Words);
         self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
         self.changed(from, told, Some(by), now)
-    }
-}
-
-/// So many failures, in words.
-fn failures(count: u32) -> String {
-    format!("{count} {}", if count == 1 { "failure" } else { "failures" })
-}
-
-/// How the run ended, as the tail of a reason.
-fn ended(run: &Run) -> String {
-    run.end.map_or(String::new(), |end| format!(": {end}"))
-}
-
-/// The totals in the state: one row of numbers, without their names.
-mod packed_totals {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Totals, pack};
-
-    pub(super) fn serialize<S: Serializer>(totals: &Totals, serializer: S) -> Result<S::Ok, S::Error> {
-        let &Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned } = totals;
-        pack::rows(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Totals, D::Error> {
-        let rows = pack::unrows(&String::deserialize(deserializer)?);
-        let Some(&[[admitted, successes, failures, ignored, late, refused, opened, abandoned]]) = rows.as_deref()
-        else {
-            return Err(D::Error::custom("totals"));
-        };
-        Ok(Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned })
-    }
-}
-
-/// Texts in a state that somebody has edited may be longer than ours.
-mod bounded {
-    use serde::{Deserialize, Deserializer};
-
-    use super::{LONGEST_REASON, LONGEST_WHO, shorten};
-
-    pub(super) fn who<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-        let mut who = String::deserialize(deserializer)?;
-        shorten(&mut who, LONGEST_WHO);
-        Ok(who)
-    }
-
-    pub(super) fn reason<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-        let mut reason = Option::<String>::deserialize(deserializer)?;
-        if let Some(reason) = &mut reason {
-            shorten(reason, LONGEST_REASON);
-        }
-        Ok(reason)
-    }
-}
-
-/// Durations in the state are whole milliseconds.
-mod as_millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::time::{LONGEST, millis};
-
-    pub(super) fn serialize<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        millis(*span).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(|millis| Duration::from_millis(millis).min(2 * LONGEST))
-    }
-
-    pub(super) mod optional {
-        use super::{Deserialize, Deserializer, Duration, LONGEST, Serialize, Serializer, millis};
-
-        #[expect(clippy::ref_option, reason = "serde asks for this signature")]
-        pub(crate) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-            span.map(millis).serialize(serializer)
-        }
-
-        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-            let millis = Option::<u64>::deserialize(deserializer)?;
-            Ok(millis.map(|millis| Duration::from_millis(millis).min(LONGEST)))
-        }
     }
 }

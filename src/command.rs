@@ -221,7 +221,7 @@ fn announce(context: &Context, name: &Name, told: &Told, on_change: Option<&str>
         ("CB_NAME", name.to_string()),
         ("CB_FROM", change.from.word().to_owned()),
         ("CB_TO", change.to.word().to_owned()),
-        ("CB_REASON", change.reason.clone()),
+        ("CB_REASON", change.reason.to_string()),
         ("CB_RETRY_AT", retry_at.map_or(String::new(), |at| at.to_string())),
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use crate::breaker::Permit;
+use crate::breaker::{Permit, stored};
 use crate::name::Name;
 use crate::outcome::{Class, Codes, End};
-use crate::settings::{Key, Settings, Setup};
+use crate::settings::{Key, Setup};
 use crate::signals;
 use crate::time::{LONGEST, Timestamp, format_duration, parse_duration};
 
@@ -235,8 +235,7 @@ fn settings() {
         let texts: Vec<_> = Key::all().map(|key| key.value(&setup).text()).collect();
         assert_eq!(Setup::parse(|key| texts[key as usize].as_deref()).as_ref(), Ok(&setup), "{name} {text:?}");
         let settings = setup.breaker;
-        let stored = serde_json::to_string(&settings).expect("plain data");
-        assert_eq!(serde_json::from_str::<Settings>(&stored).expect("our own text"), settings, "{name} {text:?}");
+        assert_eq!(stored::settings(&stored::settings_text(&settings)), settings, "{name} {text:?}");
         for reopened in [0, 1, 1_000, u32::MAX] {
             let cooldown = settings.cooldown_after(reopened);
             assert!(cooldown <= settings.longest_cooldown() && cooldown >= settings.cooldown, "{name} {text:?}");

@@ -8,13 +8,10 @@ mod rows;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 pub use self::rows::{Key, Stored, Value};
-use crate::breaker::pack;
 use crate::exit;
 use crate::outcome::{Class, Codes};
-use crate::time::{LONGEST, format_duration, millis};
+use crate::time::{LONGEST, format_duration};
 
 /// Everything that a run is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +61,19 @@ impl Setup {
         setup.breaker.contradiction()?;
         setup.contradiction()?;
         Ok(setup)
+    }
+
+    /// The same of text that may be of another version: what cannot be read is as if it had not been given, and nothing
+    /// contradicts.
+    pub fn read<'a>(given: impl Fn(Key) -> Option<&'a str>) -> Self {
+        let mut setup = Self::default();
+        let mut threshold_given = false;
+        for key in Key::all() {
+            let read = given(key).is_some_and(|text| key.read(&mut setup, text).is_ok());
+            threshold_given |= read && key == Key::Threshold;
+        }
+        setup.breaker.complete(threshold_given);
+        setup
     }
 
     /// What cannot be meant together, of a breaker and a time limit.
@@ -401,47 +411,6 @@ pub struct Conduct {
 impl Conduct {
     const BUILT_IN: Self =
         Self { open_exit_code: exit::REFUSED, on_state_error: OnStateError::Run, fallback: None, on_change: None };
-}
-
-impl Serialize for Settings {
-    /// Of each setting that differs from its built-in value the letter and the text; the code lists packed, since as text
-    /// they would be too long.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let setup = self.alone();
-        let mut words = String::new();
-        for key in Key::all() {
-            let Stored::Letter(letter) = key.stored() else { continue };
-            let value = key.value(&setup);
-            if value == key.default(&setup) {
-                continue;
-            }
-            if let Some(text) = value.written(|span| format!("{}ms", millis(span))) {
-                let space = if words.is_empty() { "" } else { " " };
-                words.extend([space, letter.encode_utf8(&mut [0; 4]), &text]);
-            }
-        }
-        let codes = (self.codes != Codes::default()).then(|| pack::digits(self.codes.to_numbers(), Codes::KINDS));
-        (words, codes.unwrap_or_default()).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Settings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (words, codes) = <(String, String)>::deserialize(deserializer)?;
-        let words: Vec<&str> = words.split(' ').collect();
-        let mut setup = Setup::default();
-        let mut threshold_given = false;
-        for key in Key::all() {
-            let Stored::Letter(letter) = key.stored() else { continue };
-            let Some(text) = words.iter().find_map(|word| word.strip_prefix(letter)) else { continue };
-            // What this version cannot read is as if it had not been given.
-            let read = key.read(&mut setup, text).is_ok();
-            threshold_given |= read && key == Key::Threshold;
-        }
-        setup.breaker.complete(threshold_given);
-        let codes = pack::undigits(&codes, Codes::KINDS).and_then(|numbers| Codes::from_numbers(&numbers));
-        Ok(Self { codes: codes.unwrap_or_default(), ..setup.breaker })
-    }
 }
 
 #[cfg(test)]

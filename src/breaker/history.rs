@@ -1,11 +1,6 @@
 //! PURE. The changes of state that are remembered.
 
-use std::time::Duration;
-
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::pack;
+use super::reason::Reason;
 use crate::time::Timestamp;
 
 /// What a breaker is, as far as a change is concerned.
@@ -33,9 +28,6 @@ impl Phase {
     }
 }
 
-/// All of them; in the state each is its place in this list.
-const PHASES: [Phase; 4] = [Phase::Closed, Phase::Open, Phase::HalfOpen, Phase::Disabled];
-
 /// A change of state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -46,7 +38,7 @@ pub struct Change {
     /// What it is.
     pub to: Phase,
     /// Why.
-    pub reason: String,
+    pub reason: Reason,
     /// Who, if a person did it.
     pub by: Option<String>,
     /// How many; only a row of failed probes is more than one.
@@ -66,18 +58,19 @@ impl Change {
 
 /// The last changes, newest last. How many there is room for, the state decides; at least [`History::LEAST`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History(Vec<Change>);
+pub struct History(pub(super) Vec<Change>);
 
 impl History {
     /// So many are always kept.
     pub const LEAST: usize = 8;
     /// No more are kept, whatever room there is.
-    const MOST: usize = 32;
+    pub(super) const MOST: usize = 32;
     /// Of older changes, so many bytes of the reason are always kept.
     const SHORT_REASON: usize = 60;
 
     /// Adds the newest change. A row of failed probes is one entry.
     pub fn push(&mut self, change: Change) {
+        let change = Change { reason: change.reason.kept(), ..change };
         let failed_probe =
             |change: &Change| change.from == Phase::HalfOpen && change.to == Phase::Open && change.by.is_none();
         match self.0.last_mut() {
@@ -107,11 +100,12 @@ impl History {
     /// Those eight always fit. Only in a state that somebody has edited can other things leave them no room; then they
     /// go as well.
     pub fn shrink(&mut self) -> bool {
-        if self.0.len() <= Self::LEAST
-            && let Some(long) = self.0.iter_mut().find(|change| stored_len(&change.reason) > Self::SHORT_REASON)
-        {
-            shorten(&mut long.reason, Self::SHORT_REASON);
-            return true;
+        if self.0.len() <= Self::LEAST {
+            let mut words = self.0.iter_mut().filter_map(|change| change.reason.words_mut());
+            if let Some(long) = words.find(|words| stored_len(words) > Self::SHORT_REASON) {
+                shorten(long, Self::SHORT_REASON);
+                return true;
+            }
         }
         let oldest = (!self.0.is_empty()).then(|| self.0.remove(0));
         oldest.is_some()
@@ -143,45 +137,6 @@ pub fn shorten(text: &mut String, most: usize) {
     }
 }
 
-impl Serialize for History {
-    /// The earliest time; for each change, oldest first, how long after it, from and to, how many; then why and who.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Not that of the oldest change: the clock may have been set back.
-        let first = self.0.iter().map(|change| change.at).min();
-        let row = |change: &Change| {
-            let after = change.at.as_millis() - first.map_or(0, Timestamp::as_millis);
-            [after, change.from as u64 * PHASES.len() as u64 + change.to as u64, change.count.into()]
-        };
-        let rows: Vec<_> = self.0.iter().map(row).collect();
-        let words = self.0.iter().map(|change| (&change.reason, change.by.as_deref().unwrap_or("")));
-        (first, pack::rows(&rows), words.collect::<Vec<_>>()).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for History {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        type Words = Vec<(String, String)>;
-        let (first, text, words) = <(Option<Timestamp>, String, Words)>::deserialize(deserializer)?;
-        let bad = || D::Error::custom("history");
-        let rows: Vec<[u64; 3]> = pack::unrows(&text).filter(|rows| rows.len() == words.len()).ok_or_else(bad)?;
-        let surplus = rows.len().saturating_sub(Self::MOST);
-        let change = |([after, phases, count], (mut reason, mut by)): ([u64; 3], (String, String))| {
-            shorten(&mut reason, super::LONGEST_REASON);
-            shorten(&mut by, super::LONGEST_WHO);
-            let phases = usize::try_from(phases).map_err(|_| bad())?;
-            Ok(Change {
-                at: first.ok_or_else(bad)?.after(Duration::from_millis(after)),
-                from: *PHASES.get(phases / PHASES.len()).ok_or_else(bad)?,
-                to: PHASES[phases % PHASES.len()],
-                reason,
-                by: Some(by).filter(|by| !by.is_empty()),
-                count: u32::try_from(count).map_err(|_| bad())?,
-            })
-        };
-        rows.into_iter().zip(words).skip(surplus).map(change).collect::<Result<_, _>>().map(Self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,7 +146,7 @@ mod tests {
     fn news_is_what_opens_from_closed_what_closes_and_what_a_person_changes() {
         use Phase::{Closed, Disabled, HalfOpen, Open};
         let news = |from, to, by: Option<&str>| {
-            let (reason, by) = (String::new(), by.map(str::to_owned));
+            let (reason, by) = (Reason::Reset, by.map(str::to_owned));
             Change { at: Timestamp::from_millis(0), from, to, reason, by, count: 1 }.is_news()
         };
         for (from, to) in [(Closed, Open), (HalfOpen, Closed), (Open, Closed)] {
@@ -212,10 +167,10 @@ mod tests {
     fn the_oldest_gives_way_and_then_the_ends_of_long_reasons() {
         let mut history = History::default();
         for index in 0..10 {
-            let (at, reason) = (Timestamp::from_millis(index), "r".repeat(100));
+            let (at, reason) = (Timestamp::from_millis(index), Reason::Words("r".repeat(100)));
             history.push(Change { at, from: Phase::Closed, to: Phase::Open, reason, by: None, count: 1 });
         }
-        let lengths = |history: &History| history.0.iter().map(|change| change.reason.len()).collect::<Vec<_>>();
+        let lengths = |history: &History| history.0.iter().map(|change| change.reason.text().len()).collect::<Vec<_>>();
         let mut seen = vec![lengths(&history)];
         while history.shrink() && seen.len() < 100 {
             seen.push(lengths(&history));

@@ -3,11 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::pack;
-
 /// The right to report one result. It carries no time: the breaker's random identity, the generation and a number.
 #[must_use = "a permit that is never recorded leaves a probe's place taken until its lease is over"]
 #[derive(Debug, PartialEq, Eq)]
@@ -72,14 +67,10 @@ impl FromStr for Permit {
 
 /// One bit for each of the last 256 numbered permits: whether it was recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spent([u64; 4]);
+pub(super) struct Spent(pub(super) [u64; 4]);
 
 impl Spent {
     const KEPT: u64 = 256;
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0 == [0; 4]
-    }
 
     fn place(serial: u64) -> (usize, u64) {
         let bit = serial % Self::KEPT;
@@ -105,80 +96,6 @@ impl Spent {
     }
 }
 
-impl Serialize for Spent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bits = self.0.iter().flat_map(|word| (0..64).map(move |bit| u8::from(word >> bit & 1 == 1)));
-        pack::digits(bits, 2).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Spent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bits =
-            pack::undigits(&String::deserialize(deserializer)?, 2).ok_or_else(|| D::Error::custom("spent permits"))?;
-        let mut spent = Self::default();
-        for (index, &bit) in bits.iter().enumerate().take(256) {
-            spent.0[index / 64] |= u64::from(bit) << (index % 64);
-        }
-        Ok(spent)
-    }
-}
-
-/// The identity of a breaker is written as 16 hexadecimal digits: JSON numbers are not safe for it.
-pub(super) mod hex {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
-    pub(crate) fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{id:016x}"))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        u64::from_str_radix(&String::deserialize(deserializer)?, 16).map_err(D::Error::custom)
-    }
-}
-
-/// Probes as text: the earliest start and the lowest number, then what is relative to them.
-pub(super) mod packed_probes {
-    use std::time::Duration;
-
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::super::Probe;
-    use super::pack;
-    use crate::settings::MOST_PROBES;
-    use crate::time::{Timestamp, millis};
-
-    pub(crate) fn serialize<S: Serializer>(probes: &[Probe], serializer: S) -> Result<S::Ok, S::Error> {
-        let first = probes.iter().map(|probe| probe.since).min();
-        let lowest = probes.iter().map(|probe| probe.serial).min().unwrap_or(0);
-        let row = |probe: &Probe| {
-            let since = probe.since.as_millis() - first.map_or(0, Timestamp::as_millis);
-            // A process number is never 0, so 0 can stand for none.
-            [probe.serial - lowest, probe.pid.unwrap_or(0).into(), since, millis(probe.lease)]
-        };
-        let rows: Vec<_> = probes.iter().map(row).collect();
-        (first, lowest, pack::rows(&rows)).serialize(serializer)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Probe>, D::Error> {
-        let (first, lowest, text) = <(Option<Timestamp>, u64, String)>::deserialize(deserializer)?;
-        let bad = || D::Error::custom("probes");
-        let rows = pack::unrows(&text).filter(|rows| rows.len() <= usize::from(MOST_PROBES)).ok_or_else(bad)?;
-        let probe = |[serial, pid, since, lease]: [u64; 4]| {
-            Ok(Probe {
-                serial: lowest.wrapping_add(serial),
-                pid: u32::try_from(pid).ok().filter(|&pid| pid != 0),
-                since: first.ok_or_else(bad)?.after(Duration::from_millis(since)),
-                lease: Duration::from_millis(lease),
-            })
-        };
-        rows.into_iter().map(probe).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,11 +118,7 @@ mod tests {
         assert!(!spent.spend(10, 10), "not yet issued");
         assert!(spent.spend(4, 260));
         assert!(!spent.spend(4, 300), "older than 256");
-        let text = serde_json::to_string(&spent).expect("plain data");
-        assert_eq!(serde_json::from_str::<Spent>(&text).expect("our own text"), spent);
         spent.forget(259);
         assert!(spent.spend(259, 260));
-        let more = serde_json::to_string(&pack::digits([1; 264], 2)).expect("plain data");
-        assert_eq!(serde_json::from_str::<Spent>(&more).expect("a list"), Spent([u64::MAX; 4]), "more than are kept");
     }
 }

@@ -3,10 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::pack;
 use crate::settings::{MOST_BUDGET, MOST_CALLS};
 use crate::time::{LONGEST, Timestamp, millis};
 
@@ -33,7 +29,7 @@ pub struct Count {
 impl Count {
     /// Full far above what anybody can run within one window, so that a slice stays short as text,
     /// and that no sum of slices overflows.
-    const MOST: u32 = 0x0fff_ffff;
+    pub(super) const MOST: u32 = 0x0fff_ffff;
 
     /// A full count stays as it is: were only its parts to grow, they would become all of it.
     fn add(&mut self, mark: Mark) {
@@ -60,7 +56,7 @@ pub fn reaches(part: u32, whole: u32, percent: u8) -> bool {
 
 /// The last 1,000 results, oldest first: enough for a count window of any size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recent(VecDeque<Mark>);
+pub struct Recent(pub(super) VecDeque<Mark>);
 
 impl Recent {
     /// Adds the newest result; beyond 1,000 the oldest falls out.
@@ -89,36 +85,18 @@ impl Recent {
     }
 }
 
-impl Serialize for Recent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = self.0.iter().map(|mark| u8::from(mark.failed) + 2 * u8::from(mark.slow));
-        (self.0.len(), pack::digits(digits, 4)).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Recent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (length, text) = <(usize, String)>::deserialize(deserializer)?;
-        let digits = pack::undigits(&text, 4).filter(|_| length <= usize::from(MOST_CALLS));
-        let mut digits = digits.ok_or_else(|| D::Error::custom("recent results"))?;
-        digits.resize(length, 0);
-        let mark = |digit: u8| Mark { failed: digit & 1 == 1, slow: digit & 2 == 2 };
-        Ok(Self(digits.into_iter().map(mark).collect()))
-    }
-}
-
 /// The results of the last `length`, in at most ten slices of time.
 ///
 /// A slice begins with the first result that falls into it and leaves when that result is `length` old. So no result
 /// outlives the window, and none leaves more than a tenth of it early, however long the gap between two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slices {
-    length: Duration,
-    slices: Vec<(Timestamp, Count)>,
+    pub(super) length: Duration,
+    pub(super) slices: Vec<(Timestamp, Count)>,
 }
 
 impl Slices {
-    const MOST: usize = 10;
+    pub(super) const MOST: usize = 10;
 
     /// An empty window of this length.
     pub fn new(length: Duration) -> Self {
@@ -165,40 +143,9 @@ fn within(time: Timestamp, span: Duration, now: Timestamp) -> bool {
     time.age(now).is_some_and(|age| age < span)
 }
 
-impl Serialize for Slices {
-    /// The length, the oldest time, then for each slice how long after it, and its counts.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Only in a state that somebody has edited is it not that of the first slice.
-        let oldest = self.slices.iter().map(|slice| slice.0).min();
-        let row = |&(start, count): &(Timestamp, Count)| {
-            let after = oldest.map_or(0, |oldest| start.as_millis().saturating_sub(oldest.as_millis()));
-            [after, count.calls.into(), count.failures.into(), count.slow.into()]
-        };
-        let rows: Vec<_> = self.slices.iter().map(row).collect();
-        (millis(self.length), oldest, pack::rows(&rows)).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Slices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (length, oldest, text) = <(u64, Option<Timestamp>, String)>::deserialize(deserializer)?;
-        let bad = || D::Error::custom("time window");
-        let rows = pack::unrows(&text).filter(|rows| rows.len() <= Self::MOST).ok_or_else(bad)?;
-        let slice = |[after, calls, failures, slow]: [u64; 4]| {
-            let start = oldest.ok_or_else(bad)?.after(Duration::from_millis(after));
-            let small =
-                |number: u64, most: u32| u32::try_from(number).ok().filter(|&count| count <= most).ok_or_else(bad);
-            let calls = small(calls, Count::MOST)?;
-            Ok((start, Count { calls, failures: small(failures, calls)?, slow: small(slow, calls)? }))
-        };
-        let slices = rows.into_iter().map(slice).collect::<Result<_, _>>()?;
-        Ok(Self { length: Duration::from_millis(length).min(LONGEST), slices })
-    }
-}
-
 /// The times of the last 100 failures, oldest first: enough for a budget of any size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FailureTimes(VecDeque<Timestamp>);
+pub struct FailureTimes(pub(super) VecDeque<Timestamp>);
 
 impl FailureTimes {
     /// Adds a failure of `now`, and drops those that lie in the future or so far back that no budget reaches them: so the
@@ -225,34 +172,6 @@ impl FailureTimes {
     #[cfg(test)]
     pub fn times(&self) -> impl Iterator<Item = Timestamp> + '_ {
         self.0.iter().copied()
-    }
-}
-
-impl Serialize for FailureTimes {
-    /// The newest time, how many came before it, and the gaps between them, newest first.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let newest_first = self.0.iter().rev().map(|time| time.as_millis());
-        let gaps = newest_first.clone().zip(newest_first.skip(1)).map(|(newer, older)| newer.saturating_sub(older));
-        let gaps: Vec<u64> = gaps.collect();
-        (self.0.back(), gaps.len(), pack::gaps(&gaps)).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for FailureTimes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (newest, count, text) = <(Option<Timestamp>, usize, String)>::deserialize(deserializer)?;
-        let gaps = if count < usize::from(MOST_BUDGET) { pack::ungaps(&text, count) } else { None };
-        let gaps = gaps.ok_or_else(|| D::Error::custom("failure times"))?;
-        let mut times = VecDeque::new();
-        if let Some(newest) = newest {
-            times.push_front(newest);
-            let mut millis = newest.as_millis();
-            for gap in gaps {
-                millis = millis.saturating_sub(gap);
-                times.push_front(Timestamp::from_millis(millis));
-            }
-        }
-        Ok(Self(times))
     }
 }
 
@@ -346,41 +265,5 @@ mod tests {
             times.push(at(2_000 + now));
         }
         assert_eq!(times.count(Duration::from_secs(1), at(2_199)), 100);
-    }
-
-    #[test]
-    fn slices_in_disorder_come_back_as_they_were() {
-        let text = format!("[1000,\"2026-01-02T03:04:05.678Z\",\"{}\"]", pack::rows(&[[7, 1, 1, 0], [3, 2, 0, 0]]));
-        let slices: Slices = serde_json::from_str(&text).expect("it can be read");
-        let again = serde_json::to_string(&slices).expect("plain data");
-        assert_eq!(serde_json::from_str::<Slices>(&again).expect("our own text"), slices);
-    }
-
-    #[test]
-    fn more_than_a_hundred_failures_are_not_read() {
-        let read = |gaps: usize| {
-            let text = format!("[\"2026-01-02T03:04:05.678Z\",{gaps},\"{}\"]", pack::gaps(&vec![3; gaps]));
-            serde_json::from_str::<FailureTimes>(&text).map(|times| times.0.len())
-        };
-        assert_eq!(read(99).expect("a hundred times"), 100);
-        assert!(read(100).is_err());
-    }
-
-    #[test]
-    fn all_of_it_comes_back_from_text() {
-        let mut recent = Recent::default();
-        let mut slices = Slices::new(Duration::from_secs(10));
-        let mut times = FailureTimes::default();
-        for (index, now) in [0_u64, 3, 2_000, 2_001, 7_500, 9_000].into_iter().enumerate() {
-            let mark = Mark { failed: index % 2 == 0, slow: index % 3 == 0 };
-            recent.push(mark);
-            slices.push(mark, at(now));
-            times.push(at(now));
-        }
-        let text = serde_json::to_string(&(&recent, &slices, &times)).expect("plain data");
-        assert_eq!(
-            serde_json::from_str::<(Recent, Slices, FailureTimes)>(&text).expect("our own text"),
-            (recent, slices, times)
-        );
     }
 }

@@ -1,5 +1,6 @@
 //! `cb history`: the changes that are remembered.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -28,7 +29,7 @@ struct Entry<'a> {
     at: Timestamp,
     from: &'static str,
     to: &'static str,
-    reason: &'a str,
+    reason: Cow<'a, str>,
     by: Option<&'a str>,
     count: u32,
 }
@@ -59,7 +60,7 @@ impl<'a> Entry<'a> {
             at: change.at,
             from: change.from.word(),
             to: change.to.word(),
-            reason: &change.reason,
+            reason: change.reason.text(),
             by: change.by.as_deref(),
             count: change.count,
         }

@@ -1,5 +1,6 @@
 //! `--json`: stable and append-only.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::acts;
 use crate::breaker::{Answer, Breaker, HoldKind, State, Totals};
 use crate::name::Name;
-use crate::outcome::{End, Outcome};
+use crate::outcome::End;
 use crate::settings::{Settings, Value as Setting, Window};
 use crate::signals;
 use crate::time::{Timestamp, millis};
@@ -81,12 +82,12 @@ pub struct Status<'a> {
     since: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     retry_in_ms: Option<u64>,
-    reason: Option<&'a str>,
+    reason: Option<Cow<'a, str>>,
     generation: u64,
     consecutive_failures: u32,
     probe_successes: u32,
     window: Rates,
-    totals: &'a Totals,
+    totals: Counts,
     last: Option<Last>,
     probes: Vec<Probe>,
     hold: Option<Hold<'a>>,
@@ -104,9 +105,21 @@ struct Rates {
 }
 
 #[derive(Serialize)]
+struct Counts {
+    admitted: u64,
+    successes: u64,
+    failures: u64,
+    ignored: u64,
+    late: u64,
+    refused: u64,
+    opened: u64,
+    abandoned: u64,
+}
+
+#[derive(Serialize)]
 struct Last {
     at: Timestamp,
-    outcome: Outcome,
+    outcome: &'static str,
     exit_code: Option<u8>,
     signal: Option<String>,
     timed_out: bool,
@@ -166,10 +179,10 @@ impl<'a> Status<'a> {
             consecutive_failures: breaker.consecutive_failures(),
             probe_successes,
             window: Rates::new(breaker, settings, now),
-            totals: breaker.totals(),
+            totals: Counts::new(breaker.totals()),
             last: breaker.last().map(|last| Last {
                 at: last.at,
-                outcome: last.outcome,
+                outcome: last.outcome.word(),
                 exit_code: if let Some(End::Exit(code)) = last.end { Some(code) } else { None },
                 signal: if let Some(End::Signal(number)) = last.end { Some(signals::name(number)) } else { None },
                 timed_out: last.end == Some(End::TimedOut),
@@ -184,6 +197,13 @@ impl<'a> Status<'a> {
             settings: self::settings(settings),
             path: path.display().to_string(),
         }
+    }
+}
+
+impl Counts {
+    fn new(totals: &Totals) -> Self {
+        let &Totals { admitted, successes, failures, ignored, late, refused, opened, abandoned } = totals;
+        Self { admitted, successes, failures, ignored, late, refused, opened, abandoned }
     }
 }
 

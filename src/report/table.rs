@@ -279,7 +279,7 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
         facts.push(("hold", format!("{verb} by {} {end}", escape(&hold.by))));
     }
     if let Some(reason) = breaker.reason(now) {
-        facts.push(("reason", escape(reason)));
+        facts.push(("reason", escape(&reason)));
     }
     let next = match breaker.retry_at(now) {
         Some(at) if !admits(breaker, settings, now) => format!("in {} ({at})", format_rough(at.left(now))),

@@ -8,6 +8,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::model::{Change as Told, END_OF_TIME, Millis, Model, Pass, Report, Verdict};
 use crate::breaker::permit::Permit;
+use crate::breaker::stored;
 use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Change, HoldKind, Phase, Recorded, State};
 use crate::outcome::{End, Outcome, Run};
 use crate::settings::{Budget, Key, Settings, TripRules, Window};
@@ -520,7 +521,7 @@ fn compare_told(change: &Change, told: &Told) -> Checked {
     prop_assert_eq!(change.at.as_millis(), told.at);
     prop_assert_eq!((change.from, change.to), (told.from, told.to));
     prop_assert_eq!(change.by.as_deref(), told.by_hand.then_some("somebody"));
-    let told_so = told.reasons.iter().any(|reason| change.reason.starts_with(reason));
+    let told_so = told.reasons.iter().any(|reason| change.reason.text().starts_with(reason));
     prop_assert!(told_so, "{:?} is none of {:?}", change.reason, told.reasons);
     Ok(())
 }
@@ -627,8 +628,7 @@ proptest! {
         let text = |asked| given.iter().find(|pair| pair.0 == asked).and_then(|pair| pair.1);
         // What contradicts itself is refused before it can be stored.
         if let Ok(settings) = Settings::parse(text) {
-            let stored = serde_json::to_string(&settings).expect("plain data");
-            prop_assert_eq!(serde_json::from_str::<Settings>(&stored).expect(&stored), settings);
+            prop_assert_eq!(stored::settings(&stored::settings_text(&settings)), settings);
         }
     }
 }

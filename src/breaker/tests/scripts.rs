@@ -1016,7 +1016,7 @@ fn a_row_of_failed_probes_is_one_entry_with_its_count() {
     ];
     assert_eq!(told, expected);
     let newest = play.breaker.history().newest_first().next().expect("a change");
-    assert_eq!((newest.at, newest.reason.as_str()), (play.now, "probe failed: exit 1"));
+    assert_eq!((newest.at, &*newest.reason.text()), (play.now, "probe failed: exit 1"));
 }
 
 #[test]
@@ -1041,7 +1041,7 @@ fn the_reason_of_a_state_is_that_of_the_change_which_led_to_it() {
     let told = |script: &str, story: &str| {
         let mut play = with("threshold=1");
         play.goes(script, story);
-        play.breaker.reason(play.now).map(str::to_owned)
+        play.breaker.reason(play.now).map(String::from)
     };
     let said = |reason: &str| Some(reason.to_owned());
     let opened = said("1 failure in a row: exit 1");
@@ -1062,10 +1062,21 @@ fn the_reason_of_a_state_is_that_of_the_change_which_led_to_it() {
         play.goes("reset", "closed");
         let for_a_minute = Some(Duration::from_secs(60));
         drop(play.breaker.trip(for_a_minute, Some(reason.to_owned()), "ann".to_owned(), play.now));
-        assert_eq!(play.breaker.reason(play.now), Some(reason));
+        assert_eq!(play.breaker.reason(play.now).as_deref(), Some(reason));
         play.goes("+1m", "");
-        assert_eq!(play.breaker.reason(play.now), Some(reason), "it is open by that trip even when it is over");
+        assert_eq!(
+            play.breaker.reason(play.now).as_deref(),
+            Some(reason),
+            "it is open by that trip even when it is over"
+        );
     }
+    // What a person says is a reason, even if the program says the same of something else.
+    play.goes("reset disable", "closed closed");
+    drop(play.breaker.trip(Some(Duration::ZERO), Some("enabled".to_owned()), "ann".to_owned(), play.now));
+    assert_eq!(play.breaker.reason(play.now).as_deref(), Some("enabled"));
+    let text = serde_json::to_string(&play.breaker).expect("plain data");
+    let again: Breaker = serde_json::from_str(&text).expect("our own text");
+    assert_eq!(again.reason(play.now).as_deref(), Some("enabled"));
 }
 
 #[test]

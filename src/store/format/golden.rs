@@ -185,6 +185,7 @@ fn changes(breaker: &Breaker) -> Vec<String> {
     };
     let change = |(index, Change { at, from, to, reason, by, count }): (usize, &Change)| {
         let by = by.as_ref().map_or(String::new(), |by| format!(" by {by:?}"));
+        let reason = reason.text();
         format!("history[{index}]: {at} {} -> {} {reason:?}{by} x{count}", phase(from), phase(to))
     };
     breaker.history().newest_first().rev().enumerate().map(change).collect()

@@ -124,7 +124,11 @@ fn everything_at_its_largest_fits_into_the_block() {
     let kept: Vec<_> = read.history().newest_first().collect();
     assert!(kept.len() >= 8, "{} changes are kept", kept.len());
     for change in &kept[..8] {
-        assert!(stored_len(&change.reason) >= 60, "of a reason, {} bytes are kept", stored_len(&change.reason));
+        assert!(
+            stored_len(&change.reason.text()) >= 60,
+            "of a reason, {} bytes are kept",
+            stored_len(&change.reason.text())
+        );
         assert_eq!(change.by.as_deref().map(str::len), Some(LONGEST_WHO));
     }
     // Nothing but history gives way.
