@@ -237,6 +237,23 @@ pub enum Answer {
     Refuse(Refusal),
 }
 
+/// How a breaker stands, as people see it: its state, and what a person has ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Runs pass.
+    Closed,
+    /// Runs are refused until the cool-down is over.
+    Open,
+    /// The cool-down is over: the next run is a probe.
+    ProbeDue,
+    /// Probes are under way.
+    HalfOpen,
+    /// A person holds it open.
+    HeldOpen,
+    /// A person has switched it off: runs pass.
+    Disabled,
+}
+
 /// What became of a result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Recorded {
@@ -281,6 +298,11 @@ impl Breaker {
     /// The generation: it grows with every change of state.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The number of the next permit that is numbered.
+    pub fn serial(&self) -> u64 {
+        self.serial
     }
 
     /// The failures in a row.
@@ -408,6 +430,20 @@ impl Breaker {
         }
     }
 
+    /// How it stands, for those who look.
+    pub fn standing(&self, settings: &Settings, now: Timestamp) -> Standing {
+        match (self.hold(now).map(|hold| hold.kind), &self.state) {
+            (Some(HoldKind::Disable), _) => Standing::Disabled,
+            (Some(HoldKind::Trip), _) => Standing::HeldOpen,
+            (None, State::Closed { .. }) => Standing::Closed,
+            (None, State::HalfOpen { .. }) => Standing::HalfOpen,
+            (None, State::Open { .. }) => match self.answer(settings, now) {
+                Answer::Refuse(_) => Standing::Open,
+                Answer::Pass | Answer::Probe => Standing::ProbeDue,
+            },
+        }
+    }
+
     // What a run does.
 
     /// Remembers the settings by which it is judged, for those who look and for reports that bring none.
@@ -479,13 +515,12 @@ impl Breaker {
     }
 
     /// Reports a run that was admitted.
-    #[expect(clippy::needless_pass_by_value, reason = "a permit is good for one report, so it is consumed")]
-    pub fn record(&mut self, permit: Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
+    pub fn record(&mut self, permit: &Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
         self.settle(now);
-        if !self.redeem(&permit) {
+        if !self.redeem(permit) {
             bump(&mut self.totals.late);
             return Recorded::Late;
         }

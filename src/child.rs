@@ -14,6 +14,11 @@ use crate::sys::{self, Arrived, Inherited, Program, Status, plain};
 /// How long after a wait that failed it is repeated.
 const AGAIN: Duration = Duration::from_millis(1);
 
+/// A command line for the shell.
+pub fn shell(line: &str) -> [OsString; 3] {
+    ["/bin/sh", "-c", line].map(OsString::from)
+}
+
 /// What is to be run, and how.
 pub struct Task<'a> {
     /// The command and its arguments.

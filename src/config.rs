@@ -253,9 +253,7 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
         }
         Ok(_) => Ok(Some(text)),
         // HOME may be a directory of somebody else, in which we cannot even look: as good as none.
-        Err(error) if !named && error.kind() == io::ErrorKind::PermissionDenied && path.symlink_metadata().is_err() => {
-            Ok(None)
-        }
+        Err(error) if !named && error.kind() == io::ErrorKind::PermissionDenied && is_hidden(path) => Ok(None),
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
@@ -276,6 +274,12 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
             Err(anyhow!("could not read the configuration {shown}: {why}; {cure}"))
         }
     }
+}
+
+/// Whether nobody can even say if there is such a file.
+#[expect(clippy::disallowed_methods, reason = "a link that is there can be seen, wherever it leads")]
+fn is_hidden(path: &Path) -> bool {
+    path.symlink_metadata().is_err()
 }
 
 /// The text of the file, for saying where in it something is.

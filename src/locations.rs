@@ -1,6 +1,5 @@
 //! Where the state and the configuration live. Asked for once in a run.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -8,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use directories::BaseDirs;
+
+use crate::environment;
 
 /// The directory of the state files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +68,10 @@ struct Named {
 
 /// A path that was given by option, else by environment, made absolute. An empty variable is unset.
 fn named(option: &str, given: Option<&Path>, variable: &str) -> Result<Option<Named>> {
-    let by_environment = || env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let (path, by_option) = match given {
-        Some(path) => (path.to_owned(), true),
-        None => match by_environment() {
-            Some(path) => (path, false),
-            None => return Ok(None),
-        },
+    let (path, by_option) = match (given, environment::value(variable)) {
+        (Some(path), _) => (path.to_owned(), true),
+        (None, Some(path)) => (PathBuf::from(path), false),
+        (None, None) => return Ok(None),
     };
     let source = if by_option { option } else { variable };
     let path = std::path::absolute(&path)
@@ -89,16 +87,14 @@ struct Base {
 
 impl Base {
     fn find() -> Option<Self> {
-        let home = env::var_os("HOME").map(PathBuf::from);
-        if home.is_some_and(|home| home.is_absolute()) {
+        if environment::absolute("HOME").is_some() {
             let base = BaseDirs::new()?;
             return Some(Self { cache: base.cache_dir().to_owned(), config: base.config_dir().to_owned() });
         }
         // Without HOME the C library would be asked, and a static one loads name service modules of another build.
         let home = home_of(nix::unistd::getuid().as_raw(), &fs::read("/etc/passwd").unwrap_or_default());
         let place = |variable, under: &str| {
-            let set = env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-            set.or_else(|| home.as_ref().map(|home| home.join(under)))
+            environment::absolute(variable).or_else(|| home.as_ref().map(|home| home.join(under)))
         };
         Some(Self { cache: place("XDG_CACHE_HOME", ".cache")?, config: place("XDG_CONFIG_HOME", ".config")? })
     }

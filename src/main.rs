@@ -32,6 +32,7 @@
 //! | begin | `rt_sigaction` | SIGCHLD to its default, whatever the caller made of it |
 //! | begin | `rt_sigprocmask` | SIGPIPE and SIGXFSZ are errors of a write, not our end |
 //! | begin | `openat` | the configuration, which mostly is not there |
+//! | decide | `getpid` | the number that a probe would be shown by |
 //! | decide, record | `statx` | the state directory: no link, ours, not writable by others |
 //! | decide, record | `geteuid` | whose it should be |
 //! | decide, record | `statx` | the state file: what is no regular file must not even be opened |
@@ -40,7 +41,6 @@
 //! | decide, record | `statx` | the open file: its access rights, and which it is |
 //! | decide, record | `statx` | what is at its path: still the same, not removed or replaced while we waited |
 //! | decide, record | `pread64` | the state, whole |
-//! | decide | `getpid` | the number that a probe would be shown by |
 //! | decide, record | `pwrite64` | the new one, in place |
 //! | decide, record | `close` | gives up the lock |
 //! | refuse | `ioctl` | whether somebody at a terminal is to be told |
@@ -57,10 +57,13 @@ mod cli;
 mod clock;
 mod command;
 mod config;
+mod context;
 mod entry;
+mod environment;
 mod exit;
 #[cfg(test)]
 mod fuzz;
+mod guard;
 mod locations;
 mod name;
 mod outcome;
@@ -75,7 +78,8 @@ mod time;
 
 use std::ffi::OsString;
 
-use crate::command::{Context, usage};
+use crate::command::usage;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::speech::say;
 

@@ -1,9 +1,11 @@
 //! The only text for people outside errors: lines on stderr, the table, JSON.
 
+pub mod history;
 pub mod json;
 pub mod metrics;
 pub mod speech;
 pub mod table;
+pub mod view;
 
 use std::fmt::Write as _;
 use std::io;

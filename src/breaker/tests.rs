@@ -14,11 +14,6 @@ impl Breaker {
         self.id
     }
 
-    /// The number of the next permit that is numbered.
-    pub fn serial(&self) -> u64 {
-        self.serial
-    }
-
     /// The numbers of the last 256 permits that are good for nothing any more.
     pub fn spent_permits(&self) -> Vec<u64> {
         let fresh = |serial: u64| self.spent.clone().spend(serial, self.serial);

@@ -1,18 +1,18 @@
 //! `cb allow`: the first of two steps, for what `cb` cannot start.
 
-use anyhow::{Result, anyhow};
+use std::borrow::Cow;
 
-use super::{Context, remark_other_rules, switched_off};
-use crate::breaker::{Admission, Ask, Permit};
+use anyhow::Result;
+
 use crate::cli::AllowArgs;
-use crate::clock;
-use crate::config::{Config, Resolved, Tables};
+use crate::config::{Config, Tables};
+use crate::context::Context;
+use crate::environment::switched_off;
 use crate::exit::{Exit, REFUSED};
-use crate::name::Name;
+use crate::guard::{Entering, Entrance, Guard, Report};
 use crate::outcome::{Outcome, Run};
-use crate::report::speech::Later;
-use crate::report::{Reader, print, speech};
-use crate::store::Missing;
+use crate::report::{Reader, print};
+use crate::settings::OnStateError;
 
 /// What is printed where no breaker could be asked; `cb record` accepts it and does nothing.
 pub const UNGUARDED: &str = "unguarded";
@@ -23,66 +23,34 @@ pub const UNGUARDED: &str = "unguarded";
 /// Wrong configuration; standard output is closed.
 pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
+    // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name))? };
-    let config = file.resolve(Some(name), args.options.given())?;
-    if switched_off() {
-        print(&format!("{UNGUARDED}\n"))?;
-        return Ok(Exit::Done);
-    }
-    match ask(args, context, &config) {
-        Ok(Some(permit)) => {
-            let printed = print(&format!("{permit}\n"));
+    let setup = file.resolve(Some(name), args.options.given())?.setup;
+    let guard = Guard { name, context, on_change: None };
+    let entrance = if switched_off() {
+        Entrance::Unguarded
+    } else {
+        guard.enter(&Entering {
+            settings: &setup.breaker,
+            lease: setup.breaker.lease.unwrap_or(AllowArgs::LEASE),
+            pid: None,
+            overrule: false,
+            patient: false,
+            on_trouble: OnStateError::Run,
+        })?
+    };
+    match entrance {
+        Entrance::Admitted(ticket) => {
+            let printed = print(&format!("{}\n", ticket.permit));
             if !matches!(printed, Ok(Reader::There)) {
-                // Nobody has the permit, so nobody will report.
-                drop(give_back(name, permit, context, &config));
+                // Nobody has the permit, so nobody will report: it comes to nothing, and a probe's place is free again.
+                let run = Run { outcome: Outcome::Ignored, trips: false, end: None, took: None };
+                let settings = &setup.breaker;
+                drop(guard.leave(ticket, |_| Report { run, settings: Cow::Borrowed(settings), remember: false }));
             }
             printed.map(|_| Exit::Done)
         }
-        Ok(None) => Ok(Exit::Refused(REFUSED)),
-        Err(error) if error.is::<crate::store::CaseClash>() => Err(error),
-        Err(error) => {
-            if let Some(refusal) = context.refused_by_what_is_there(name, &config.setup.breaker) {
-                context.volume.remark(|| refusal);
-                return Ok(Exit::Refused(REFUSED));
-            }
-            speech::say(&format!("{name}: unguarded: {error:#}"));
-            print(&format!("{UNGUARDED}\n"))?;
-            Ok(Exit::Done)
-        }
-    }
-}
-
-/// Records that a permit came to nothing: a probe's place is free again.
-fn give_back(name: &Name, permit: Permit, context: &Context, config: &Resolved) -> Result<()> {
-    let mut later = Later::new(context.volume);
-    let Some(mut locked) = context.lock(name, Missing::Leave, &mut later)? else { return Ok(()) };
-    let run = Run { outcome: Outcome::Ignored, trips: false, end: None, took: None };
-    drop(locked.breaker.record(permit, &run, &config.setup.breaker, clock::now()));
-    locked.save()
-}
-
-fn ask(args: &AllowArgs, context: &Context, config: &Resolved) -> Result<Option<Permit>> {
-    let name = &args.name;
-    let mut later = Later::new(context.volume);
-    let locked = context.lock(name, Missing::Create, &mut later)?;
-    let mut locked = locked.ok_or_else(|| anyhow!("the state is gone"))?;
-    let before = locked.breaker.generation();
-    let now = clock::now();
-    remark_other_rules(name, &locked.breaker, &config.setup.breaker, &mut later);
-    let lease = config.setup.breaker.lease.unwrap_or(AllowArgs::LEASE);
-    match locked.breaker.admit(&Ask { settings: &config.setup.breaker, lease, pid: None }, now) {
-        Admission::Refused(refusal) => {
-            // That one refusal is not counted is no reason to say yes.
-            drop(locked.save());
-            later.remark(speech::refusal(name, &refusal, &locked.breaker, now));
-            Ok(None)
-        }
-        Admission::Admitted(permit) => {
-            locked.save()?;
-            if locked.breaker.generation() != before {
-                locked.unlock().flush();
-            }
-            Ok(Some(permit))
-        }
+        Entrance::Refused | Entrance::NotYet => Ok(Exit::Refused(REFUSED)),
+        Entrance::Unguarded => print(&format!("{UNGUARDED}\n")).map(|_| Exit::Done),
     }
 }

@@ -2,14 +2,15 @@
 
 use anyhow::Result;
 
-use super::{Context, switched_off};
 use crate::breaker::Answer;
 use crate::cli::CheckArgs;
 use crate::clock;
 use crate::config::Tables;
+use crate::context::Context;
+use crate::environment::switched_off;
 use crate::exit::{Exit, REFUSED};
 use crate::report::speech;
-use crate::store::CaseClash;
+use crate::store::{READERS_PATIENCE, Trouble};
 
 /// Answers by the exit code. A state that cannot be used answers yes, with a warning, as a run would.
 ///
@@ -21,21 +22,20 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
-    let breaker = match context.snapshot(name) {
-        Ok(Some(breaker)) => breaker,
+    let seen = match context.store.read(name, clock::instant() + READERS_PATIENCE) {
+        Ok(Some(seen)) => seen,
         Ok(None) => return Ok(Exit::Done),
-        Err(error) if error.is::<CaseClash>() => return Err(error),
-        Err(error) => {
+        Err(Trouble::Misuse(error)) => return Err(error),
+        Err(Trouble::Unusable(error)) => {
             speech::say(&format!("{name}: unguarded: {error:#}"));
             return Ok(Exit::Done);
         }
     };
-    let now = clock::now();
-    let settings = breaker.settings().unwrap_or(&config.setup.breaker);
-    match breaker.answer(settings, now) {
+    let settings = seen.breaker.settings().unwrap_or(&config.setup.breaker);
+    match seen.breaker.answer(settings, seen.now) {
         Answer::Pass | Answer::Probe => Ok(Exit::Done),
         Answer::Refuse(refusal) => {
-            context.volume.remark(|| speech::refusal(name, &refusal, &breaker, now));
+            context.volume.remark(|| speech::refusal(name, &refusal, &seen.breaker, seen.now));
             Ok(Exit::Refused(REFUSED))
         }
     }

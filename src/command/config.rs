@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde_json::{Map, json};
 
-use super::Context;
 use crate::cli::ConfigArgs;
 use crate::config::Tables;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::report::{escape, json, print};
 use crate::settings::Key;
@@ -33,7 +33,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
                 json!({ "value": value, "origin": origin.word(), "line": config.line(origin) }),
             );
         }
-        let file = context.locations.config.as_ref().map(|(path, _)| path.display().to_string());
+        let file = context.config_file.as_ref().map(|(path, _)| path.display().to_string());
         let document = json!({ "version": 1, "name": args.name, "file": file, "settings": settings });
         print(&json::line(&document)?)?;
         return Ok(Exit::Done);

@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 
-use super::{Context, by_hand, checked_reason, each, who};
+use super::by_hand::{change, checked_reason, each};
 use crate::cli::DisableArgs;
+use crate::context::Context;
+use crate::environment::who;
 use crate::exit::Exit;
-use crate::store::Missing;
+use crate::store::IfAbsent;
 
 /// Disables the named breakers.
 ///
@@ -14,7 +16,7 @@ use crate::store::Missing;
 pub fn run(args: &DisableArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
     Ok(each(&args.hold.names, |name| {
-        by_hand(context, name, Missing::Create, |breaker, now| {
+        change(context, name, IfAbsent::Create, |breaker, now| {
             Some(breaker.disable(args.hold.span, reason.clone(), who(), now))
         })?;
         Ok(())

@@ -1,18 +1,21 @@
 //! `cb record`: the second of two steps, or what was seen elsewhere.
 
-use anyhow::Result;
+use std::borrow::Cow;
+
+use anyhow::{Result, anyhow};
 
 use super::allow::UNGUARDED;
-use super::{Context, Told, announce, remark_other_rules, switched_off};
-use crate::breaker::{Permit, Recorded};
+use super::look;
+use crate::breaker::{Breaker, Permit};
 use crate::cli::{RecordArgs, Reported};
-use crate::clock;
 use crate::config::Tables;
+use crate::context::Context;
+use crate::environment::switched_off;
 use crate::exit::Exit;
+use crate::guard::{Guard, Left, Report, Ticket};
 use crate::outcome::{Codes, End, Outcome, Run};
-use crate::report::speech::{self, Later};
-use crate::settings::Settings;
-use crate::store::{CaseClash, Missing};
+use crate::report::speech::say;
+use crate::store::Trouble;
 
 /// Records a result. Trouble with the state is a warning: what is reported has happened.
 ///
@@ -24,71 +27,43 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
     }
     let permit = match args.permit.as_deref() {
         Some(UNGUARDED) => return Ok(Exit::Done),
-        Some(word) => Some(word.parse::<Permit>().map_err(|message| anyhow::anyhow!("--permit: {message}"))?),
+        Some(word) => Some(word.parse::<Permit>().map_err(|message| anyhow!("--permit: {message}"))?),
         None => None,
     };
+    let name = &args.name;
     let given = args.options.given();
-    let config = context.config(Tables::Only(&args.name))?.resolve(Some(&args.name), given)?;
-    let own_settings = (!given.is_empty()).then_some(&config.setup.breaker);
-    match report(args, permit, own_settings, &config.setup.breaker, context) {
-        Ok(Some(told)) => announce(context, &args.name, &told, config.setup.conduct.on_change.as_deref()),
-        Ok(None) => {}
-        Err(error) if error.is::<CaseClash>() => return Err(error),
-        Err(error) => speech::say(&format!("{}: could not record the result: {error:#}", args.name)),
+    let setup = context.config(Tables::Only(name))?.resolve(Some(name), given)?.setup;
+    let guard = Guard { name, context, on_change: setup.conduct.on_change.as_deref() };
+    // By the settings given, else by those last used, else by those of the configuration.
+    let report = |breaker: &Breaker| {
+        let settings = match breaker.settings() {
+            Some(last_used) if given.is_empty() => Cow::Owned(last_used.clone()),
+            _ => Cow::Borrowed(&setup.breaker),
+        };
+        Report { run: judge(args, &settings.codes), settings, remember: !given.is_empty() }
+    };
+    let left = match permit {
+        Some(permit) => guard.leave(Ticket::of(permit), report),
+        None => guard.observe(report),
+    };
+    let late = |why: &str| context.volume.news(&format!("{name}: late: {why}"));
+    match left {
+        Ok(Left::Counted) => {}
+        Ok(Left::Late) => {
+            late("the permit was recorded before, is too old, or the state has moved on since; it changes nothing");
+        }
+        Ok(Left::Foreign) => {
+            late("the permit is of a breaker that was removed, or of one with another name; it changes nothing");
+        }
+        Ok(Left::Absent) => {
+            let near = look::near(context, name).ok().flatten();
+            let hint = near.map_or("it changes nothing".to_owned(), |near| format!("did you mean '{near}'?"));
+            late(&format!("there is no breaker of this name (any more); {hint}"));
+        }
+        Err(Trouble::Misuse(error)) => return Err(error),
+        Err(Trouble::Unusable(error)) => say(&format!("{name}: could not record the result: {error:#}")),
     }
     Ok(Exit::Done)
-}
-
-/// Reports it to the breaker: by the settings given, else by those last used, else by those of the configuration.
-fn report(
-    args: &RecordArgs,
-    permit: Option<Permit>,
-    given: Option<&Settings>,
-    configured: &Settings,
-    context: &Context,
-) -> Result<Option<Told>> {
-    let name = &args.name;
-    let late = |why: &str| format!("{name}: late: {why}; it changes nothing");
-    let mut later = Later::new(context.volume);
-    let missing = if permit.is_some() { Missing::Leave } else { Missing::Create };
-    let Some(mut locked) = context.lock(name, missing, &mut later)? else {
-        let near = context.near(name).ok().flatten();
-        let hint = near.map_or("it changes nothing".to_owned(), |near| format!("did you mean '{near}'?"));
-        later.news(format!("{name}: late: there is no breaker of this name (any more); {hint}"));
-        return Ok(None);
-    };
-    let breaker = &mut locked.breaker;
-    let settings = given.or(breaker.settings()).unwrap_or(configured).clone();
-    let run = judge(args, &settings.codes);
-    remark_other_rules(name, breaker, &settings, &mut later);
-    let now = clock::now();
-    let before = breaker.generation();
-    let recorded = match permit {
-        None => Recorded::Counted(breaker.observe(&run, &settings, now)),
-        Some(permit) => breaker.record(permit, &run, &settings, now),
-    };
-    let change = match recorded {
-        Recorded::Counted(change) => {
-            if given.is_some() {
-                breaker.use_settings(&settings);
-            }
-            change
-        }
-        Recorded::Late => {
-            later.news(late("the permit was recorded before, is too old, or the state has moved on since"));
-            None
-        }
-        Recorded::Foreign => {
-            later.news(late("the permit is of a breaker that was removed, or of one with another name"));
-            return Ok(None);
-        }
-    };
-    locked.save()?;
-    let told = change.map(|change| Told::new(name, change, &locked.breaker, now));
-    if locked.breaker.generation() != before {
-        locked.unlock().flush();
-    }
-    Ok(told)
 }
 
 /// What was reported, as a run.

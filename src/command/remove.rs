@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
-use super::{Context, each};
+use super::by_hand::{each, selected};
+use super::look;
 use crate::cli::RemoveArgs;
+use crate::context::Context;
 use crate::exit::Exit;
 
 /// Removes the named breakers, or all.
@@ -11,14 +13,13 @@ use crate::exit::Exit;
 /// # Errors
 /// The state directory cannot be used.
 pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
-    let store = context.store()?;
-    let names = context.selected(&args.selection)?;
-    Ok(each(&names, |name| match store.remove(name)? {
+    let names = selected(context, &args.selection)?;
+    Ok(each(&names, |name| match context.store.remove(name)? {
         true => {
             context.volume.remark(|| format!("{name}: removed"));
             Ok(())
         }
-        false if args.selection.all || context.is_known(name)? => Ok(()),
-        false => Err(context.unknown(name)?),
+        false if args.selection.all || look::is_known(context, name)? => Ok(()),
+        false => Err(look::unknown(context, name)?),
     }))
 }

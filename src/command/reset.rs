@@ -2,20 +2,22 @@
 
 use anyhow::Result;
 
-use super::{Context, by_hand, each, who};
+use super::by_hand::{change, each, selected};
 use crate::cli::ResetArgs;
+use crate::context::Context;
+use crate::environment::who;
 use crate::exit::Exit;
-use crate::store::Missing;
+use crate::store::IfAbsent;
 
 /// Resets the named breakers, or all.
 ///
 /// # Errors
 /// The state directory cannot be used.
 pub fn run(args: &ResetArgs, context: &Context) -> Result<Exit> {
-    let names = context.selected(&args.selection)?;
+    let names = selected(context, &args.selection)?;
     Ok(each(&names, |name| {
         // One that nobody has used is as closed as it can be.
-        by_hand(context, name, Missing::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
+        change(context, name, IfAbsent::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
         Ok(())
     }))
 }

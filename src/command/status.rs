@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Context, Shown, switched_off};
+use super::look;
 use crate::cli::StatusArgs;
 use crate::clock;
+use crate::context::Context;
+use crate::environment::switched_off;
 use crate::exit::Exit;
-use crate::report::json::{Document, Item, Status};
-use crate::report::{Reader, escape, print, stdout, table};
+use crate::report::view::View;
+use crate::report::{Reader, escape, json, print, stdout, table};
 
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -26,8 +28,8 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
     let redraw = args.watch && !args.json && stdout().is_terminal();
     let mut seen = false;
     loop {
-        let shown = context.shown(&args.names).and_then(|shown| render(args, &shown, context));
-        let mut text = match shown {
+        let looked = look::at(context, &args.names).and_then(|views| render(args, &views, context));
+        let mut text = match looked {
             // One that was there was removed, or cannot be looked at: it may be there again in a second.
             Err(error) if redraw && seen => one_by_one(args, context, &error),
             other => other?,
@@ -50,42 +52,24 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
 /// The same of each by itself, where something is wrong with one of them.
 fn one_by_one(args: &StatusArgs, context: &Context, error: &anyhow::Error) -> String {
     let told = |error: &anyhow::Error| format!("{}\n", escape(&format!("{error:#}")));
-    let one = |name| context.shown(std::slice::from_ref(name)).and_then(|shown| render(args, &shown, context));
+    let one = |name| look::at(context, std::slice::from_ref(name)).and_then(|views| render(args, &views, context));
     let texts: Vec<String> = args.names.iter().map(|name| one(name).unwrap_or_else(|error| told(&error))).collect();
     if texts.is_empty() { told(error) } else { texts.join("\n") }
 }
 
-fn render(args: &StatusArgs, shown: &[Shown], context: &Context) -> Result<String> {
-    let now = clock::now();
+fn render(args: &StatusArgs, views: &[View], context: &Context) -> Result<String> {
     if args.json {
         if switched_off() {
             context.volume.news(SWITCHED_OFF);
         }
-        let items = shown.iter().map(|shown| match &shown.breaker {
-            Ok(breaker) => {
-                Item::Breaker(Box::new(Status::new(&shown.name, breaker, &shown.settings, &shown.path, now)))
-            }
-            Err(error) => {
-                Item::Error { name: &shown.name, error: error.clone(), path: shown.path.display().to_string() }
-            }
-        });
-        return Document::render(items.collect());
+        return json::status(views);
     }
-    let rows: Vec<_> = shown
-        .iter()
-        .map(|shown| table::Row {
-            name: &shown.name,
-            breaker: shown.breaker.as_ref().map_err(String::as_str),
-            settings: &shown.settings,
-            path: &shown.path,
-        })
-        .collect();
     let style = table::Style::of_stdout();
     let mut text = if switched_off() { format!("{SWITCHED_OFF}\n") } else { String::new() };
     if args.names.is_empty() {
-        text.push_str(&table::overview(&rows, &style, now));
+        text.push_str(&table::overview(views, &style));
     } else {
-        let details: Vec<String> = rows.iter().map(|row| table::details(row, &style, now)).collect();
+        let details: Vec<String> = views.iter().map(|view| table::details(view, &style)).collect();
         text.push_str(&details.join("\n"));
     }
     Ok(text)

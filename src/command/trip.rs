@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 
-use super::{Context, Done, by_hand, checked_reason, each, who};
+use super::by_hand::{change, checked_reason, each};
 use crate::cli::TripArgs;
+use crate::context::Context;
+use crate::environment::who;
 use crate::exit::Exit;
-use crate::store::Missing;
+use crate::guard::Done;
+use crate::store::IfAbsent;
 
 /// Trips the named breakers.
 ///
@@ -14,7 +17,7 @@ use crate::store::Missing;
 pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
     Ok(each(&args.hold.names, |name| {
-        let done = by_hand(context, name, Missing::Create, |breaker, now| {
+        let done = change(context, name, IfAbsent::Create, |breaker, now| {
             breaker.trip(args.hold.span, reason.clone(), who(), now)
         })?;
         if done == Done::Unchanged {

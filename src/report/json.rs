@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::acts;
-use crate::breaker::{Answer, Breaker, HoldKind, State, Totals};
+use super::view::{Look, View};
+use crate::breaker::{Breaker, State, Totals};
 use crate::name::Name;
 use crate::outcome::End;
 use crate::settings::{Settings, Value as Setting, Window};
@@ -55,26 +55,34 @@ pub fn line(document: &impl Serialize) -> anyhow::Result<String> {
     Ok(line)
 }
 
-/// One of the breakers of `cb status --json`.
+/// `cb status --json`.
+///
+/// # Errors
+/// None that can happen: it is plain data.
+pub fn status(views: &[View]) -> anyhow::Result<String> {
+    Document::render(views.iter().map(Item::new).collect())
+}
+
 #[derive(Serialize)]
 #[serde(untagged)]
-pub enum Item<'a> {
-    /// One that was read.
+enum Item<'a> {
     Breaker(Box<Status<'a>>),
-    /// One that was not.
-    Error {
-        /// Its name.
-        name: &'a Name,
-        /// What is wrong and what to do.
-        error: String,
-        /// Where it is.
-        path: String,
-    },
+    Error { name: &'a Name, error: &'a str, path: String },
+}
+
+impl<'a> Item<'a> {
+    fn new(view: &'a View) -> Self {
+        let (name, path) = (&view.name, view.path.display().to_string());
+        match &view.look {
+            Ok(look) => Self::Breaker(Box::new(Status::new(name, look, path))),
+            Err(error) => Self::Error { name, error, path },
+        }
+    }
 }
 
 /// Everything about a breaker.
 #[derive(Serialize)]
-pub struct Status<'a> {
+struct Status<'a> {
     name: &'a Name,
     state: &'static str,
     mode: &'static str,
@@ -139,38 +147,19 @@ struct Hold<'a> {
     until: Option<Timestamp>,
 }
 
-/// The words for a state and a mode.
-pub fn words(breaker: &Breaker, now: Timestamp) -> (&'static str, &'static str) {
-    let state = match breaker.state() {
-        State::Closed { .. } => "closed",
-        State::Open { .. } => "open",
-        State::HalfOpen { .. } => "half_open",
-    };
-    let mode = match breaker.hold(now).map(|hold| hold.kind) {
-        None => "normal",
-        Some(HoldKind::Trip) => "held",
-        Some(HoldKind::Disable) => "disabled",
-    };
-    (state, mode)
-}
-
 impl<'a> Status<'a> {
-    /// Everything about a breaker, by these settings.
-    pub fn new(name: &'a Name, breaker: &'a Breaker, settings: &Settings, path: &'a Path, now: Timestamp) -> Self {
-        let (state, mode) = words(breaker, now);
-        let (since, probe_successes) = match *breaker.state() {
-            State::Closed { since } => (since, 0),
-            State::Open { since, .. } => (Some(since), 0),
-            State::HalfOpen { since, successes, .. } => (Some(since), successes),
-        };
+    fn new(name: &'a Name, look: &'a Look, path: String) -> Self {
+        let Look { breaker, now, settings } = look;
+        let now = *now;
+        let probe_successes = if let State::HalfOpen { successes, .. } = breaker.state() { *successes } else { 0 };
         let retry_at = breaker.retry_at(now);
-        let admits = !matches!(breaker.answer(settings, now), Answer::Refuse(_));
+        let admits = look.admits();
         Self {
             name,
-            state,
-            mode,
+            state: look.state(),
+            mode: look.mode(),
             admits,
-            since,
+            since: look.since(),
             retry_at,
             // A clock that was set back has nothing to wait for either.
             retry_in_ms: retry_at.map(|at| if admits { 0 } else { millis(at.left(now)) }),
@@ -195,7 +184,7 @@ impl<'a> Status<'a> {
                 until: hold.until(),
             }),
             settings: self::settings(settings),
-            path: path.display().to_string(),
+            path,
         }
     }
 }

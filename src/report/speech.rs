@@ -34,9 +34,8 @@ impl Volume {
     }
 }
 
-/// Lines that are said when this is dropped: declared before a lock, it speaks once that is given up. Who reads them may
-/// be slow, as a stopped terminal is, and must not hold up everybody else.
-pub struct Later {
+/// Lines that are said when this is dropped, once a breaker is free again.
+pub struct Lines {
     volume: Volume,
     lines: Vec<(Weight, String)>,
 }
@@ -44,24 +43,23 @@ pub struct Later {
 /// What a line is worth.
 enum Weight {
     Warning,
-    News,
     Remark,
 }
 
-impl Later {
+impl Lines {
     /// Nothing to say yet.
     pub fn new(volume: Volume) -> Self {
         Self { volume, lines: Vec::new() }
     }
 
+    /// Says none of them: they belong to an attempt that came to nothing.
+    pub fn forget(&mut self) {
+        self.lines.clear();
+    }
+
     /// To be said whatever the volume.
     pub fn warn(&mut self, line: String) {
         self.lines.push((Weight::Warning, line));
-    }
-
-    /// To be said as [`Volume::news`].
-    pub fn news(&mut self, line: String) {
-        self.lines.push((Weight::News, line));
     }
 
     /// To be said as [`Volume::remark`].
@@ -70,12 +68,11 @@ impl Later {
     }
 }
 
-impl Drop for Later {
+impl Drop for Lines {
     fn drop(&mut self) {
         for (weight, line) in self.lines.drain(..) {
             match weight {
                 Weight::Warning => say(&line),
-                Weight::News => self.volume.news(&line),
                 Weight::Remark => self.volume.remark(|| line),
             }
         }

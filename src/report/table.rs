@@ -3,34 +3,20 @@
 //! Colour only repeats what the words say, and the strip of results is plain letters: nothing is lost without colour, in
 //! a pipe, or read aloud.
 
-use std::env;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::path::Path;
 
 use terminal_size::{Height, Width, terminal_size};
 use unicode_width::UnicodeWidthStr;
 
-use super::json::words;
+use super::view::{Look, View};
 use super::{escape, stdout};
 use crate::breaker::window::Mark;
-use crate::breaker::{Answer, Breaker, HoldKind, Last, State};
+use crate::breaker::{Breaker, HoldKind, Last, Standing};
+use crate::environment;
 use crate::name::Name;
 use crate::outcome::Outcome;
-use crate::settings::Settings;
 use crate::time::{Timestamp, format_duration, format_rough};
-
-/// One breaker, as the table needs it.
-pub struct Row<'a> {
-    /// Its name.
-    pub name: &'a Name,
-    /// What was read, or what was wrong.
-    pub breaker: Result<&'a Breaker, &'a str>,
-    /// The settings last used.
-    pub settings: &'a Settings,
-    /// Where its state is.
-    pub path: &'a Path,
-}
 
 /// How it is to look.
 pub struct Style {
@@ -43,14 +29,13 @@ pub struct Style {
 impl Style {
     /// Colour on a terminal, elsewhere only if `CLICOLOR_FORCE` is set; never if `NO_COLOR` is (no-color.org).
     pub fn of_stdout() -> Self {
-        let set = |variable| env::var_os(variable).is_some_and(|value| !value.is_empty());
         let terminal = stdout().is_terminal();
-        let forced = set("CLICOLOR_FORCE") && env::var_os("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let forced = environment::value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let size = if terminal { terminal_size() } else { None };
         // A terminal that does not know its size says 0; most have 80 columns.
         let width = if terminal { Some(size.map_or(80, |(Width(width), _)| width.into())) } else { None };
         Self {
-            colour: (forced || terminal) && !set("NO_COLOR"),
+            colour: (forced || terminal) && environment::value("NO_COLOR").is_none(),
             width,
             height: size.map(|(_, Height(height))| height.into()),
         }
@@ -86,32 +71,28 @@ const GREEN: &str = "32";
 const RED: &str = "31";
 const YELLOW: &str = "33";
 
-/// The state in a word, and its colour.
-fn state(row: &Row<'_>, now: Timestamp) -> (&'static str, Option<&'static str>) {
-    let Ok(breaker) = row.breaker else { return ("unreadable", Some(RED)) };
-    match words(breaker, now) {
-        (_, "disabled") => ("disabled", Some(YELLOW)),
-        (_, "held") => ("held open", Some(RED)),
-        ("open", _) if admits(breaker, row.settings, now) => ("probe due", Some(YELLOW)),
-        ("open", _) => ("open", Some(RED)),
-        ("half_open", _) => ("half-open", Some(YELLOW)),
-        _ => ("closed", Some(GREEN)),
+/// How it stands in a word, and the colour.
+fn standing(view: &View) -> (&'static str, &'static str) {
+    match view.look.as_ref().map(Look::standing) {
+        Err(_) => ("unreadable", RED),
+        Ok(Standing::Disabled) => ("disabled", YELLOW),
+        Ok(Standing::HeldOpen) => ("held open", RED),
+        Ok(Standing::ProbeDue) => ("probe due", YELLOW),
+        Ok(Standing::Open) => ("open", RED),
+        Ok(Standing::HalfOpen) => ("half-open", YELLOW),
+        Ok(Standing::Closed) => ("closed", GREEN),
     }
 }
 
-fn admits(breaker: &Breaker, settings: &Settings, now: Timestamp) -> bool {
-    !matches!(breaker.answer(settings, now), Answer::Refuse(_))
-}
-
 /// The table of all breakers.
-pub fn overview(rows: &[Row<'_>], style: &Style, now: Timestamp) -> String {
+pub fn overview(views: &[View], style: &Style) -> String {
     const HEAD: [&str; 6] = ["NAME", "STATE", "FAILURES", "NEXT TRY", "RECENT", "LAST FAILURE"];
-    if rows.is_empty() {
+    if views.is_empty() {
         return "no breakers yet; the first 'cb run --name NAME -- COMMAND' makes one\n".to_owned();
     }
     let strip = if style.width.is_some_and(|width| width >= 110) { 30 } else { 10 };
     let mut lines = vec![HEAD.map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| cells(row, strip, now)));
+    lines.extend(views.iter().map(|view| cells(view, strip)));
     let mut widths = [0; HEAD.len()];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
@@ -125,14 +106,14 @@ pub fn overview(rows: &[Row<'_>], style: &Style, now: Timestamp) -> String {
         widths[0] = widths[0].saturating_sub(wanted.saturating_sub(columns)).max(widths[0].min(8));
     }
     let mut text = String::new();
-    for (index, (line, row)) in lines.iter().zip(std::iter::once(None).chain(rows.iter().map(Some))).enumerate() {
+    for (index, (line, view)) in lines.iter().zip(std::iter::once(None).chain(views.iter().map(Some))).enumerate() {
         let mut used = 0;
         let mut shown = String::new();
         for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
             let last = column + 1 == HEAD.len();
             let room = if last { style.width.map(|columns| columns.saturating_sub(used)) } else { Some(width) };
             let cell = room.map_or_else(|| cell.clone(), |room| cut(cell, room));
-            let colour = row.filter(|_| column == 1).and_then(|row| state(row, now).1);
+            let colour = view.filter(|_| column == 1).map(|view| standing(view).1);
             let colour = if index == 0 { Some("1") } else { colour };
             shown.push_str(&style.paint(&cell, colour));
             if !last {
@@ -147,34 +128,34 @@ pub fn overview(rows: &[Row<'_>], style: &Style, now: Timestamp) -> String {
     text
 }
 
-fn cells(row: &Row<'_>, strip: usize, now: Timestamp) -> [String; 6] {
-    let name = row.name.to_string();
-    let state = state(row, now).0.to_owned();
-    let breaker = match row.breaker {
-        Ok(breaker) => breaker,
+fn cells(view: &View, strip: usize) -> [String; 6] {
+    let name = view.name.to_string();
+    let state = standing(view).0.to_owned();
+    let look = match &view.look {
+        Ok(look) => look,
         Err(error) => return [name, state, "-".to_owned(), "-".to_owned(), "-".to_owned(), escape(error)],
     };
-    let last = match breaker.hold(now) {
+    let last = match look.breaker.hold(look.now) {
         Some(hold) => {
             let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {}", escape(reason)));
             format!("by {}{reason}", escape(&hold.by))
         }
-        None => breaker.last_failure().map_or("-".to_owned(), |last| result(last, now)),
+        None => look.breaker.last_failure().map_or("-".to_owned(), |last| result(last, look.now)),
     };
-    [name, state, failures(breaker, row.settings), next_try(breaker, row.settings, now), letters(breaker, strip), last]
+    [name, state, failures(look), next_try(look), letters(&look.breaker, strip), last]
 }
 
 /// The failures in a row, against the threshold where there is one.
-fn failures(breaker: &Breaker, settings: &Settings) -> String {
-    let limit = settings.trip.threshold.map_or(String::new(), |limit| format!("/{limit}"));
-    format!("{}{limit}", breaker.consecutive_failures())
+fn failures(look: &Look) -> String {
+    let limit = look.settings.trip.threshold.map_or(String::new(), |limit| format!("/{limit}"));
+    format!("{}{limit}", look.breaker.consecutive_failures())
 }
 
-fn next_try(breaker: &Breaker, settings: &Settings, now: Timestamp) -> String {
-    match breaker.retry_at(now) {
-        _ if admits(breaker, settings, now) => "now".to_owned(),
-        Some(at) => format!("in {}", format_rough(at.left(now))),
-        None if breaker.hold(now).is_some() => "on reset".to_owned(),
+fn next_try(look: &Look) -> String {
+    match look.breaker.retry_at(look.now) {
+        _ if look.admits() => "now".to_owned(),
+        Some(at) => format!("in {}", format_rough(at.left(look.now))),
+        None if look.breaker.hold(look.now).is_some() => "on reset".to_owned(),
         None => "probing".to_owned(),
     }
 }
@@ -243,15 +224,15 @@ fn cut(text: &str, columns: usize) -> String {
 }
 
 /// Everything about one breaker, a fact a line.
-pub fn details(row: &Row<'_>, style: &Style, now: Timestamp) -> String {
-    let (word, colour) = state(row, now);
+pub fn details(view: &View, style: &Style) -> String {
+    let (word, colour) = standing(view);
     let mut facts: Vec<(&str, String)> = Vec::new();
-    match row.breaker {
+    match &view.look {
         Err(error) => facts.push(("error", escape(error))),
-        Ok(breaker) => about(breaker, row, now, &mut facts),
+        Ok(look) => about(&view.name, look, &mut facts),
     }
-    facts.push(("file", escape(&row.path.display().to_string())));
-    let mut text = format!("{}: {}\n", row.name, style.paint(word, colour));
+    facts.push(("file", escape(&view.path.display().to_string())));
+    let mut text = format!("{}: {}\n", view.name, style.paint(word, Some(colour)));
     for (label, value) in facts {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {:<14}{value}", format!("{label}:"));
@@ -259,13 +240,10 @@ pub fn details(row: &Row<'_>, style: &Style, now: Timestamp) -> String {
     text
 }
 
-fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str, String)>) {
-    let settings = row.settings;
-    let since = match *breaker.state() {
-        State::Closed { since } => since,
-        State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
-    };
-    if let Some(since) = since {
+fn about(name: &Name, look: &Look, facts: &mut Vec<(&str, String)>) {
+    let Look { breaker, settings, .. } = look;
+    let now = look.now;
+    if let Some(since) = look.since() {
         let ago = since.age(now).map_or(String::new(), |age| format!(" ({} ago)", coarse(age)));
         facts.push(("since", format!("{since}{ago}")));
     }
@@ -273,8 +251,8 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
         let verb = if hold.kind == HoldKind::Trip { "held open" } else { "disabled" };
         let end = match (hold.until(), hold.kind) {
             (Some(until), _) => format!("until {until}"),
-            (None, HoldKind::Trip) => format!("until 'cb reset {}'", row.name),
-            (None, HoldKind::Disable) => format!("until 'cb enable {}'", row.name),
+            (None, HoldKind::Trip) => format!("until 'cb reset {name}'"),
+            (None, HoldKind::Disable) => format!("until 'cb enable {name}'"),
         };
         facts.push(("hold", format!("{verb} by {} {end}", escape(&hold.by))));
     }
@@ -282,8 +260,8 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
         facts.push(("reason", escape(&reason)));
     }
     let next = match breaker.retry_at(now) {
-        Some(at) if !admits(breaker, settings, now) => format!("in {} ({at})", format_rough(at.left(now))),
-        _ => next_try(breaker, settings, now),
+        Some(at) if !look.admits() => format!("in {} ({at})", format_rough(at.left(now))),
+        _ => next_try(look),
     };
     facts.push(("next try", next));
     for probe in breaker.probes() {
@@ -291,7 +269,7 @@ fn about(breaker: &Breaker, row: &Row<'_>, now: Timestamp, facts: &mut Vec<(&str
         let ago = probe.since.age(now).map_or(String::new(), |age| format!(", {} ago", coarse(age)));
         facts.push(("probe", format!("{by}, since {}{ago}", probe.since)));
     }
-    facts.push(("failures", format!("{} in a row", failures(breaker, settings))));
+    facts.push(("failures", format!("{} in a row", failures(look))));
     let window = breaker.window(settings, now);
     let slow = if settings.slow_after.is_some() { format!(", {} slow", window.slow) } else { String::new() };
     facts.push(("window", format!("{} of {} calls failed{slow}", window.failures, window.calls)));

@@ -5,10 +5,12 @@
 //! The format is frozen: what any version wrote, every later one reads as it was meant. The states of `tests/golden`
 //! stand for that.
 
-use anyhow::{Result, bail};
+use std::path::Path;
+
+use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::CaseClash;
+use super::Trouble;
 use crate::breaker::Breaker;
 use crate::name::Name;
 
@@ -28,6 +30,33 @@ pub(super) enum Content {
     Breaker { write: u64, breaker: Box<Breaker> },
     /// Nothing of ours, and why.
     Unreadable(&'static str),
+    /// Something that must be left alone.
+    NotOurs(NotOurs),
+}
+
+/// Why a file must be left alone.
+pub(super) enum NotOurs {
+    /// A newer version wrote it: its version, and the breaker.
+    Newer(u128, Name),
+    /// It belongs to this name, which differs only in case, on a file system that cannot tell the two apart.
+    OtherCase(Name),
+}
+
+impl NotOurs {
+    /// What is wrong with the file at this path, and what to do about it.
+    pub(super) fn of(&self, path: &Path) -> Trouble {
+        let path = path.display();
+        match self {
+            Self::Newer(version, name) => Trouble::Unusable(anyhow!(
+                "could not read {path}: it was written by a newer cb (its version is {version}, this cb knows {VERSION}); \
+                 update cb, or forget the breaker with 'cb remove {name}'"
+            )),
+            Self::OtherCase(stored) => Trouble::Misuse(anyhow!(
+                "could not read {path}: it belongs to the breaker '{stored}', and this file system does not tell the two \
+                 names apart; use that name"
+            )),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -50,15 +79,12 @@ struct Written<'a> {
 }
 
 /// Reads a state file of this name.
-///
-/// # Errors
-/// It is of a newer version, or belongs to a name that differs only in case: it must be left alone.
-pub(super) fn parse(bytes: &[u8], name: &Name) -> Result<Content> {
+pub(super) fn parse(bytes: &[u8], name: &Name) -> Content {
     if bytes.is_empty() {
-        return Ok(Content::Unused);
+        return Content::Unused;
     }
     if bytes.len() > LARGEST {
-        return Ok(Content::Unreadable("it is larger than any state"));
+        return Content::Unreadable("it is larger than any state");
     }
     // A larger file ends where a block ends once it was written: a process may have died before it cut off the rest.
     let block = bytes.get(..BLOCK).unwrap_or(bytes);
@@ -75,25 +101,24 @@ pub(super) fn parse(bytes: &[u8], name: &Name) -> Result<Content> {
                 .ok()
                 .or_else(|| serde_json::from_slice::<Version>(bytes).map(|head| head.version).ok());
             return match version {
-                Some(version) if version > u128::from(VERSION) => bail!(
-                    "it was written by a newer cb (its version is {version}, this cb knows {VERSION}); \
-                     update cb, or forget the breaker with 'cb remove {name}'"
-                ),
-                Some(_) => Ok(Content::Unreadable("it is damaged")),
-                None => Ok(Content::Unreadable("it is not a state of cb")),
+                Some(version) if version > u128::from(VERSION) => {
+                    Content::NotOurs(NotOurs::Newer(version, name.clone()))
+                }
+                Some(_) => Content::Unreadable("it is damaged"),
+                None => Content::Unreadable("it is not a state of cb"),
             };
         }
     };
     if read.write != read.end {
-        return Ok(Content::Unreadable("it was written only in part"));
+        return Content::Unreadable("it was written only in part");
     }
     if read.name != name.as_str() {
         return match read.name.parse::<Name>() {
-            Ok(stored) if read.name.eq_ignore_ascii_case(name.as_str()) => Err(CaseClash { stored }.into()),
-            _ => Ok(Content::Unreadable("it is the state of another breaker")),
+            Ok(stored) if read.name.eq_ignore_ascii_case(name.as_str()) => Content::NotOurs(NotOurs::OtherCase(stored)),
+            _ => Content::Unreadable("it is the state of another breaker"),
         };
     }
-    Ok(Content::Breaker { write: read.write, breaker: Box::new(read.breaker) })
+    Content::Breaker { write: read.write, breaker: Box::new(read.breaker) }
 }
 
 /// The text without the spaces at its end: a parser would look at each of them.

@@ -354,7 +354,7 @@ impl World {
             }
             Deed::Foreign(caller, seen) => {
                 let permit = Permit::new(ID + 1, self.breaker.generation(), None, false);
-                let recorded = self.breaker.record(permit, &run(seen), &self.callers[caller], at);
+                let recorded = self.breaker.record(&permit, &run(seen), &self.callers[caller], at);
                 prop_assert_eq!(recorded, Recorded::Foreign);
             }
             Deed::Many { caller, seen, numbered, count } => {
@@ -407,7 +407,7 @@ impl World {
 
     fn record(&mut self, pass: Pass, caller: usize, seen: Seen) -> Checked {
         let settings = &self.callers[caller];
-        let recorded = self.breaker.record(permit_of(pass), &run(seen), settings, self.at());
+        let recorded = self.breaker.record(&permit_of(pass), &run(seen), settings, self.at());
         let report = self.model.record(pass, &run(seen), settings, self.now);
         if pass.serial.is_some() {
             self.reported.push(pass);

@@ -371,7 +371,7 @@ impl World {
         if broken == Some(Broken::Reported) {
             self.breaker.spent = super::super::Spent::default();
         }
-        let recorded = self.breaker.record(claimed.permit(&before), &seen(outcome), caller, now);
+        let recorded = self.breaker.record(&claimed.permit(&before), &seen(outcome), caller, now);
         match recorded {
             Recorded::Foreign => Err("a permit of this breaker is known"),
             Recorded::Counted(_) if held.generation != before.generation => {
@@ -474,7 +474,7 @@ impl World {
                 again.breaker.spent = super::super::Spent::default();
             }
             let before = again.breaker.clone();
-            let recorded = again.breaker.record(held.permit(&before), &seen(outcome), &callers[0], self.at());
+            let recorded = again.breaker.record(&held.permit(&before), &seen(outcome), &callers[0], self.at());
             must(recorded == Recorded::Late, "a permit is good once")?;
             again.look_at_late(held, before)?;
         }
@@ -522,7 +522,7 @@ impl World {
             let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7) };
             let Admission::Admitted(permit) = breaker.admit(&ask, now) else { return Err("no probe is stuck") };
             let run = seen(Outcome::Success);
-            must(matches!(breaker.record(permit, &run, caller, now), Recorded::Counted(_)), "a timely result counts")?;
+            must(matches!(breaker.record(&permit, &run, caller, now), Recorded::Counted(_)), "a timely result counts")?;
         }
         must(phase(&breaker.state) == Phase::Closed, "successes close it")
     }

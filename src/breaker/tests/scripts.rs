@@ -160,7 +160,7 @@ impl Play {
     fn end(&mut self, name: &str, run: &Run) -> String {
         let Copied { generation, serial, probe } = self.permits[name];
         let permit = Permit::new(7, generation, serial, probe);
-        match self.breaker.record(permit, run, &self.settings, self.now) {
+        match self.breaker.record(&permit, run, &self.settings, self.now) {
             Recorded::Counted(_) => self.state(),
             Recorded::Late => "late".to_owned(),
             Recorded::Foreign => "foreign".to_owned(),
@@ -1085,7 +1085,7 @@ fn a_run_whose_refusal_is_overruled_counts_as_refused_and_its_result_as_late() {
     play.goes("fail ok", "open refused");
     let permit = play.breaker.overrule();
     let run = run("ok").expect("a result");
-    assert_eq!(play.breaker.record(permit, &run, &play.settings, play.now), Recorded::Late);
+    assert_eq!(play.breaker.record(&permit, &run, &play.settings, play.now), Recorded::Late);
     let totals = play.breaker.totals();
     assert_eq!((totals.admitted, totals.refused, totals.late, totals.successes), (1, 1, 1, 0));
     assert_eq!(play.state(), "open");

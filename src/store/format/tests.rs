@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{BLOCK, CaseClash, Content, belongs_to, parse, render};
+use super::{BLOCK, Content, NotOurs, belongs_to, parse, render};
 use crate::breaker::{Admission, Answer, Ask, Breaker, LONGEST_REASON, LONGEST_WHO, pack, stored_len};
 use crate::fuzz::Mutator;
 use crate::name::{LONGEST_NAME, Name};
 use crate::outcome::{End, Outcome, Run};
+use crate::report::view::{Look, View};
 use crate::report::{json, metrics, table};
 use crate::settings::{Key, Settings};
+use crate::store::Trouble;
 use crate::time::{LONGEST, Timestamp};
 
 /// The largest number that every JSON reader can hold: where counters end.
@@ -117,7 +119,7 @@ fn everything_at_its_largest_fits_into_the_block() {
     let mut breaker = fullest();
     let block = render(&mut breaker, &name, MOST).expect("it fits");
     assert_eq!(block.len(), BLOCK);
-    let Ok(Content::Breaker { write: MOST, breaker: read }) = parse(&block, &name) else {
+    let Content::Breaker { write: MOST, breaker: read } = parse(&block, &name) else {
         panic!("it cannot be read again")
     };
     assert!(*read == breaker, "something was lost on the way through the text");
@@ -164,9 +166,7 @@ fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
         drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
         let block = render(&mut breaker, &name, u64::MAX).expect("it fits");
         assert_eq!(block.len(), BLOCK);
-        let Ok(Content::Breaker { breaker: read, .. }) = parse(&block, &name) else {
-            panic!("it cannot be read again")
-        };
+        let Content::Breaker { breaker: read, .. } = parse(&block, &name) else { panic!("it cannot be read again") };
         assert!(*read == breaker, "something was lost on the way through the text");
     }
 }
@@ -203,11 +203,14 @@ fn a_new_breaker_says_nothing_that_goes_without_saying() {
 /// What becomes of a text in the file of the breaker `a`.
 fn told(text: impl AsRef<[u8]>) -> String {
     match parse(text.as_ref(), &"a".parse().expect("a name")) {
-        Ok(Content::Unused) => "unused".to_owned(),
-        Ok(Content::Breaker { write, .. }) => format!("write {write}"),
-        Ok(Content::Unreadable(why)) => why.to_owned(),
-        Err(error) if error.is::<CaseClash>() => "another case".to_owned(),
-        Err(error) => error.to_string(),
+        Content::Unused => "unused".to_owned(),
+        Content::Breaker { write, .. } => format!("write {write}"),
+        Content::Unreadable(why) => why.to_owned(),
+        Content::NotOurs(NotOurs::OtherCase(stored)) => format!("of {stored}"),
+        Content::NotOurs(newer @ NotOurs::Newer(..)) => match newer.of(Path::new("a.json")) {
+            Trouble::Unusable(error) => error.to_string(),
+            Trouble::Misuse(error) => panic!("{error} is no misuse"),
+        },
     }
 }
 
@@ -218,7 +221,7 @@ fn what_a_file_holds_is_told_apart() {
     assert_eq!(told(&text), "write 7");
     assert_eq!(told(text.replace(r#""end":7"#, r#""end":8"#)), "it was written only in part");
     assert_eq!(told(text.replace(r#""name":"a""#, r#""name":"b""#)), "it is the state of another breaker");
-    assert_eq!(told(text.replace(r#""name":"a""#, r#""name":"A""#)), "another case");
+    assert_eq!(told(text.replace(r#""name":"a""#, r#""name":"A""#)), "of A");
     assert_eq!(told(text.replace(r#""serial":0"#, r#""serial":-1"#)), "it is damaged");
     assert_eq!(told(text.replace(r#""version":1"#, r#""version":0"#)), "it is damaged");
     assert_eq!(told(r#"{"version":1}"#), "it is damaged");
@@ -228,7 +231,7 @@ fn what_a_file_holds_is_told_apart() {
     }
     for newer in ["2", "18446744073709551616"] {
         let expected = format!(
-            "it was written by a newer cb (its version is {newer}, this cb knows 1); \
+            "could not read a.json: it was written by a newer cb (its version is {newer}, this cb knows 1); \
              update cb, or forget the breaker with 'cb remove a'"
         );
         assert_eq!(told(text.replace(r#""version":1"#, &format!(r#""version":{newer}"#))), expected);
@@ -277,7 +280,7 @@ fn a_state_of_any_length_fits_or_shrinks() {
         let fits = length(&breaker) + letters - 1 < BLOCK;
         let block = render(&mut kept, &name, 7).expect("it fits");
         assert_eq!((block.len(), block.last()), (BLOCK, Some(&b'\n')));
-        let Ok(Content::Breaker { breaker: read, write: 7 }) = parse(&block, &name) else {
+        let Content::Breaker { breaker: read, write: 7 } = parse(&block, &name) else {
             panic!("with {letters} letters it cannot be read again")
         };
         assert!(*read == kept && (kept == breaker) == fits, "{letters} letters");
@@ -294,7 +297,6 @@ fn example_length(breaker: &Breaker, name: &Name) -> usize {
 fn no_text_breaks_the_reader_of_states() {
     let name: Name = "a".parse().expect("a name");
     let settings = Settings::default();
-    let path = Path::new("a.json");
     let mut small = Breaker::new(1);
     let failure = Run { outcome: Outcome::Failure, trips: true, end: Some(End::Exit(1)), took: Some(LONGEST) };
     let now = Timestamp::from_millis(1_767_323_045_678);
@@ -311,28 +313,29 @@ fn no_text_breaks_the_reader_of_states() {
     for _ in 0..40_000 {
         let text = mutator.bytes();
         let _ = belongs_to(&text, &name);
-        let Ok(Content::Breaker { mut breaker, .. }) = parse(&text, &name) else { continue };
+        let Content::Breaker { mut breaker, .. } = parse(&text, &name) else { continue };
         read += 1;
         let shown = || String::from_utf8_lossy(&text);
         let block = render(&mut breaker, &name, 9).unwrap_or_else(|error| panic!("{}: {error}", shown()));
-        let Ok(Content::Breaker { breaker: again, write: 9 }) = parse(&block, &name) else {
+        let Content::Breaker { breaker: again, write: 9 } = parse(&block, &name) else {
             panic!("what was written for {} cannot be read", shown())
         };
         assert!(again == breaker, "something of {} was lost on the way through the text", shown());
         // Whatever it says, it can be asked, told, shown and reset.
-        let row = table::Row { name: &name, breaker: Ok(&breaker), settings: &settings, path };
+        let look = Ok(Look { breaker: *breaker, now, settings: settings.clone() });
+        let view = View { name: name.clone(), path: "a.json".into(), look };
         let style = table::Style::of_stdout();
-        drop(table::overview(std::slice::from_ref(&row), &style, now));
-        drop(table::details(&row, &style, now));
-        drop(metrics::render(&[(&name, &breaker, &settings)], now));
-        let status = json::Status::new(&name, &breaker, &settings, path, now);
-        drop(serde_json::to_string(&status).expect("plain data"));
+        let views = std::slice::from_ref(&view);
+        drop(table::overview(views, &style));
+        drop(table::details(&view, &style));
+        drop(metrics::render(views));
+        drop(json::status(views).expect("plain data"));
         for now in [now, LAST, Timestamp::from_millis(0)] {
             let mut breaker = again.clone();
             let last = breaker.settings().cloned().unwrap_or_default();
             let asked = breaker.admit(&Ask { settings: &last, lease: LONGEST, pid: None }, now);
             if let Admission::Admitted(permit) = asked {
-                drop(breaker.record(permit, &failure, &last, now));
+                drop(breaker.record(&permit, &failure, &last, now));
             }
             drop(breaker.observe(&failure, &last, now));
             drop(breaker.trip(Some(LONGEST), None, "ann".to_owned(), now));

@@ -1,0 +1,68 @@
+//! What every command has: where breakers are kept, what is configured, how much is said, what a child inherits.
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::cli::Common;
+use crate::config::{Config, Tables};
+use crate::locations::Locations;
+use crate::report::speech::Volume;
+use crate::store::{Directory, Store};
+use crate::sys::Inherited;
+
+/// What every command has.
+pub struct Context {
+    /// Where breakers are kept.
+    pub store: Store,
+    /// How much is said.
+    pub volume: Volume,
+    /// What a child gets back of what `cb` changed for itself.
+    pub inherited: Inherited,
+    /// The configuration file, and whether it was named: then it must exist.
+    pub config_file: Option<(PathBuf, bool)>,
+    /// What a child finds in its environment: it may ask `cb` itself, and must ask about the same breakers.
+    variables: Vec<(&'static str, OsString)>,
+}
+
+impl Context {
+    /// Finds out where things live.
+    ///
+    /// # Errors
+    /// A directory was given that cannot be.
+    pub fn new(common: &Common, inherited: Inherited) -> Result<Self> {
+        let volume = match (common.quiet, common.verbose) {
+            (true, _) => Volume::Quiet,
+            (false, true) => Volume::Verbose,
+            (false, false) => Volume::Normal,
+        };
+        let Locations { state_dir, config, variables } =
+            Locations::find(common.state_dir.as_deref(), common.config.as_deref())?;
+        let store = match state_dir {
+            Ok(dir) => Store::Directory(Directory::new(dir)),
+            Err(error) => Store::Nowhere(error.to_string()),
+        };
+        Ok(Self { store, volume, inherited, config_file: config, variables })
+    }
+
+    /// The configuration, as far as these tables.
+    ///
+    /// # Errors
+    /// What is wrong in it.
+    pub fn config(&self, tables: Tables<'_>) -> Result<Config> {
+        Config::load(self.config_file.as_ref(), tables)
+    }
+
+    /// Variables as a child's environment holds them, with those that every child gets.
+    pub fn environment(&self, variables: impl Iterator<Item = (&'static str, OsString)>) -> Vec<CString> {
+        // Nothing that comes from the command line or the environment holds a NUL byte.
+        let entry = |(variable, value): (&str, OsString)| {
+            let mut entry = format!("{variable}=").into_bytes();
+            entry.extend(value.into_vec());
+            CString::new(entry).ok()
+        };
+        variables.chain(self.variables.iter().cloned()).filter_map(entry).collect()
+    }
+}

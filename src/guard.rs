@@ -1,0 +1,305 @@
+//! One breaker, as one caller sees it: enter, leave, observe, change, would it refuse. Each is written once, for all
+//! commands.
+//!
+//! What is said waits until the breaker is free again: who reads it may be slow, and must not hold up everybody else.
+
+mod hook;
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use anyhow::{Error, anyhow};
+
+use crate::breaker::{Admission, Answer, Ask, Breaker, Change, Permit, Recorded, Refusal};
+use crate::clock;
+use crate::context::Context;
+use crate::name::Name;
+use crate::outcome::Run;
+use crate::report::speech::{self, Lines, say};
+use crate::settings::{OnStateError, Settings};
+use crate::store::{IfAbsent, Keep, Kept, Seen, Slot, Trouble, Turn};
+use crate::time::Timestamp;
+
+/// One breaker, as one caller sees it.
+pub struct Guard<'a> {
+    /// Its name.
+    pub name: &'a Name,
+    /// What the command has.
+    pub context: &'a Context,
+    /// The command to run when the breaker changes.
+    pub on_change: Option<&'a str>,
+}
+
+/// How somebody asks to be let in.
+pub struct Entering<'a> {
+    /// The caller's settings.
+    pub settings: &'a Settings,
+    /// How long the place lasts, should it be a probe's.
+    pub lease: Duration,
+    /// The process that will hold the place; `None` for `cb allow`.
+    pub pid: Option<u32>,
+    /// Run even if refused: that is counted, and the result is late.
+    pub overrule: bool,
+    /// Where it would be refused, wait and count nothing.
+    pub patient: bool,
+    /// What to do when the state cannot be used.
+    pub on_trouble: OnStateError,
+}
+
+/// What the breaker said.
+pub enum Entrance {
+    /// Go ahead, and report.
+    Admitted(Ticket),
+    /// Do not.
+    Refused,
+    /// To a patient caller: not now.
+    NotYet,
+    /// Nobody could say: go ahead without a guard.
+    Unguarded,
+}
+
+/// The right to go ahead, and the duty to report.
+#[must_use = "a ticket that is never handed in leaves a probe's place taken until its lease is over"]
+pub struct Ticket {
+    /// The permit.
+    pub permit: Permit,
+    /// A probe's slot, held until its result is kept.
+    slot: Option<Slot>,
+}
+
+impl Ticket {
+    /// The ticket of somebody who kept the permit alone: a script, between `cb allow` and `cb record`.
+    pub fn of(permit: Permit) -> Self {
+        Self { permit, slot: None }
+    }
+}
+
+/// A result, and the settings to judge it by.
+pub struct Report<'a> {
+    /// The result.
+    pub run: Run,
+    /// How it is judged.
+    pub settings: Cow<'a, Settings>,
+    /// Whether the settings are remembered as the last used ones.
+    pub remember: bool,
+}
+
+/// What became of a result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// It counted.
+    Counted,
+    /// It came too late, and changed nothing.
+    Late,
+    /// It is of a breaker that was removed, or of another.
+    Foreign,
+    /// There is no breaker of this name.
+    Absent,
+}
+
+/// What became of a change by hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was made.
+    Changed,
+    /// There was nothing to change.
+    Unchanged,
+    /// There is no breaker of this name.
+    Absent,
+}
+
+/// A change of state as it will be told, taken down while nobody else can change the breaker.
+struct News {
+    change: Change,
+    line: String,
+    retry_at: Option<Timestamp>,
+}
+
+impl News {
+    fn new(name: &Name, change: Change, turn: &Turn<'_>) -> Self {
+        let line = speech::change(name, &change, turn.breaker, turn.now);
+        Self { line, retry_at: turn.breaker.retry_at(turn.now), change }
+    }
+}
+
+impl Guard<'_> {
+    /// Asks to be let in. Trouble with the state stops nobody, unless that was asked for: an open breaker that can only be
+    /// read refuses, else everybody goes ahead, with a warning.
+    ///
+    /// # Errors
+    /// Misuse; or trouble, where it is to stop the caller.
+    pub fn enter(&self, entering: &Entering<'_>) -> Result<Entrance, Error> {
+        let error = match self.ask(entering) {
+            Ok(entrance) => return Ok(entrance),
+            Err(Trouble::Unusable(error)) if entering.on_trouble == OnStateError::Run => error,
+            Err(trouble) => return Err(trouble.into()),
+        };
+        let refusal = self.would_refuse(entering.settings, clock::instant());
+        if let Some((refusal, seen)) = refusal.filter(|_| !entering.overrule) {
+            self.context.volume.remark(|| speech::refusal(self.name, &refusal, &seen.breaker, seen.now));
+            return Ok(Entrance::Refused);
+        }
+        say(&format!("{}: unguarded: {error:#}", self.name));
+        Ok(Entrance::Unguarded)
+    }
+
+    fn ask(&self, entering: &Entering<'_>) -> Result<Entrance, Trouble> {
+        let &Entering { settings, lease, pid, .. } = entering;
+        let entered = self.change_state(IfAbsent::Create, |turn, lines| {
+            let now = turn.now;
+            if entering.patient && matches!(turn.breaker.answer(settings, now), Answer::Refuse(_)) {
+                return Keep::Nothing(None);
+            }
+            self.remark_other_rules(turn.breaker, settings, lines);
+            match turn.breaker.admit(&Ask { settings, lease, pid }, now) {
+                Admission::Admitted(permit) => {
+                    if permit.is_probe() && pid.is_some() {
+                        lines.remark(format!("{}: this run is a probe", self.name));
+                    }
+                    Keep::Must(Some(Ok(permit)))
+                }
+                Admission::Refused(refusal) => {
+                    lines.remark(speech::refusal(self.name, &refusal, turn.breaker, now));
+                    // Who goes in all the same must be counted, or his result would be.
+                    if entering.overrule {
+                        Keep::Must(Some(Ok(turn.breaker.overrule())))
+                    } else {
+                        Keep::Should(Some(Err(())))
+                    }
+                }
+            }
+        })?;
+        let Kept { value, slot } = entered.ok_or_else(|| Trouble::Unusable(anyhow!("the state is gone")))?;
+        Ok(match value {
+            None => Entrance::NotYet,
+            Some(Err(())) => Entrance::Refused,
+            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot }),
+        })
+    }
+
+    /// Hands in a ticket with the result, of which `report` tells once it knows the breaker.
+    ///
+    /// # Errors
+    /// Misuse; or the result could not be recorded.
+    pub fn leave<'s>(&self, ticket: Ticket, report: impl Fn(&Breaker) -> Report<'s>) -> Result<Left, Trouble> {
+        let Ticket { permit, slot } = ticket;
+        let left = self.record(IfAbsent::Leave, report, |turn, report| {
+            turn.breaker.record(&permit, &report.run, &report.settings, turn.now)
+        });
+        // Only now: a slot that is free before the result is kept would look like that of a dead probe.
+        drop(slot);
+        left
+    }
+
+    /// Reports what was seen elsewhere, without a ticket.
+    ///
+    /// # Errors
+    /// Misuse; or the result could not be recorded.
+    pub fn observe<'s>(&self, report: impl Fn(&Breaker) -> Report<'s>) -> Result<Left, Trouble> {
+        self.record(IfAbsent::Create, report, |turn, report| {
+            Recorded::Counted(turn.breaker.observe(&report.run, &report.settings, turn.now))
+        })
+    }
+
+    fn record<'s>(
+        &self,
+        if_absent: IfAbsent,
+        report: impl Fn(&Breaker) -> Report<'s>,
+        record: impl Fn(&mut Turn<'_>, &Report<'s>) -> Recorded,
+    ) -> Result<Left, Trouble> {
+        let kept = self.change_state(if_absent, |turn, lines| {
+            let report = report(turn.breaker);
+            if report.remember {
+                self.remark_other_rules(turn.breaker, &report.settings, lines);
+            }
+            match record(turn, &report) {
+                Recorded::Foreign => Keep::Nothing((Left::Foreign, None)),
+                Recorded::Late => Keep::Must((Left::Late, None)),
+                Recorded::Counted(change) => {
+                    if report.remember {
+                        turn.breaker.use_settings(&report.settings);
+                    }
+                    Keep::Must((Left::Counted, change.map(|change| News::new(self.name, change, turn))))
+                }
+            }
+        })?;
+        let Some(Kept { value: (left, news), .. }) = kept else { return Ok(Left::Absent) };
+        if let Some(news) = news {
+            self.announce(&news);
+        }
+        Ok(left)
+    }
+
+    /// Changes the breaker by hand. `None` from `act` is no change.
+    ///
+    /// # Errors
+    /// Misuse; or it could not be changed.
+    pub fn change(
+        &self,
+        if_absent: IfAbsent,
+        act: impl Fn(&mut Breaker, Timestamp) -> Option<Change>,
+    ) -> Result<Done, Trouble> {
+        let kept = self.change_state(if_absent, |turn, _| match act(turn.breaker, turn.now) {
+            Some(change) => Keep::Must(Some(News::new(self.name, change, turn))),
+            None => Keep::Nothing(None),
+        })?;
+        Ok(match kept.map(|kept| kept.value) {
+            None => Done::Absent,
+            Some(None) => Done::Unchanged,
+            Some(Some(news)) => {
+                self.announce(&news);
+                Done::Changed
+            }
+        })
+    }
+
+    /// Why a run would be refused now, as far as the state can be read; `None` if it would not be, or if nobody can say.
+    /// Nothing is written. Waits for a writer until `deadline`.
+    pub fn would_refuse(&self, settings: &Settings, deadline: Instant) -> Option<(Refusal, Seen)> {
+        let seen = self.context.store.read(self.name, deadline).ok()??;
+        match seen.breaker.answer(settings, seen.now) {
+            Answer::Refuse(refusal) => Some((refusal, seen)),
+            Answer::Pass | Answer::Probe => None,
+        }
+    }
+
+    /// Changes the state, and says afterwards what the decision that was kept had to say.
+    fn change_state<T>(
+        &self,
+        if_absent: IfAbsent,
+        decide: impl Fn(&mut Turn<'_>, &mut Lines) -> Keep<T>,
+    ) -> Result<Option<Kept<T>>, Trouble> {
+        let mut lines = Lines::new(self.context.volume);
+        self.context.store.change(self.name, if_absent, |turn| {
+            lines.forget();
+            if let Some(notice) = turn.notice {
+                lines.warn(format!("{}: {notice}", self.name));
+            }
+            decide(turn, &mut lines)
+        })
+    }
+
+    /// Says that the last caller had other trip rules, before its settings give way to ours.
+    fn remark_other_rules(&self, breaker: &Breaker, settings: &Settings, lines: &mut Lines) {
+        if breaker.settings().is_some_and(|last| last.trip != settings.trip) {
+            let name = self.name;
+            lines.remark(format!(
+                "{name}: another caller has other trip rules; each run judges by its own, see 'cb status {name}'"
+            ));
+        }
+    }
+
+    /// Tells of a change once it is kept: by a line, and where it is news by the `on-change` command.
+    fn announce(&self, news: &News) {
+        let volume = self.context.volume;
+        if !news.change.is_news() || news.change.by.is_some() {
+            // Who does it knows it.
+            volume.remark(|| news.line.clone());
+        } else {
+            volume.news(&news.line);
+        }
+        if let Some(command) = self.on_change.filter(|_| news.change.is_news()) {
+            hook::run(command, self.name, &news.change, news.retry_at, self.context);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! One breaker as every report shows it: the one input of table, JSON, metrics and history.
+
+use std::path::PathBuf;
+
+use crate::breaker::{Answer, Breaker, HoldKind, Standing, State};
+use crate::name::Name;
+use crate::settings::Settings;
+use crate::time::Timestamp;
+
+/// One breaker to show.
+pub struct View {
+    /// Its name.
+    pub name: Name,
+    /// Where it is kept.
+    pub path: PathBuf,
+    /// What was read, or what was wrong.
+    pub look: Result<Look, String>,
+}
+
+/// What was read of a breaker.
+pub struct Look {
+    /// The breaker.
+    pub breaker: Breaker,
+    /// The time by which it is judged.
+    pub now: Timestamp,
+    /// The settings last used, else those of the configuration.
+    pub settings: Settings,
+}
+
+impl Look {
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        self.breaker.standing(&self.settings, self.now)
+    }
+
+    /// What a run that asked now would be told.
+    pub fn answer(&self) -> Answer {
+        self.breaker.answer(&self.settings, self.now)
+    }
+
+    /// Whether a run that asked now would be let through.
+    pub fn admits(&self) -> bool {
+        !matches!(self.answer(), Answer::Refuse(_))
+    }
+
+    /// The word for its state, whatever a person has ordered.
+    pub fn state(&self) -> &'static str {
+        match self.breaker.state() {
+            State::Closed { .. } => "closed",
+            State::Open { .. } => "open",
+            State::HalfOpen { .. } => "half_open",
+        }
+    }
+
+    /// The word for what a person has ordered.
+    pub fn mode(&self) -> &'static str {
+        match self.breaker.hold(self.now).map(|hold| hold.kind) {
+            None => "normal",
+            Some(HoldKind::Trip) => "held",
+            Some(HoldKind::Disable) => "disabled",
+        }
+    }
+
+    /// Since when it is in its state; `None` if it never was in another.
+    pub fn since(&self) -> Option<Timestamp> {
+        match *self.breaker.state() {
+            State::Closed { since } => since,
+            State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
+        }
+    }
+}

@@ -1,0 +1,529 @@
+//! A state directory: one file a breaker, locked itself, written in place.
+//!
+//! Writes exist only on [`Locked`], which is the lock: `flock(2)` on the state file (fs2), exclusive to change it and
+//! shared to read it; waiters queue in the kernel. A probe has a lock of its own for its life: one byte of the file far
+//! beyond its text (`F_OFD_SETLK`), which the kernel frees however the process ends. Both belong to an open file
+//! description, which the child does not inherit.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::{FcntlArg, fcntl};
+
+use super::advice::{cure, effective_user, uncreated, unfit, unopened, with_cure};
+use super::format::{self, Content};
+use super::{IfAbsent, Keep, Kept, Seen, Trouble, Turn};
+use crate::breaker::Breaker;
+use crate::clock;
+use crate::locations::StateDir;
+use crate::name::Name;
+use crate::sys::{self, plain};
+
+/// How long a change waits for the lock. It is held for microseconds, so a longer wait means that something is wrong.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a file may be replaced under us before we give up.
+const REPLACEMENTS: usize = 100;
+/// The first byte of the probes' locks, far beyond any text.
+const PROBES_AT: i64 = 1 << 40;
+
+/// Whatever has no cause of its own to be misuse.
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Unusable(error)
+    }
+}
+
+/// A state directory.
+pub struct Directory {
+    dir: StateDir,
+}
+
+/// What a probe holds for its life, and nobody else can: the kernel frees it when this is dropped or the process is gone.
+#[must_use = "dropping it gives the probe's place away"]
+pub struct Slot {
+    _file: File,
+}
+
+/// A breaker under its exclusive lock: the only thing that can be written. Dropping it gives up the lock.
+struct Locked {
+    breaker: Breaker,
+    /// What happened to the file before, if the user should know.
+    notice: Option<String>,
+    name: Name,
+    path: PathBuf,
+    file: File,
+    write: u64,
+    /// What is in the file.
+    bytes: Vec<u8>,
+}
+
+impl Directory {
+    /// This directory. Nothing is looked at yet.
+    pub fn new(dir: StateDir) -> Self {
+        Self { dir }
+    }
+
+    /// Where a breaker's state is.
+    pub fn locate(&self, name: &Name) -> PathBuf {
+        self.dir.path.join(name.file_name())
+    }
+
+    /// See [`super::Store::change`]. The decision is made under the lock, and once.
+    pub fn change<T>(
+        &self,
+        name: &Name,
+        if_absent: IfAbsent,
+        mut decide: impl FnMut(&mut Turn<'_>) -> Keep<T>,
+    ) -> Result<Option<Kept<T>>, Trouble> {
+        let Some(mut locked) = self.lock(name, if_absent)? else { return Ok(None) };
+        let now = clock::now();
+        let before = Before::of(&locked.breaker);
+        let keep = decide(&mut Turn { breaker: &mut locked.breaker, now, notice: locked.notice.as_deref() });
+        let (value, must) = match keep {
+            Keep::Must(value) => (value, true),
+            Keep::Should(value) => (value, false),
+            Keep::Nothing(value) => return Ok(Some(Kept { value, slot: None })),
+        };
+        let probe = before.new_probe(&locked.breaker);
+        if let Some(serial) = probe {
+            locked.claim(serial)?;
+        }
+        match locked.save() {
+            Err(error) if must => return Err(error.into()),
+            saved => drop(saved),
+        }
+        let moved = before.has_moved(&locked.breaker);
+        let slot = if moved || probe.is_some() {
+            let file = locked.unlock();
+            if moved {
+                flush(&file);
+            }
+            probe.map(|_| Slot { _file: file })
+        } else {
+            None
+        };
+        Ok(Some(Kept { value, slot }))
+    }
+
+    /// See [`super::Store::read`].
+    pub fn read(&self, name: &Name, deadline: Instant) -> Result<Option<Seen>, Trouble> {
+        if !self.check(IfAbsent::Leave)? {
+            return Ok(None);
+        }
+        let path = self.locate(name);
+        if !is_regular(&path)? {
+            return Ok(None);
+        }
+        let file = match options().open(&path) {
+            Ok(file) => above_standard(file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unopened(&self.dir, &path, &error).into()),
+        };
+        let mut locked = fs2::FileExt::try_lock_shared(&file).is_ok();
+        loop {
+            match format::parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
+                Content::Unused => return Ok(None),
+                Content::Breaker { mut breaker, .. } => {
+                    forget_dead_probes(&file, &mut breaker);
+                    return Ok(Some(Seen { breaker: *breaker, now: clock::now() }));
+                }
+                // Perhaps a writer was at it just now: once more, under the lock.
+                Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
+                Content::Unreadable(why) => {
+                    return Err(anyhow!(
+                        "{} is not readable: {why}; the next run sets it aside, or remove it yourself",
+                        path.display()
+                    )
+                    .into());
+                }
+                Content::NotOurs(trouble) => return Err(trouble.of(&path)),
+            }
+        }
+    }
+
+    /// See [`super::Store::has`].
+    #[expect(clippy::disallowed_methods, reason = "whatever it is, it is there")]
+    pub fn has(&self, name: &Name) -> bool {
+        self.locate(name).symlink_metadata().is_ok()
+    }
+
+    /// See [`super::Store::remove`]. The file is deleted under its lock.
+    pub fn remove(&self, name: &Name) -> Result<bool, Trouble> {
+        let path = self.locate(name);
+        if !self.check(IfAbsent::Leave)? {
+            return Ok(false);
+        }
+        let deadline = clock::instant() + PATIENCE;
+        let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
+        let bytes = read_at_start(&file).with_context(|| unread(&path))?;
+        if !format::belongs_to(&bytes, name) {
+            let path = path.display();
+            return Err(anyhow!("{path} is not the state of {name}, so it was left alone; remove it yourself").into());
+        }
+        let removed = fs::remove_file(&path).map_err(|error| with_cure(&error));
+        removed.with_context(|| format!("could not remove {}", path.display()))?;
+        Ok(true)
+    }
+
+    /// See [`super::Store::names`].
+    pub fn names(&self) -> Result<Vec<Name>, Trouble> {
+        if !self.check(IfAbsent::Leave)? {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        let unlisted = |error| with_cure(&error).context(format!("could not list {}", self.dir.path.display()));
+        for entry in fs::read_dir(&self.dir.path).map_err(unlisted)? {
+            let file_name = entry.map_err(unlisted)?.file_name();
+            names.extend(file_name.to_str().and_then(Name::from_file_name));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Locks a breaker to change it; probes that died without reporting are counted as such. `None` if there is none and
+    /// none is to be made.
+    fn lock(&self, name: &Name, if_absent: IfAbsent) -> Result<Option<Locked>, Trouble> {
+        let path = self.locate(name);
+        let deadline = clock::instant() + PATIENCE;
+        let mut notice = None;
+        if !self.check(if_absent)? {
+            return Ok(None);
+        }
+        let mut if_absent = if_absent;
+        for _ in 0..REPLACEMENTS {
+            let Some((file, metadata)) = self.open_locked(&path, if_absent, deadline)? else { return Ok(None) };
+            let bytes = read_at_start(&file).with_context(|| unread(&path))?;
+            let (write, breaker) = match format::parse(&bytes, name) {
+                Content::Breaker { write, breaker } => (write, *breaker),
+                Content::Unused => (0, Breaker::new(random())),
+                Content::Unreadable(why) => {
+                    notice = Some(set_aside(&path, why)?);
+                    // It was there, so that it starts anew is not to make one out of nothing.
+                    if_absent = IfAbsent::Create;
+                    continue;
+                }
+                Content::NotOurs(trouble) => return Err(trouble.of(&path)),
+            };
+            if bytes.is_empty() || metadata.mode() & 0o077 != 0 {
+                // It is new, or somebody has copied it: whoever can open it can hold its lock.
+                self.set_access(&file, &metadata);
+            }
+            let mut locked = Locked { breaker, notice, name: name.clone(), path, file, write, bytes };
+            // Before anything else: what ends the half-open state would end what is known of them too.
+            forget_dead_probes(&locked.file, &mut locked.breaker);
+            return Ok(Some(locked));
+        }
+        Err(replaced(&path).into())
+    }
+
+    /// Opens a file to change it, and locks it: that which is at the path once it is locked. `None` if there is none and
+    /// none is to be made.
+    fn open_locked(&self, path: &Path, if_absent: IfAbsent, deadline: Instant) -> Result<Option<(File, Metadata)>> {
+        for _ in 0..REPLACEMENTS {
+            let exists = is_regular(path)?;
+            if !exists && if_absent == IfAbsent::Leave {
+                return Ok(None);
+            }
+            let file = match options().write(true).create(!exists).open(path) {
+                Ok(file) => above_standard(file)?,
+                // Removed between the look and the open.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && exists => continue,
+                Err(error) => return Err(unopened(&self.dir, path, &error)),
+            };
+            lock_until(&file, Mode::Exclusive, deadline)
+                .with_context(|| format!("could not lock {}", path.display()))?;
+            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
+            if is_at(&metadata, path) {
+                return Ok(Some((file, metadata)));
+            }
+        }
+        Err(replaced(path))
+    }
+
+    /// Looks at the directory: a link to one could be anybody's, and whoever can write to it can hold our locks.
+    /// `false` if there is none and none is to be made.
+    #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+    fn check(&self, if_absent: IfAbsent) -> Result<bool> {
+        let dir = &self.dir.path;
+        match fs::symlink_metadata(dir) {
+            Ok(metadata) => unfit(&self.dir, &metadata).map_or(Ok(true), Err),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if if_absent == IfAbsent::Leave {
+                    return Ok(false);
+                }
+                make_dir(dir).map_err(|error| uncreated(dir, &error))?;
+                Ok(true)
+            }
+            Err(error) => bail!("could not look at {}: {}; give another --state-dir", dir.display(), plain(&error)),
+        }
+    }
+
+    /// Gives a file its access rights: its owner's alone, or in a directory shared with a group also the group's.
+    #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+    fn set_access(&self, file: &File, metadata: &Metadata) {
+        if metadata.uid() != effective_user() {
+            return;
+        }
+        let dir = fs::symlink_metadata(&self.dir.path).ok();
+        let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
+        // Where we are not of that group the file stays ours alone, and the others are told when they open it.
+        let shared = group.is_some_and(|group| group == metadata.gid() || fchown(file, None, Some(group)).is_ok());
+        let mode = if shared { 0o660 } else { 0o600 };
+        if metadata.mode() & 0o777 != mode {
+            drop(file.set_permissions(Permissions::from_mode(mode)));
+        }
+    }
+}
+
+/// What a decision found, to tell what it did.
+struct Before {
+    generation: u64,
+    hold: Option<crate::breaker::Hold>,
+    /// The number of the permit that would be next.
+    serial: u64,
+}
+
+impl Before {
+    fn of(breaker: &Breaker) -> Self {
+        Self { generation: breaker.generation(), hold: breaker.hold_or_what_was().cloned(), serial: breaker.serial() }
+    }
+
+    /// Whether that happened which must outlive a power cut; a counter need not.
+    fn has_moved(&self, breaker: &Breaker) -> bool {
+        self.generation != breaker.generation() || self.hold.as_ref() != breaker.hold_or_what_was()
+    }
+
+    /// The number of the probe of this process that was let in.
+    fn new_probe(&self, breaker: &Breaker) -> Option<u64> {
+        let newest = breaker.probes().last().filter(|probe| probe.serial == self.serial && probe.pid.is_some());
+        newest.map(|probe| probe.serial)
+    }
+}
+
+impl Locked {
+    /// Writes the breaker in place, with one write into one block. A process killed at any moment leaves the old state
+    /// or the new one.
+    ///
+    /// # Errors
+    /// The write failed: the state on disk is the old one.
+    fn save(&mut self) -> Result<()> {
+        self.write = self.write.wrapping_add(1);
+        let unwritten = || format!("could not write {}", self.path.display());
+        let block = format::render(&mut self.breaker, &self.name, self.write).with_context(unwritten)?;
+        match self.file.write_at(&block, 0) {
+            Ok(written) if written == block.len() => {
+                if self.bytes.len() > block.len() {
+                    // Somebody's own formatting was longer. Where the rest stays, it is not read.
+                    drop(self.file.set_len(block.len() as u64));
+                }
+                Ok(())
+            }
+            Ok(written) => {
+                // Half a new state is none; half an old one neither.
+                drop(self.file.write_at(&self.bytes[..written.min(self.bytes.len())], 0));
+                drop(self.file.set_len(self.bytes.len() as u64));
+                let cure = "make room on the disk, or raise the file size limit (ulimit -f)";
+                Err(anyhow!("only {written} of {} bytes fit; {cure}", block.len())).with_context(unwritten)
+            }
+            Err(error) => Err(with_cure(&error)).with_context(unwritten),
+        }
+    }
+
+    /// Takes the lock of a probe.
+    ///
+    /// # Errors
+    /// The file system has no such locks, or no room for one.
+    fn claim(&self, serial: u64) -> Result<()> {
+        let lock = byte_lock(serial);
+        let claimed = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock)).map_err(|error| with_cure(&error.into()));
+        claimed.map(drop).with_context(|| format!("could not lock a probe's place in {}", self.path.display()))
+    }
+
+    /// Gives up the lock. A claimed slot stays taken as long as the file stays open.
+    fn unlock(self) -> File {
+        // A lock that cannot be given up ends with the descriptor.
+        drop(fs2::FileExt::unlock(&self.file));
+        self.file
+    }
+}
+
+/// Brings what was written to the disk.
+fn flush(file: &File) {
+    // The state is in the kernel's hands either way; where the disk refuses, the next write will say so.
+    drop(file.sync_data());
+}
+
+fn forget_dead_probes(file: &File, breaker: &mut Breaker) {
+    let probes: Vec<u64> =
+        breaker.probes().iter().filter(|probe| probe.pid.is_some()).map(|probe| probe.serial).collect();
+    for serial in probes {
+        let mut lock = byte_lock(serial);
+        // Where the question cannot be asked, the place lasts until its lease is over.
+        if fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && i32::from(lock.l_type) == libc::F_UNLCK {
+            breaker.abandon(serial);
+        }
+    }
+}
+
+fn byte_lock(serial: u64) -> libc::flock {
+    libc::flock {
+        // The constants are tiny; the types of the fields differ between platforms.
+        l_type: libc::F_WRLCK.try_into().unwrap_or_default(),
+        l_whence: libc::SEEK_SET.try_into().unwrap_or_default(),
+        l_start: PROBES_AT + i64::try_from(serial % (1 << 40)).unwrap_or(0),
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// How all state files are opened: no link is followed, and nothing that blocks is waited for.
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options
+}
+
+/// Whether there is a file. What is there but is no regular file is never opened: opening a FIFO waits, a device acts.
+#[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+fn is_regular(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(metadata) => {
+            let kind = metadata.file_type();
+            let kind = if kind.is_symlink() {
+                "a symbolic link"
+            } else if kind.is_dir() {
+                "a directory"
+            } else {
+                "no regular file"
+            };
+            bail!("{} is {kind}, which cb leaves alone; move it away", path.display())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(anyhow!("could not look at {}: {}; {}", path.display(), plain(&error), cure(&error))),
+    }
+}
+
+/// A descriptor that is none of the standard ones, even where those are closed: they belong to the child.
+fn above_standard(file: File) -> Result<File> {
+    use std::os::fd::AsRawFd;
+    if file.as_raw_fd() > 2 {
+        return Ok(file);
+    }
+    // The standard library duplicates to 3 or above.
+    file.try_clone().context("could not move a descriptor out of the child's way")
+}
+
+/// Whether the open file is still the one at this path.
+#[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+fn is_at(file: &Metadata, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (file.dev(), file.ino()))
+}
+
+/// Reads the file, and one byte beyond what a state may have.
+fn read_at_start(file: &File) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; format::BLOCK + 1];
+    let mut length = 0;
+    loop {
+        match file.read_at(&mut bytes[length..], length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(with_cure(&error)),
+        }
+        if length == format::BLOCK || length > format::LARGEST {
+            break;
+        }
+        if length == bytes.len() {
+            bytes.resize(format::LARGEST + 1, 0);
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+#[derive(Clone, Copy)]
+enum Mode {
+    Shared,
+    Exclusive,
+}
+
+/// Locks the file. Waits in the kernel's queue, but not beyond the deadline.
+///
+/// std's `File` has methods of the same names: fs2's are called by their full path, and only in this file.
+fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
+    let try_lock = || match mode {
+        Mode::Shared => fs2::FileExt::try_lock_shared(file),
+        Mode::Exclusive => fs2::FileExt::try_lock_exclusive(file),
+    };
+    let lock = || match mode {
+        Mode::Shared => fs2::FileExt::lock_shared(file),
+        Mode::Exclusive => fs2::FileExt::lock_exclusive(file),
+    };
+    match try_lock() {
+        Ok(()) => return Ok(()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+        Err(error) => return Err(with_cure(&error)),
+    }
+    let left = deadline.saturating_duration_since(clock::instant());
+    let alarm = sys::Alarm::after(left).context("could not set a timer for the wait")?;
+    let outcome = loop {
+        match lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && clock::instant() < deadline => {}
+            other => break other,
+        }
+    };
+    drop(alarm);
+    outcome.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => anyhow!("another process holds the lock; 'fuser -v' on the file says which"),
+        _ => with_cure(&error),
+    })
+}
+
+fn replaced(path: &Path) -> anyhow::Error {
+    anyhow!("could not lock {}: it is replaced all the time; find out by whom", path.display())
+}
+
+/// Renames a file that nobody can read, so that the breaker starts anew; says so.
+fn set_aside(path: &Path, why: &str) -> Result<String> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".corrupt");
+    let aside = PathBuf::from(aside);
+    fs::rename(path, &aside).map_err(|error| {
+        anyhow!("{} is not readable ({why}) and could not be set aside: {}; remove it", path.display(), plain(&error))
+    })?;
+    Ok(format!(
+        "{} was not readable ({why}): set aside as {}, the breaker starts anew, closed",
+        path.display(),
+        aside.file_name().unwrap_or_default().display()
+    ))
+}
+
+/// Makes the directory, for its owner alone whatever the umask; what lies above it likewise, as XDG asks.
+#[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+fn make_dir(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| dir.symlink_metadata().is_err()).collect();
+    for dir in missing.iter().rev() {
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Ok(()) => fs::set_permissions(dir, Permissions::from_mode(0o700))?,
+            // Another run was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The identity of a new breaker.
+fn random() -> u64 {
+    // Where there is no randomness, early in the life of a machine, the time and the process are distinct enough.
+    sys::random().unwrap_or_else(|| clock::now().as_millis() << 22 ^ u64::from(std::process::id()))
+}
+
+fn unread(path: &Path) -> String {
+    format!("could not read {}", path.display())
+}
