@@ -24,8 +24,8 @@ pub use self::permit::Permit;
 use self::permit::Spent;
 pub use self::reason::Reason;
 use self::reason::Share;
-use self::window::{Count, FailureTimes, Mark, Recent, Slices, reaches};
-use crate::outcome::{End, Outcome, Run};
+use self::window::{FailureTimes, Mark, Recent, Slices, Tally, reaches};
+use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Settings, Window};
 use crate::time::{Timestamp, millis};
 
@@ -365,7 +365,7 @@ impl Breaker {
     }
 
     /// What a rate would be taken of: the results in the window of these settings.
-    pub fn window(&self, settings: &Settings, now: Timestamp) -> Count {
+    pub fn window(&self, settings: &Settings, now: Timestamp) -> Tally {
         match settings.trip.window {
             Window::Calls(calls) => self.recent.count(calls),
             Window::Time(length) => {
@@ -515,7 +515,7 @@ impl Breaker {
     }
 
     /// Reports a run that was admitted.
-    pub fn record(&mut self, permit: &Permit, run: &Run, settings: &Settings, now: Timestamp) -> Recorded {
+    pub fn record(&mut self, permit: &Permit, run: &Finished, settings: &Settings, now: Timestamp) -> Recorded {
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
@@ -537,7 +537,7 @@ impl Breaker {
     ///
     /// A success closes from any state but a hold. A failure is judged as any when closed, reopens when half-open, and
     /// changes nothing but totals when open.
-    pub fn observe(&mut self, run: &Run, settings: &Settings, now: Timestamp) -> Option<Change> {
+    pub fn observe(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Change> {
         self.settle(now);
         let disabled = self.held_by(HoldKind::Disable, now);
         if !disabled
@@ -577,7 +577,7 @@ impl Breaker {
     }
 
     /// Adds a result to the totals and remembers it as the last one.
-    fn note(&mut self, run: &Run, now: Timestamp) {
+    fn note(&mut self, run: &Finished, now: Timestamp) {
         bump(match run.outcome {
             Outcome::Success => &mut self.totals.successes,
             Outcome::Failure => &mut self.totals.failures,
@@ -588,7 +588,7 @@ impl Breaker {
     }
 
     /// Adds a result to everything that counts results; `None` if it is neutral.
-    fn count(&mut self, run: &Run, settings: &Settings, now: Timestamp) -> Option<Mark> {
+    fn count(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Mark> {
         self.note(run, now);
         let failed = match run.outcome {
             Outcome::Success => false,
@@ -614,13 +614,13 @@ impl Breaker {
     }
 
     /// Opens a closed breaker if the result was bad and a rule holds.
-    fn judge(&mut self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
+    fn judge(&mut self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
         let reason = self.tripped(run, mark, settings, now)?;
         Some(self.open(reason, 0, settings, now))
     }
 
     /// The rule that holds.
-    fn tripped(&self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Reason> {
+    fn tripped(&self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Reason> {
         let trip = &settings.trip;
         let window = self.window(settings, now);
         let rate = |part: u32, percent: Option<u8>| {
@@ -647,7 +647,7 @@ impl Breaker {
     }
 
     /// Counts a probe's result, and closes or reopens if that decides.
-    fn judge_probe(&mut self, run: &Run, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
+    fn judge_probe(&mut self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
         let State::HalfOpen { reopened, successes, failures, .. } = &mut self.state else { return None };
         let reopened = reopened.saturating_add(1);
         if mark.failed || mark.slow {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::exit::Exit;
 use crate::outcome::End;
-use crate::settings::Limits;
-use crate::sys::{self, Arrived, Inherited, Program, Status, plain};
+use crate::settings::TimeLimits;
+use crate::sys::{self, Arrived, Inherited, Program, Status, message};
 
 /// How long after a wait that failed it is repeated.
 const AGAIN: Duration = Duration::from_millis(1);
@@ -26,9 +26,9 @@ pub struct Task<'a> {
     /// The `CB_...` that it finds in its environment. `CB_PROBE` is taken out of it where it is not among them.
     pub variables: Vec<CString>,
     /// How long it may run.
-    pub limit: Limit<'a>,
+    pub limit: TimeLimit<'a>,
     /// A command of our own beside the user's: it reads nothing, its data goes where speech goes, and it leads a group.
-    pub apart: bool,
+    pub is_hook: bool,
 }
 
 /// A child that runs.
@@ -62,11 +62,11 @@ pub struct NotStarted {
 
 /// A limit on a child's time: how long, and what ends it.
 #[derive(Clone, Copy)]
-pub struct Limit<'a> {
+pub struct TimeLimit<'a> {
     /// How long it may run; `None` is for ever.
     pub time: Option<Duration>,
     /// What ends it.
-    pub limits: &'a Limits,
+    pub limits: &'a TimeLimits,
 }
 
 /// Runs a command to its end, passes on the signals that `cb` gets meanwhile, and keeps the limit.
@@ -81,11 +81,11 @@ pub fn run(task: Task<'_>, inherited: Inherited) -> Result<Ended, NotStarted> {
 impl Child {
     fn start(task: Task<'_>, inherited: Inherited) -> Result<Self, NotStarted> {
         const UNSET: &[&CStr] = &[c"CB_PROBE"];
-        let Task { command, variables, limit, apart } = task;
+        let Task { command, variables, limit, is_hook } = task;
         // Arguments come from an exec and cannot hold a NUL byte.
         let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.clone().into_vec()).ok()).collect();
-        let own_group = apart || limit.time.is_some() && !limit.limits.foreground && !sys::in_foreground();
-        let program = Program { argv, set: variables, unset: UNSET, own_group, apart };
+        let own_group = is_hook || limit.time.is_some() && !limit.limits.foreground && !sys::in_foreground();
+        let program = Program { argv, set: variables, unset: UNSET, own_group, is_hook };
         let started = clock::instant();
         match sys::spawn(&program, inherited) {
             Ok(pid) => Ok(Self { pid, own_group, started }),
@@ -96,7 +96,7 @@ impl Child {
     }
 
     /// Waits until it has ended.
-    fn wait(self, limit: Limit<'_>) -> Ended {
+    fn wait(self, limit: TimeLimit<'_>) -> Ended {
         let mut stopped = false;
         let mut timer = Timer::new(self.started, limit);
         let mut soon = None;
@@ -186,7 +186,7 @@ impl HeldBack {
 /// after `kill-after` SIGKILL. A user who stops `cb` does not wait longer for the child's end than a limit would.
 struct Timer<'a> {
     next: Option<Instant>,
-    limits: &'a Limits,
+    limits: &'a TimeLimits,
     limited: bool,
     timed_out: bool,
     /// It was told to end: what comes next is SIGKILL.
@@ -194,7 +194,7 @@ struct Timer<'a> {
 }
 
 impl<'a> Timer<'a> {
-    fn new(started: Instant, limit: Limit<'a>) -> Self {
+    fn new(started: Instant, limit: TimeLimit<'a>) -> Self {
         let next = limit.time.and_then(|time| started.checked_add(time));
         Self { next, limits: limit.limits, limited: limit.time.is_some(), timed_out: false, ending: false }
     }
@@ -249,7 +249,7 @@ impl<'a> Timer<'a> {
 impl NotStarted {
     fn because(error: &io::Error, executed: bool, word: &OsStr) -> Self {
         if !executed {
-            return Self { exit: Exit::Failed, message: format!("could not start a process: {}", plain(error)) };
+            return Self { exit: Exit::Failed, message: format!("could not start a process: {}", message(error)) };
         }
         let (exit, message) = match error.raw_os_error() {
             // Of a script the kernel says so too when it is the interpreter that is not there.
@@ -261,7 +261,7 @@ impl NotStarted {
                 (Exit::NotFound, "command not found; it is one word: leave out the quotes, or write sh -c".to_owned())
             }
             Some(libc::ENOENT) => (Exit::NotFound, "command not found".to_owned()),
-            _ => (Exit::NotExecutable, plain(error)),
+            _ => (Exit::NotExecutable, message(error)),
         };
         Self { exit, message }
     }

@@ -109,7 +109,7 @@ pub struct RunOptions {
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
-    conduct: ConductOptions,
+    run: OwnOptions,
 }
 
 /// How a breaker decides.
@@ -203,7 +203,7 @@ pub struct LimitOptions {
 
 /// What a run does beside guarding.
 #[derive(Args, Clone, Debug)]
-pub struct ConductOptions {
+pub struct OwnOptions {
     /// Exit with this code when refused, 0 to 255 [default: 75]
     #[arg(short = 'E', long, value_name = "N", help_heading = "When refused")]
     open_exit_code: Option<String>,

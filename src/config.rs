@@ -13,7 +13,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::name::{Name, nearest};
 use crate::settings::{Fault, Key, Setup};
-use crate::sys::plain;
+use crate::sys::message;
 
 /// No configuration is larger; what is, is something else.
 const LARGEST: u64 = 1 << 20;
@@ -264,7 +264,7 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
             let shown = path.display();
             let why = match error.kind() {
                 io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
-                _ => plain(&error),
+                _ => message(&error),
             };
             let cure = cure(match error.kind() {
                 io::ErrorKind::PermissionDenied => "check its access rights",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::breaker::{Permit, stored};
 use crate::name::Name;
-use crate::outcome::{Class, Codes, End};
+use crate::outcome::{CodeList, Codes, End};
 use crate::settings::{Key, Setup};
 use crate::signals;
 use crate::time::{LONGEST, Timestamp, format_duration, parse_duration};
@@ -192,9 +192,9 @@ fn code_lists() {
     let mut mutator = Mutator::new(3, &CODES, &["timeout", "SIGINT", ",", "-", "0-255"]);
     let words = [",", "-", "timeout", "SIG", "255", "256", "term", " "];
     try_all(&CODES, &words, 40_000, 10, |text| {
-        for class in Class::ALL {
+        for class in CodeList::ALL {
             let other = mutator.text();
-            let both = Codes::parse(&[(Class::Failure, &other), (class, text)]);
+            let both = Codes::parse(&[(CodeList::Failure, &other), (class, text)]);
             let Ok(codes) = Codes::parse(&[(class, text)]) else {
                 assert!(both.is_err(), "{text:?} is a list only beside {other:?}");
                 return false;

@@ -14,7 +14,7 @@ use crate::breaker::{Admission, Answer, Ask, Breaker, Change, Permit, Recorded, 
 use crate::clock;
 use crate::context::Context;
 use crate::name::Name;
-use crate::outcome::Run;
+use crate::outcome::Finished;
 use crate::report::speech::{self, Lines, say};
 use crate::settings::{OnStateError, Settings};
 use crate::store::{IfAbsent, Keep, Kept, Seen, Slot, Trouble, Turn};
@@ -77,7 +77,7 @@ impl Ticket {
 /// A result, and the settings to judge it by.
 pub struct Report<'a> {
     /// The result.
-    pub run: Run,
+    pub run: Finished,
     /// How it is judged.
     pub settings: Cow<'a, Settings>,
     /// Whether the settings are remembered as the last used ones.

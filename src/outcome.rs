@@ -54,7 +54,7 @@ impl fmt::Display for End {
 
 /// One finished run, as the breaker is told about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct Finished {
     /// What it counts as.
     pub outcome: Outcome,
     /// Whether its code is one of `trip-codes`, which open the breaker at once.
@@ -72,7 +72,7 @@ pub const LONGEST_LIST: usize = 32;
 
 /// What one of the code lists says of an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum CodeList {
     /// `--success-codes`
     Success,
     /// `--failure-codes`
@@ -83,7 +83,7 @@ pub enum Class {
     Trip,
 }
 
-impl Class {
+impl CodeList {
     /// All four, in the order in which their lists are read and shown.
     pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Ignored, Self::Trip];
 
@@ -101,7 +101,7 @@ impl Class {
 /// The code lists of a breaker, resolved: what they say of every possible end.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Codes {
-    slots: [Option<Class>; SLOTS],
+    slots: [Option<CodeList>; SLOTS],
     /// `failure-codes` was given: every other non-zero exit and every other signal is ignored.
     failures_listed: bool,
 }
@@ -114,8 +114,8 @@ impl Default for Codes {
 
 impl fmt::Debug for Codes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |class: Class| (class.setting(), self.list(class));
-        f.debug_map().entries(Class::ALL.map(list)).finish()
+        let list = |class: CodeList| (class.setting(), self.list(class));
+        f.debug_map().entries(CodeList::ALL.map(list)).finish()
     }
 }
 
@@ -128,9 +128,10 @@ impl Codes {
     /// # Errors
     /// The setting at fault, what is wrong with it and with which other: an item that is none, a list that is too long, or
     /// the same code or two overlapping ranges in two lists.
-    pub fn parse(lists: &[(Class, &str)]) -> Result<Self, (Class, String, Option<Class>)> {
-        let mut codes = Self { failures_listed: lists.iter().any(|list| list.0 == Class::Failure), ..Self::default() };
-        let mut singles: Vec<(usize, Class)> = Vec::new();
+    pub fn parse(lists: &[(CodeList, &str)]) -> Result<Self, (CodeList, String, Option<CodeList>)> {
+        let mut codes =
+            Self { failures_listed: lists.iter().any(|list| list.0 == CodeList::Failure), ..Self::default() };
+        let mut singles: Vec<(usize, CodeList)> = Vec::new();
         for &(class, text) in lists {
             let items: Vec<&str> = text.split(',').map(str::trim).collect();
             if items.len() > LONGEST_LIST {
@@ -153,12 +154,12 @@ impl Codes {
         Ok(codes)
     }
 
-    fn claim(&mut self, slot: usize, class: Class) -> Result<(), (Class, String, Option<Class>)> {
+    fn claim(&mut self, slot: usize, class: CodeList) -> Result<(), (CodeList, String, Option<CodeList>)> {
         let merged = match (self.slots[slot], class) {
             (None, _) => class,
             (Some(before), _) if before == class => class,
             // A trip code may repeat a failure code.
-            (Some(Class::Failure), Class::Trip) | (Some(Class::Trip), Class::Failure) => Class::Trip,
+            (Some(CodeList::Failure), CodeList::Trip) | (Some(CodeList::Trip), CodeList::Failure) => CodeList::Trip,
             (Some(before), _) => {
                 let message = format!("{} is in {} too; list it once", slot_name(slot), before.setting());
                 return Err((class, message, Some(before)));
@@ -182,10 +183,10 @@ impl Codes {
             End::NotStarted => None,
         };
         match class {
-            Some(Class::Success) => (Outcome::Success, false),
-            Some(Class::Failure) => (Outcome::Failure, false),
-            Some(Class::Ignored) => (Outcome::Ignored, false),
-            Some(Class::Trip) => (Outcome::Failure, true),
+            Some(CodeList::Success) => (Outcome::Success, false),
+            Some(CodeList::Failure) => (Outcome::Failure, false),
+            Some(CodeList::Ignored) => (Outcome::Ignored, false),
+            Some(CodeList::Trip) => (Outcome::Failure, true),
             None => (self.unlisted(end), false),
         }
     }
@@ -212,7 +213,7 @@ impl Codes {
     }
 
     /// The list of one class, as it could be written again; `None` if it is empty.
-    pub fn list(&self, class: Class) -> Option<String> {
+    pub fn list(&self, class: CodeList) -> Option<String> {
         let mut text = String::new();
         let mut slot = 0;
         while slot < SLOTS {
@@ -236,12 +237,12 @@ impl Codes {
 
     /// Everything as small numbers, for the state file: a flag, then one of 0 to 4 for each possible end.
     pub fn to_numbers(&self) -> impl Iterator<Item = u8> + '_ {
-        let slot = |slot: &Option<Class>| match slot {
+        let slot = |slot: &Option<CodeList>| match slot {
             None => 0,
-            Some(Class::Success) => 1,
-            Some(Class::Failure) => 2,
-            Some(Class::Ignored) => 3,
-            Some(Class::Trip) => 4,
+            Some(CodeList::Success) => 1,
+            Some(CodeList::Failure) => 2,
+            Some(CodeList::Ignored) => 3,
+            Some(CodeList::Trip) => 4,
         };
         std::iter::once(u8::from(self.failures_listed)).chain(self.slots.iter().map(slot))
     }
@@ -256,10 +257,10 @@ impl Codes {
         for (slot, number) in codes.slots.iter_mut().zip(rest) {
             *slot = match number {
                 0 => None,
-                1 => Some(Class::Success),
-                2 => Some(Class::Failure),
-                3 => Some(Class::Ignored),
-                4 => Some(Class::Trip),
+                1 => Some(CodeList::Success),
+                2 => Some(CodeList::Failure),
+                3 => Some(CodeList::Ignored),
+                4 => Some(CodeList::Trip),
                 _ => return None,
             };
         }
@@ -327,8 +328,11 @@ mod tests {
 
     #[test]
     fn a_single_code_beats_a_range() {
-        let codes =
-            Codes::parse(&[(Class::Success, "0-10"), (Class::Failure, "7"), (Class::Ignored, "SIGTERM,timeout")]);
+        let codes = Codes::parse(&[
+            (CodeList::Success, "0-10"),
+            (CodeList::Failure, "7"),
+            (CodeList::Ignored, "SIGTERM,timeout"),
+        ]);
         let codes = codes.expect("these lists agree");
         assert_eq!(codes.judge(End::Exit(7), false).0, Outcome::Failure);
         assert_eq!(codes.judge(End::Exit(8), false).0, Outcome::Success);
@@ -339,7 +343,7 @@ mod tests {
 
     #[test]
     fn listed_failures_make_the_others_ignored() {
-        let codes = Codes::parse(&[(Class::Failure, "6,7")]).expect("one list");
+        let codes = Codes::parse(&[(CodeList::Failure, "6,7")]).expect("one list");
         assert_eq!(codes.judge(End::Exit(7), false).0, Outcome::Failure);
         assert_eq!(codes.judge(End::Exit(22), false).0, Outcome::Ignored);
         assert_eq!(codes.judge(End::Signal(libc::SIGKILL), false).0, Outcome::Ignored);
@@ -350,7 +354,7 @@ mod tests {
     #[test]
     fn every_signal_has_a_place_of_its_own() {
         for number in 1..=64 {
-            let codes = Codes::parse(&[(Class::Success, &signals::name(number))]).expect("a signal");
+            let codes = Codes::parse(&[(CodeList::Success, &signals::name(number))]).expect("a signal");
             for other in 1..=64 {
                 assert_eq!(codes.judge(End::Signal(other), false).0 == Outcome::Success, other == number, "{other}");
             }
@@ -370,7 +374,8 @@ mod tests {
 
     #[test]
     fn trip_codes_are_failures_that_may_be_listed_twice() {
-        let codes = Codes::parse(&[(Class::Failure, "22"), (Class::Trip, "22,7")]).expect("trip codes may repeat");
+        let codes =
+            Codes::parse(&[(CodeList::Failure, "22"), (CodeList::Trip, "22,7")]).expect("trip codes may repeat");
         assert_eq!(codes.judge(End::Exit(22), false), (Outcome::Failure, true));
         assert_eq!(codes.judge(End::Exit(7), false), (Outcome::Failure, true));
     }
@@ -379,46 +384,47 @@ mod tests {
     fn conflicts_and_nonsense_are_named() {
         for (lists, class, message) in [
             (
-                vec![(Class::Success, "7"), (Class::Failure, "7")],
-                Class::Failure,
+                vec![(CodeList::Success, "7"), (CodeList::Failure, "7")],
+                CodeList::Failure,
                 "7 is in success-codes too; list it once",
             ),
             (
-                vec![(Class::Success, "5-9"), (Class::Trip, "8-12")],
-                Class::Trip,
+                vec![(CodeList::Success, "5-9"), (CodeList::Trip, "8-12")],
+                CodeList::Trip,
                 "8 is in success-codes too; list it once",
             ),
-            (vec![(Class::Trip, "9-5")], Class::Trip, "the range 9-5 runs backwards; write 5-9"),
+            (vec![(CodeList::Trip, "9-5")], CodeList::Trip, "the range 9-5 runs backwards; write 5-9"),
             (
-                vec![(Class::Ignored, "0,256")],
-                Class::Ignored,
+                vec![(CodeList::Ignored, "0,256")],
+                CodeList::Ignored,
                 "'256' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
             ),
         ] {
-            let other = message.contains("success-codes").then_some(Class::Success);
+            let other = message.contains("success-codes").then_some(CodeList::Success);
             assert_eq!(Codes::parse(&lists).map(|_| ()), Err((class, message.to_owned(), other)));
         }
         let long = vec!["1"; 33].join(",");
-        assert!(Codes::parse(&[(Class::Trip, &long)]).is_err());
+        assert!(Codes::parse(&[(CodeList::Trip, &long)]).is_err());
         for item in ["", "+5", "-", "1-", "SIGNOPE", "SIG0", "SIG65", "1-2-3", "TIMEOUT"] {
-            assert!(Codes::parse(&[(Class::Trip, item)]).is_err(), "{item:?}");
+            assert!(Codes::parse(&[(CodeList::Trip, item)]).is_err(), "{item:?}");
         }
     }
 
     #[test]
     fn a_list_has_signals_by_any_of_their_names() {
-        let codes = Codes::parse(&[(Class::Ignored, "SIGRTMAX-1,RTMIN+2")]).expect("signals");
-        assert_eq!(codes.list(Class::Ignored).as_deref(), Some("SIG36,SIG63"));
+        let codes = Codes::parse(&[(CodeList::Ignored, "SIGRTMAX-1,RTMIN+2")]).expect("signals");
+        assert_eq!(codes.list(CodeList::Ignored).as_deref(), Some("SIG36,SIG63"));
     }
 
     #[test]
     fn lists_and_numbers_say_the_same() {
-        let lists = [(Class::Success, "0,22,64-78"), (Class::Ignored, "255,term"), (Class::Trip, "9,SIG34,timeout")];
+        let lists =
+            [(CodeList::Success, "0,22,64-78"), (CodeList::Ignored, "255,term"), (CodeList::Trip, "9,SIG34,timeout")];
         let codes = Codes::parse(&lists).expect("these lists agree");
-        assert_eq!(codes.list(Class::Success).as_deref(), Some("0,22,64-78"));
-        assert_eq!(codes.list(Class::Ignored).as_deref(), Some("255,SIGTERM"));
-        assert_eq!(codes.list(Class::Trip).as_deref(), Some("9,SIG34,timeout"));
-        assert_eq!(codes.list(Class::Failure), None);
+        assert_eq!(codes.list(CodeList::Success).as_deref(), Some("0,22,64-78"));
+        assert_eq!(codes.list(CodeList::Ignored).as_deref(), Some("255,SIGTERM"));
+        assert_eq!(codes.list(CodeList::Trip).as_deref(), Some("9,SIG34,timeout"));
+        assert_eq!(codes.list(CodeList::Failure), None);
         assert_eq!(
             format!("{codes:?}"),
             r#"{"success-codes": Some("0,22,64-78"), "failure-codes": None, "ignore-codes": Some("255,SIGTERM"), "trip-codes": Some("9,SIG34,timeout")}"#
@@ -428,8 +434,8 @@ mod tests {
         assert_eq!(Codes::from_numbers(&[0; 5]), Some(Codes::default()));
         assert_eq!(Codes::from_numbers(&[7; 400]), None);
         for list in ["0-255,SIGHUP,SIGINT", "254,SIG64,timeout", "254-255"] {
-            let codes = Codes::parse(&[(Class::Ignored, list)]).expect("one list");
-            assert_eq!(codes.list(Class::Ignored).as_deref(), Some(list));
+            let codes = Codes::parse(&[(CodeList::Ignored, list)]).expect("one list");
+            assert_eq!(codes.list(CodeList::Ignored).as_deref(), Some(list));
         }
     }
 }

@@ -15,7 +15,7 @@ use anyhow::{Result, anyhow};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::sys::plain;
+use crate::sys::message;
 
 /// Whether anybody still reads what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub fn print(text: &str) -> Result<Reader> {
     match write_all(&stdout(), text.as_bytes()) {
         Ok(()) => Ok(Reader::There),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        Err(error) => Err(anyhow!("could not write to standard output: {}", plain(&error))),
+        Err(error) => Err(anyhow!("could not write to standard output: {}", message(&error))),
     }
 }
 

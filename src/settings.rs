@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use self::rows::{Key, Stored, Value};
 use crate::exit;
-use crate::outcome::{Class, Codes};
+use crate::outcome::{CodeList, Codes};
 use crate::time::{LONGEST, format_duration};
 
 /// Everything that a run is told.
@@ -19,13 +19,13 @@ pub struct Setup {
     /// How the breaker decides.
     pub breaker: Settings,
     /// How long the child may run, and what ends it.
-    pub limits: Limits,
+    pub limits: TimeLimits,
     /// What the run does beside guarding.
-    pub conduct: Conduct,
+    pub run: RunSettings,
 }
 
 /// What holds where nobody says anything.
-static BUILT_IN: Setup = Setup { breaker: Settings::BUILT_IN, limits: Limits::NONE, conduct: Conduct::BUILT_IN };
+static BUILT_IN: Setup = Setup { breaker: Settings::BUILT_IN, limits: TimeLimits::NONE, run: RunSettings::BUILT_IN };
 
 impl Default for Setup {
     fn default() -> Self {
@@ -303,7 +303,7 @@ impl Settings {
             return Err(Fault::new(Key::MaxCooldown, message).against(Key::Cooldown));
         }
         let no_rule = trip.threshold.is_none() && !trip.has_other_rule();
-        if no_rule && self.codes.list(Class::Trip).is_none() {
+        if no_rule && self.codes.list(CodeList::Trip).is_none() {
             let message = "0 switches off the only rule, so the breaker could never open; \
                            give failure-rate, slow-rate or failure-budget, or a threshold";
             return Err(Fault::new(Key::Threshold, message));
@@ -335,16 +335,16 @@ impl Settings {
 /// How far the cool-down grows where nothing is said, or as long as it is already.
 const LONGEST_COOLDOWN: Duration = Duration::from_secs(3_600);
 
-const CODE_KEYS: [(Key, Class); 4] = [
-    (Key::SuccessCodes, Class::Success),
-    (Key::FailureCodes, Class::Failure),
-    (Key::IgnoreCodes, Class::Ignored),
-    (Key::TripCodes, Class::Trip),
+const CODE_KEYS: [(Key, CodeList); 4] = [
+    (Key::SuccessCodes, CodeList::Success),
+    (Key::FailureCodes, CodeList::Failure),
+    (Key::IgnoreCodes, CodeList::Ignored),
+    (Key::TripCodes, CodeList::Trip),
 ];
 
 /// How long a child may run and what ends it, as GNU `timeout` has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct TimeLimits {
     /// How long any child may run; `None` is for ever.
     pub timeout: Option<Duration>,
     /// How long a probe's child may run, in place of `timeout`.
@@ -359,7 +359,7 @@ pub struct Limits {
     pub foreground: bool,
 }
 
-impl Limits {
+impl TimeLimits {
     /// No limits.
     pub const NONE: Self = Self {
         timeout: None,
@@ -397,7 +397,7 @@ impl OnStateError {
 
 /// What a run does beside guarding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Conduct {
+pub struct RunSettings {
     /// The exit code of a refusal.
     pub open_exit_code: u8,
     /// What to do when the state cannot be used.
@@ -408,7 +408,7 @@ pub struct Conduct {
     pub on_change: Option<String>,
 }
 
-impl Conduct {
+impl RunSettings {
     const BUILT_IN: Self =
         Self { open_exit_code: exit::REFUSED, on_state_error: OnStateError::Run, fallback: None, on_change: None };
 }

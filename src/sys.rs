@@ -119,7 +119,7 @@ pub struct Program {
     /// Whether it leads a process group of its own.
     pub own_group: bool,
     /// Whether it reads nothing and its data goes where speech goes: stdin is `/dev/null`, stdout is stderr.
-    pub apart: bool,
+    pub is_hook: bool,
 }
 
 struct Start {
@@ -127,7 +127,7 @@ struct Start {
     envp: *const *const c_char,
     inherited: Inherited,
     own_group: bool,
-    apart: bool,
+    is_hook: bool,
     errno: c_int,
 }
 
@@ -177,7 +177,7 @@ pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Erro
         envp: envp.as_ptr(),
         inherited,
         own_group: program.own_group,
-        apart: program.apart,
+        is_hook: program.is_hook,
         errno: 0,
     };
     // execvpe keeps a path and, for a script without `#!`, a second argument list on its stack.
@@ -214,7 +214,7 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
         if (*start).own_group {
             libc::setpgid(0, 0);
         }
-        if (*start).apart {
+        if (*start).is_hook {
             let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
             if nothing > 0 {
                 libc::dup2(nothing, 0);
@@ -403,7 +403,7 @@ impl Drop for Alarm {
 }
 
 /// What the system says of an error, without the number that Rust adds.
-pub fn plain(error: &io::Error) -> String {
+pub fn message(error: &io::Error) -> String {
     let text = error.to_string();
     let end = text.find(" (os error").unwrap_or(text.len());
     text[..end].to_owned()

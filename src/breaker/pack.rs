@@ -97,8 +97,9 @@ fn to_a_pair(base: u8) -> usize {
     4096_u16.ilog(u16::from(base)) as usize
 }
 
-/// Gaps between things in a row, close to the least that any text could take: of each gap the lower bits as they are, and
-/// the upper part, which is small if the lower bits are as many as the average gap has, as so many ones and a zero.
+/// Gaps between things in a row, in Rice coding: of each gap the lower bits as they are, and before them the upper part in
+/// unary, as so many ones and a zero. With as many lower bits as the average gap has, that is close to the least that any
+/// text could take.
 pub fn gaps(gaps: &[u64]) -> String {
     let sum = gaps.iter().fold(0_u64, |sum, &gap| sum.saturating_add(gap));
     let low = sum.checked_div(gaps.len() as u64).and_then(u64::checked_ilog2).unwrap_or(0);

@@ -12,7 +12,7 @@ use super::history::{Change, History, Phase, shorten};
 use super::pack;
 use super::permit::Spent;
 use super::reason::Reason;
-use super::window::{Count, FailureTimes, Mark, Recent, Slices};
+use super::window::{FailureTimes, Mark, Recent, Slices, Tally};
 use super::{Breaker, Hold, HoldKind, LONGEST_REASON, LONGEST_WHO, Last, Probe, State, Totals};
 use crate::outcome::{Codes, End, Outcome};
 use crate::settings::{Key, MOST_BUDGET, MOST_CALLS, MOST_PROBES, Settings, Setup, Stored};
@@ -293,7 +293,7 @@ fn recent((length, text): &RecentText) -> Option<Recent> {
 fn slices_text(slices: &Slices) -> SlicesText {
     // Only in a state that somebody has edited is it not that of the first slice.
     let first = slices.slices.iter().map(|slice| slice.0).min();
-    let row = |&(start, count): &(Timestamp, Count)| {
+    let row = |&(start, count): &(Timestamp, Tally)| {
         [after(first, start), count.calls.into(), count.failures.into(), count.slow.into()]
     };
     (millis(slices.length), first, pack::rows(&slices.slices.iter().map(row).collect::<Vec<_>>()))
@@ -304,8 +304,8 @@ fn slices((length, first, text): &SlicesText) -> Option<Slices> {
     let slice = |[after, calls, failures, slow]: [u64; 4]| {
         let count = |number: u64, most: u32| u32::try_from(number).ok().filter(|&count| count <= most);
         let start = (*first)?.after(Duration::from_millis(after));
-        let calls = count(calls, Count::MOST)?;
-        Some((start, Count { calls, failures: count(failures, calls)?, slow: count(slow, calls)? }))
+        let calls = count(calls, Tally::MOST)?;
+        Some((start, Tally { calls, failures: count(failures, calls)?, slow: count(slow, calls)? }))
     };
     Some(Slices { length: span(*length), slices: rows.into_iter().map(slice).collect::<Option<_>>()? })
 }

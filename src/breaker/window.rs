@@ -17,7 +17,7 @@ pub struct Mark {
 
 /// How many results a window holds, and how many of them were bad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct Tally {
     /// All results.
     pub calls: u32,
     /// Those that failed.
@@ -26,7 +26,7 @@ pub struct Count {
     pub slow: u32,
 }
 
-impl Count {
+impl Tally {
     /// Full far above what anybody can run within one window, so that a slice stays short as text,
     /// and that no sum of slices overflows.
     pub(super) const MOST: u32 = 0x0fff_ffff;
@@ -68,8 +68,8 @@ impl Recent {
     }
 
     /// What the last `calls` results were.
-    pub fn count(&self, calls: u16) -> Count {
-        let mut count = Count::default();
+    pub fn count(&self, calls: u16) -> Tally {
+        let mut count = Tally::default();
         self.last(calls.into()).for_each(|mark| count.add(mark));
         count
     }
@@ -92,7 +92,7 @@ impl Recent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slices {
     pub(super) length: Duration,
-    pub(super) slices: Vec<(Timestamp, Count)>,
+    pub(super) slices: Vec<(Timestamp, Tally)>,
 }
 
 impl Slices {
@@ -116,7 +116,7 @@ impl Slices {
         match self.slices.last_mut() {
             Some((start, count)) if within(*start, width, now) => count.add(mark),
             _ => {
-                let mut count = Count::default();
+                let mut count = Tally::default();
                 count.add(mark);
                 self.slices.push((now, count));
                 // Only of a state that somebody has edited are there more.
@@ -126,14 +126,14 @@ impl Slices {
     }
 
     /// What the results of the last `length` before `now` were.
-    pub fn count(&self, now: Timestamp) -> Count {
+    pub fn count(&self, now: Timestamp) -> Tally {
         let live = self.slices.iter().filter(|slice| within(slice.0, self.length, now));
-        live.fold(Count::default(), |sum, slice| sum.plus(slice.1))
+        live.fold(Tally::default(), |sum, slice| sum.plus(slice.1))
     }
 
     /// The slices, oldest first, also those that have left the window.
     #[cfg(test)]
-    pub fn slices(&self) -> &[(Timestamp, Count)] {
+    pub fn slices(&self) -> &[(Timestamp, Tally)] {
         &self.slices
     }
 }
@@ -196,9 +196,9 @@ mod tests {
 
     #[test]
     fn a_full_count_keeps_its_rate() {
-        let mut count = Count { calls: Count::MOST - 1, failures: 10, slow: 20 };
+        let mut count = Tally { calls: Tally::MOST - 1, failures: 10, slow: 20 };
         count.add(BAD);
-        let full = Count { calls: Count::MOST, failures: 11, slow: 20 };
+        let full = Tally { calls: Tally::MOST, failures: 11, slow: 20 };
         assert_eq!(count, full);
         count.add(BAD);
         assert_eq!(count, full);
@@ -211,11 +211,11 @@ mod tests {
         for _ in 0..999 {
             recent.push(GOOD);
         }
-        assert_eq!(recent.count(1_000), Count { calls: 1_000, failures: 1, slow: 0 });
+        assert_eq!(recent.count(1_000), Tally { calls: 1_000, failures: 1, slow: 0 });
         recent.push(GOOD);
-        assert_eq!(recent.count(1_000), Count { calls: 1_000, failures: 0, slow: 0 });
+        assert_eq!(recent.count(1_000), Tally { calls: 1_000, failures: 0, slow: 0 });
         recent.push(BAD);
-        assert_eq!(recent.count(1), Count { calls: 1, failures: 1, slow: 0 });
+        assert_eq!(recent.count(1), Tally { calls: 1, failures: 1, slow: 0 });
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(slices.count(at(10_000)).failures, 1, "both of the first slice are out");
         assert_eq!(slices.count(at(11_000)).failures, 0);
         slices.push(GOOD, at(86_400_000));
-        assert_eq!(slices.count(at(86_400_000)), Count { calls: 1, failures: 0, slow: 0 }, "after a long gap");
+        assert_eq!(slices.count(at(86_400_000)), Tally { calls: 1, failures: 0, slow: 0 }, "after a long gap");
     }
 
     #[test]

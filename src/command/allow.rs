@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::{Exit, REFUSED};
 use crate::guard::{Entering, Entrance, Guard, Report};
-use crate::outcome::{Outcome, Run};
+use crate::outcome::{Finished, Outcome};
 use crate::report::{Reader, print};
 use crate::settings::OnStateError;
 
@@ -44,7 +44,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
             let printed = print(&format!("{}\n", ticket.permit));
             if !matches!(printed, Ok(Reader::There)) {
                 // Nobody has the permit, so nobody will report: it comes to nothing, and a probe's place is free again.
-                let run = Run { outcome: Outcome::Ignored, trips: false, end: None, took: None };
+                let run = Finished { outcome: Outcome::Ignored, trips: false, end: None, took: None };
                 let settings = &setup.breaker;
                 drop(guard.leave(ticket, |_| Report { run, settings: Cow::Borrowed(settings), remember: false }));
             }

@@ -25,7 +25,7 @@ pub(super) fn change(
     act: impl Fn(&mut Breaker, Timestamp) -> Option<Change>,
 ) -> Result<Done> {
     let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
-    let guard = Guard { name, context, on_change: config.setup.conduct.on_change.as_deref() };
+    let guard = Guard { name, context, on_change: config.setup.run.on_change.as_deref() };
     match guard.change(if_absent, act)? {
         Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
         done => Ok(done),

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::Exit;
 use crate::guard::{Guard, Left, Report, Ticket};
-use crate::outcome::{Codes, End, Outcome, Run};
+use crate::outcome::{Codes, End, Finished, Outcome};
 use crate::report::speech::say;
 use crate::store::Trouble;
 
@@ -33,7 +33,7 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
     let given = args.options.given();
     let setup = context.config(Tables::Only(name))?.resolve(Some(name), given)?.setup;
-    let guard = Guard { name, context, on_change: setup.conduct.on_change.as_deref() };
+    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
     // By the settings given, else by those last used, else by those of the configuration.
     let report = |breaker: &Breaker| {
         let settings = match breaker.settings() {
@@ -67,8 +67,8 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
 }
 
 /// What was reported, as a run.
-fn judge(args: &RecordArgs, codes: &Codes) -> Run {
-    let said = |outcome| Run { outcome, trips: false, end: None, took: args.took };
+fn judge(args: &RecordArgs, codes: &Codes) -> Finished {
+    let said = |outcome| Finished { outcome, trips: false, end: None, took: args.took };
     match (args.outcome, args.exit_code) {
         (Some(Reported::Success), _) => said(Outcome::Success),
         (Some(Reported::Failure), _) => said(Outcome::Failure),
@@ -77,7 +77,7 @@ fn judge(args: &RecordArgs, codes: &Codes) -> Run {
             // What a shell has in `$?` after a death by signal.
             let end = if (129..=192).contains(&code) { End::Signal(i32::from(code) - 128) } else { End::Exit(code) };
             let (outcome, trips) = codes.judge(end, false);
-            Run { outcome, trips, end: Some(end), took: args.took }
+            Finished { outcome, trips, end: Some(end), took: args.took }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::breaker::{Breaker, Cause, Refusal};
-use crate::child::{self, Ended, Limit, NotStarted, Task};
+use crate::child::{self, Ended, NotStarted, Task, TimeLimit};
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Tables};
@@ -16,9 +16,9 @@ use crate::environment::switched_off;
 use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Report, Ticket};
 use crate::name::Name;
-use crate::outcome::{End, Run};
+use crate::outcome::{End, Finished};
 use crate::report::speech::{self, Volume, say};
-use crate::settings::{Limits, Setup};
+use crate::settings::{Setup, TimeLimits};
 use crate::store::READERS_PATIENCE;
 use crate::time::{LONGEST, Timestamp, format_rough, millis, parse_duration};
 
@@ -42,7 +42,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     let config = file.resolve(Some(name), args.options.given())?;
     file.check_run(&config)?;
     let setup = &config.setup;
-    let guard = Guard { name, context, on_change: setup.conduct.on_change.as_deref() };
+    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
     let guarded = Guarded { guard, setup, overrule: args.dry_run };
     match if switched_off() { Entrance::Unguarded } else { guarded.enter(args.wait)? } {
         Entrance::Admitted(ticket) => {
@@ -76,7 +76,7 @@ impl Guarded<'_> {
                 pid: Some(std::process::id()),
                 overrule: self.overrule,
                 patient,
-                on_trouble: self.setup.conduct.on_state_error,
+                on_trouble: self.setup.run.on_state_error,
             })?;
             if !matches!(entrance, Entrance::NotYet) {
                 return Ok(entrance);
@@ -105,23 +105,25 @@ impl Guarded<'_> {
 
     /// What a refused run does instead.
     fn refuse(&self) -> Exit {
-        match &self.setup.conduct.fallback {
-            None => Exit::Refused(self.setup.conduct.open_exit_code),
-            Some(line) => self.child(&child::shell(line), false, Limit { time: None, limits: &Limits::NONE }).exit,
+        match &self.setup.run.fallback {
+            None => Exit::Refused(self.setup.run.open_exit_code),
+            Some(line) => {
+                self.child(&child::shell(line), false, TimeLimit { time: None, limits: &TimeLimits::NONE }).exit
+            }
         }
     }
 
     /// Runs the command and waits for its end.
     fn start(&self, command: &[OsString], probe: bool) -> Ended {
         let limits = &self.setup.limits;
-        self.child(command, probe, Limit { time: limits.limit(probe), limits })
+        self.child(command, probe, TimeLimit { time: limits.limit(probe), limits })
     }
 
-    fn child(&self, command: &[OsString], probe: bool, limit: Limit<'_>) -> Ended {
+    fn child(&self, command: &[OsString], probe: bool, limit: TimeLimit<'_>) -> Ended {
         let Guard { name, context, .. } = self.guard;
         let named = [("CB_NAME", OsString::from(name.as_str()))];
         let variables = named.into_iter().chain(probe.then(|| ("CB_PROBE", OsString::from("1"))));
-        let task = Task { command, variables: context.environment(variables), limit, apart: false };
+        let task = Task { command, variables: context.environment(variables), limit, is_hook: false };
         child::run(task, context.inherited).unwrap_or_else(|NotStarted { exit, message }| {
             let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             say(&format!("could not run '{word}': {message}"));
@@ -136,7 +138,7 @@ impl Guarded<'_> {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
         let (outcome, trips) = settings.codes.judge(end, ended.stopped);
-        let run = Run { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
+        let run = Finished { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
         let left = self.guard.leave(ticket, |_| Report { run, settings: Cow::Borrowed(settings), remember: false });
         if let Err(trouble) = left {
             say(&format!("{}: could not record the result: {:#}", self.guard.name, anyhow::Error::from(trouble)));

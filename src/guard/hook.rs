@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::breaker::Change;
-use crate::child::{self, Ended, Limit, Task};
+use crate::child::{self, Ended, Task, TimeLimit};
 use crate::context::Context;
 use crate::name::Name;
 use crate::outcome::End;
 use crate::report::speech::say;
-use crate::settings::Limits;
+use crate::settings::TimeLimits;
 use crate::time::{Timestamp, format_duration};
 
 /// How long it may take.
@@ -25,12 +25,12 @@ pub(super) fn run(command: &str, name: &Name, change: &Change, retry_at: Option<
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.
     let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
-    let limits = Limits { signal: libc::SIGKILL, ..Limits::NONE };
+    let limits = TimeLimits { signal: libc::SIGKILL, ..TimeLimits::NONE };
     let task = Task {
         command: &child::shell(command),
         variables: context.environment(variables),
-        limit: Limit { time: Some(LIMIT), limits: &limits },
-        apart: true,
+        limit: TimeLimit { time: Some(LIMIT), limits: &limits },
+        is_hook: true,
     };
     match child::run(task, context.inherited) {
         Ok(Ended { end: End::Exit(0), .. }) => {}

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{BUILT_IN, Budget, Fault, MOST_BUDGET, MOST_CALLS, MOST_PROBES, OnStateError, Setup, Window};
-use crate::outcome::{Class, Codes};
+use crate::outcome::{CodeList, Codes};
 use crate::signals;
 use crate::time::{format_duration, parse_duration};
 
@@ -286,32 +286,32 @@ static ROWS: [Row; 29] = [
         key: Key::SuccessCodes,
         name: "success-codes",
         stored: Stored::Packed,
-        read: |_, text| list(Class::Success, text),
-        value: |setup| Value::Word(setup.breaker.codes.list(Class::Success)),
+        read: |_, text| list(CodeList::Success, text),
+        value: |setup| Value::Word(setup.breaker.codes.list(CodeList::Success)),
         default: None,
     },
     Row {
         key: Key::FailureCodes,
         name: "failure-codes",
         stored: Stored::Packed,
-        read: |_, text| list(Class::Failure, text),
-        value: |setup| Value::Word(setup.breaker.codes.list(Class::Failure)),
+        read: |_, text| list(CodeList::Failure, text),
+        value: |setup| Value::Word(setup.breaker.codes.list(CodeList::Failure)),
         default: None,
     },
     Row {
         key: Key::IgnoreCodes,
         name: "ignore-codes",
         stored: Stored::Packed,
-        read: |_, text| list(Class::Ignored, text),
-        value: |setup| Value::Word(setup.breaker.codes.list(Class::Ignored)),
+        read: |_, text| list(CodeList::Ignored, text),
+        value: |setup| Value::Word(setup.breaker.codes.list(CodeList::Ignored)),
         default: None,
     },
     Row {
         key: Key::TripCodes,
         name: "trip-codes",
         stored: Stored::Packed,
-        read: |_, text| list(Class::Trip, text),
-        value: |setup| Value::Word(setup.breaker.codes.list(Class::Trip)),
+        read: |_, text| list(CodeList::Trip, text),
+        value: |setup| Value::Word(setup.breaker.codes.list(CodeList::Trip)),
         default: None,
     },
     Row {
@@ -366,32 +366,32 @@ static ROWS: [Row; 29] = [
         key: Key::OpenExitCode,
         name: "open-exit-code",
         stored: Stored::Not,
-        read: |setup, text| put(&mut setup.conduct.open_exit_code, count(text, 0, u8::MAX)),
-        value: |setup| Value::Number(setup.conduct.open_exit_code.into()),
+        read: |setup, text| put(&mut setup.run.open_exit_code, count(text, 0, u8::MAX)),
+        value: |setup| Value::Number(setup.run.open_exit_code.into()),
         default: None,
     },
     Row {
         key: Key::OnStateError,
         name: "on-state-error",
         stored: Stored::Not,
-        read: |setup, text| put(&mut setup.conduct.on_state_error, on_state_error(text)),
-        value: |setup| Value::Word(Some(setup.conduct.on_state_error.word().to_owned())),
+        read: |setup, text| put(&mut setup.run.on_state_error, on_state_error(text)),
+        value: |setup| Value::Word(Some(setup.run.on_state_error.word().to_owned())),
         default: None,
     },
     Row {
         key: Key::Fallback,
         name: "fallback",
         stored: Stored::Not,
-        read: |setup, text| put(&mut setup.conduct.fallback, command(text)),
-        value: |setup| Value::Word(setup.conduct.fallback.clone()),
+        read: |setup, text| put(&mut setup.run.fallback, command(text)),
+        value: |setup| Value::Word(setup.run.fallback.clone()),
         default: None,
     },
     Row {
         key: Key::OnChange,
         name: "on-change",
         stored: Stored::Not,
-        read: |setup, text| put(&mut setup.conduct.on_change, command(text)),
-        value: |setup| Value::Word(setup.conduct.on_change.clone()),
+        read: |setup, text| put(&mut setup.run.on_change, command(text)),
+        value: |setup| Value::Word(setup.run.on_change.clone()),
         default: None,
     },
 ];
@@ -402,7 +402,7 @@ fn put<T>(target: &mut T, value: Result<T, String>) -> Result<(), String> {
 }
 
 /// A list of codes is read by itself here; with the others, once all are known.
-fn list(class: Class, text: &str) -> Result<(), String> {
+fn list(class: CodeList, text: &str) -> Result<(), String> {
     Codes::parse(&[(class, text)]).map(drop).map_err(|(_, message, _)| message)
 }
 

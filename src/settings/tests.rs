@@ -12,7 +12,7 @@ fn setup(pairs: &[(Key, &str)]) -> Result<Setup, Fault> {
     Setup::parse(given(pairs))
 }
 
-fn limits(pairs: &[(Key, &str)]) -> Result<Limits, Fault> {
+fn limits(pairs: &[(Key, &str)]) -> Result<TimeLimits, Fault> {
     setup(pairs).map(|setup| setup.limits)
 }
 
@@ -61,12 +61,12 @@ fn a_lease_that_a_probe_would_outlive_is_refused() {
 
 #[test]
 fn what_ends_a_child_is_as_gnu_timeout_has_it() {
-    assert_eq!(limits(&[]).expect("no limits"), Limits::NONE);
+    assert_eq!(limits(&[]).expect("no limits"), TimeLimits::NONE);
     let all = [(Key::Signal, "KILL"), (Key::PreserveStatus, "true"), (Key::Foreground, "true")];
-    let expected = Limits { signal: libc::SIGKILL, preserve_status: true, foreground: true, ..Limits::NONE };
+    let expected = TimeLimits { signal: libc::SIGKILL, preserve_status: true, foreground: true, ..TimeLimits::NONE };
     assert_eq!(limits(&all).expect("good limits"), expected);
     let off = [(Key::PreserveStatus, "false"), (Key::Foreground, "false")];
-    assert_eq!(limits(&off).expect("good limits"), Limits::NONE);
+    assert_eq!(limits(&off).expect("good limits"), TimeLimits::NONE);
     for (text, number) in [("TERM", 15), ("sigint", 2), ("9", 9), ("64", 64), ("SIG34", 34), ("rtmax", 64), ("0", 0)] {
         assert_eq!(limits(&[(Key::Signal, text)]).expect("a signal").signal, number);
     }
@@ -79,24 +79,24 @@ fn what_ends_a_child_is_as_gnu_timeout_has_it() {
 
 #[test]
 fn a_run_is_told_what_to_do_beside_guarding() {
-    let conduct = |pairs: &[(Key, &str)]| setup(pairs).expect("good conduct").conduct;
-    let plain = Conduct { open_exit_code: 75, on_state_error: OnStateError::Run, fallback: None, on_change: None };
-    assert_eq!(conduct(&[]), plain);
-    assert_eq!(conduct(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
-    let given = conduct(&[
+    let of_run = |pairs: &[(Key, &str)]| setup(pairs).expect("good settings of a run").run;
+    let plain = RunSettings { open_exit_code: 75, on_state_error: OnStateError::Run, fallback: None, on_change: None };
+    assert_eq!(of_run(&[]), plain);
+    assert_eq!(of_run(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
+    let given = of_run(&[
         (Key::OpenExitCode, "255"),
         (Key::OnStateError, "refuse"),
         (Key::Fallback, "cat old"),
         (Key::OnChange, "mail root"),
     ]);
-    let expected = Conduct {
+    let expected = RunSettings {
         open_exit_code: 255,
         on_state_error: OnStateError::Refuse,
         fallback: Some("cat old".to_owned()),
         on_change: Some("mail root".to_owned()),
     };
     assert_eq!(given, expected);
-    assert_eq!(conduct(&[(Key::OpenExitCode, "0")]).open_exit_code, 0);
+    assert_eq!(of_run(&[(Key::OpenExitCode, "0")]).open_exit_code, 0);
     assert_eq!(fault(Key::OpenExitCode, "256"), "'256' is not a whole number from 0 to 255");
     assert_eq!(fault(Key::OnStateError, "ignore"), "'ignore' is not known; write run or refuse");
     for key in [Key::Fallback, Key::OnChange] {

@@ -11,7 +11,7 @@ use anyhow::{Error, anyhow};
 use nix::errno::Errno;
 
 use crate::locations::StateDir;
-use crate::sys::plain;
+use crate::sys::message;
 
 /// What is wrong with the state directory, and the cure; `None` if it is fit.
 pub(super) fn unfit(dir: &StateDir, metadata: &Metadata) -> Option<Error> {
@@ -49,7 +49,7 @@ pub(super) fn uncreated(dir: &Path, error: &io::Error) -> Error {
         }
         _ => "make it yourself, or give --state-dir".to_owned(),
     };
-    anyhow!("could not make the state directory {}: {}; {cure}", dir.display(), plain(error))
+    anyhow!("could not make the state directory {}: {}; {cure}", dir.display(), message(error))
 }
 
 /// Why a state file could not be opened.
@@ -67,7 +67,7 @@ pub(super) fn unopened(dir: &StateDir, path: &Path, error: &io::Error) -> Error 
                 anyhow!("{whose}, who must run 'chmod 660 {}'", shell_word(path))
             }
         }
-        _ => anyhow!("could not open {shown}: {}; {}", plain(error), cure(error)),
+        _ => anyhow!("could not open {shown}: {}; {}", message(error), cure(error)),
     }
 }
 
@@ -78,7 +78,7 @@ fn owner(path: &Path) -> Option<u32> {
 
 /// What the system says, and what to do about it.
 pub(super) fn with_cure(error: &io::Error) -> Error {
-    anyhow!("{}; {}", plain(error), cure(error))
+    anyhow!("{}; {}", message(error), cure(error))
 }
 
 pub(super) fn cure(error: &io::Error) -> &'static str {

@@ -21,7 +21,7 @@ use crate::breaker::Breaker;
 use crate::clock;
 use crate::locations::StateDir;
 use crate::name::Name;
-use crate::sys::{self, plain};
+use crate::sys::{self, message};
 
 /// How long a change waits for the lock. It is held for microseconds, so a longer wait means that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -258,7 +258,7 @@ impl Directory {
                 make_dir(dir).map_err(|error| uncreated(dir, &error))?;
                 Ok(true)
             }
-            Err(error) => bail!("could not look at {}: {}; give another --state-dir", dir.display(), plain(&error)),
+            Err(error) => bail!("could not look at {}: {}; give another --state-dir", dir.display(), message(&error)),
         }
     }
 
@@ -404,7 +404,7 @@ fn is_regular(path: &Path) -> Result<bool> {
             bail!("{} is {kind}, which cb leaves alone; move it away", path.display())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(anyhow!("could not look at {}: {}; {}", path.display(), plain(&error), cure(&error))),
+        Err(error) => Err(anyhow!("could not look at {}: {}; {}", path.display(), message(&error), cure(&error))),
     }
 }
 
@@ -494,7 +494,7 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
     aside.push(".corrupt");
     let aside = PathBuf::from(aside);
     fs::rename(path, &aside).map_err(|error| {
-        anyhow!("{} is not readable ({why}) and could not be set aside: {}; remove it", path.display(), plain(&error))
+        anyhow!("{} is not readable ({why}) and could not be set aside: {}; remove it", path.display(), message(&error))
     })?;
     Ok(format!(
         "{} was not readable ({why}): set aside as {}, the breaker starts anew, closed",

@@ -10,7 +10,7 @@ use super::model::{Change as Told, END_OF_TIME, Millis, Model, Pass, Report, Ver
 use crate::breaker::permit::Permit;
 use crate::breaker::stored;
 use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Change, HoldKind, Phase, Recorded, State};
-use crate::outcome::{End, Outcome, Run};
+use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Key, Settings, TripRules, Window};
 use crate::time::{LONGEST, Timestamp};
 
@@ -530,14 +530,14 @@ fn permit_of(pass: Pass) -> Permit {
     Permit::new(ID, pass.generation, pass.serial, pass.probe)
 }
 
-fn run(seen: Seen) -> Run {
+fn run(seen: Seen) -> Finished {
     let end = match seen.outcome {
         Outcome::Success => End::Exit(0),
         Outcome::Failure => End::Exit(1),
         Outcome::Ignored => End::NotStarted,
     };
     let took = seen.took.map(Duration::from_millis);
-    Run { outcome: seen.outcome, trips: seen.trips, end: Some(end), took }
+    Finished { outcome: seen.outcome, trips: seen.trips, end: Some(end), took }
 }
 
 fn many(number: u64) -> Deed {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::breaker::{HoldKind, Phase, Totals};
-use crate::outcome::{Outcome, Run};
+use crate::outcome::{Finished, Outcome};
 use crate::settings::{Settings, TripRules, Window};
 use crate::time::{LONGEST, format_duration};
 
@@ -446,7 +446,7 @@ impl Model {
         Pass { generation: 0, serial: None, probe: false }
     }
 
-    pub fn record(&mut self, pass: Pass, run: &Run, settings: &Settings, now: Millis) -> Report {
+    pub fn record(&mut self, pass: Pass, run: &Finished, settings: &Settings, now: Millis) -> Report {
         self.notice(now);
         if !self.is_good(pass) {
             self.events.push(Event::Late);
@@ -502,7 +502,7 @@ impl Model {
     }
 
     /// A report of what was seen elsewhere.
-    pub fn observe(&mut self, run: &Run, settings: &Settings, now: Millis) -> Option<Change> {
+    pub fn observe(&mut self, run: &Finished, settings: &Settings, now: Millis) -> Option<Change> {
         self.notice(now);
         self.events.push(Event::Result(run.outcome));
         let disabled = self.is_held(HoldKind::Disable, now);
@@ -523,7 +523,7 @@ impl Model {
     }
 
     /// Puts a result into windows and rows. "Ignored results are neutral".
-    fn enter(&mut self, run: &Run, settings: &Settings, now: Millis) {
+    fn enter(&mut self, run: &Finished, settings: &Settings, now: Millis) {
         let failed = run.outcome == Outcome::Failure;
         if run.outcome != Outcome::Ignored {
             let (slow, window) = (is_slow(run, settings), settings.trip.window);
@@ -532,7 +532,7 @@ impl Model {
     }
 
     /// Opens it if the result was bad and a rule holds.
-    fn judge(&mut self, run: &Run, settings: &Settings, now: Millis) -> Option<Change> {
+    fn judge(&mut self, run: &Finished, settings: &Settings, now: Millis) -> Option<Change> {
         let failed = run.outcome == Outcome::Failure;
         let trip = &settings.trip;
         let (calls, failures, slow) = self.window(settings, now);
@@ -662,7 +662,7 @@ impl Model {
     }
 }
 
-fn is_slow(run: &Run, settings: &Settings) -> bool {
+fn is_slow(run: &Finished, settings: &Settings) -> bool {
     match (run.took, settings.slow_after) {
         (Some(took), Some(limit)) => took >= limit,
         _ => false,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::breaker::permit::Permit;
 use crate::breaker::{Admission, Ask, Breaker, History, Hold, HoldKind, Phase, Recorded, State};
-use crate::outcome::{Outcome, Run};
+use crate::outcome::{Finished, Outcome};
 use crate::settings::{Settings, TripRules};
 use crate::time::Timestamp;
 
@@ -153,8 +153,8 @@ fn phase(state: &State) -> Phase {
     }
 }
 
-fn seen(outcome: Outcome) -> Run {
-    Run { outcome, trips: false, end: None, took: None }
+fn seen(outcome: Outcome) -> Finished {
+    Finished { outcome, trips: false, end: None, took: None }
 }
 
 fn must(holds: bool, rule: &'static str) -> Result<(), &'static str> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::breaker::permit::Permit;
 use crate::breaker::{Admission, Answer, Ask, Breaker, Phase, Recorded, State};
-use crate::outcome::{End, Outcome, Run};
+use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Fault, Key, Settings};
 use crate::time::{Timestamp, format_duration, parse_duration};
 
@@ -53,7 +53,7 @@ fn with(settings: &str) -> Play {
 }
 
 /// A result by its word: `slow` ones take a minute, `fatal` is one of the trip codes.
-fn run(word: &str) -> Option<Run> {
+fn run(word: &str) -> Option<Finished> {
     let (outcome, end, took) = match word {
         "ok" => (Outcome::Success, End::Exit(0), Duration::ZERO),
         "fail" | "fatal" => (Outcome::Failure, End::Exit(1), Duration::ZERO),
@@ -62,7 +62,7 @@ fn run(word: &str) -> Option<Run> {
         "slowfail" => (Outcome::Failure, End::Exit(1), Duration::from_secs(60)),
         _ => return None,
     };
-    Some(Run { outcome, trips: word == "fatal", end: Some(end), took: Some(took) })
+    Some(Finished { outcome, trips: word == "fatal", end: Some(end), took: Some(took) })
 }
 
 impl Play {
@@ -157,7 +157,7 @@ impl Play {
         if probe { "probe" } else { "run" }
     }
 
-    fn end(&mut self, name: &str, run: &Run) -> String {
+    fn end(&mut self, name: &str, run: &Finished) -> String {
         let Copied { generation, serial, probe } = self.permits[name];
         let permit = Permit::new(7, generation, serial, probe);
         match self.breaker.record(&permit, run, &self.settings, self.now) {

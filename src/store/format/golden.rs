@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Content, parse, render};
-use crate::breaker::window::{Count, Mark};
+use crate::breaker::window::{Mark, Tally};
 use crate::breaker::{Breaker, Change, Hold, HoldKind, Last, Phase, Probe, State, Totals};
 use crate::name::Name;
 use crate::outcome::{End, Outcome};
@@ -94,7 +94,7 @@ fn facts(breaker: &Breaker) -> Vec<String> {
         None => facts.push("slices: none".to_owned()),
         Some(slices) => {
             facts.push(format!("slices: of {}", millis(slices.length())));
-            for (index, (start, Count { calls, failures, slow })) in slices.slices().iter().enumerate() {
+            for (index, (start, Tally { calls, failures, slow })) in slices.slices().iter().enumerate() {
                 facts.push(format!("slices[{index}]: {start} calls={calls} failures={failures} slow={slow}"));
             }
         }

@@ -9,7 +9,7 @@ use super::{BLOCK, Content, NotOurs, belongs_to, parse, render};
 use crate::breaker::{Admission, Answer, Ask, Breaker, LONGEST_REASON, LONGEST_WHO, pack, stored_len};
 use crate::fuzz::Mutator;
 use crate::name::{LONGEST_NAME, Name};
-use crate::outcome::{End, Outcome, Run};
+use crate::outcome::{End, Finished, Outcome};
 use crate::report::view::{Look, View};
 use crate::report::{json, metrics, table};
 use crate::settings::{Key, Settings};
@@ -54,7 +54,7 @@ fn filled() -> Breaker {
         Settings { trip: crate::settings::TripRules { budget: None, ..settings.trip.clone() }, ..settings.clone() };
     let mut breaker = Breaker::new(u64::MAX);
     let mut now = Timestamp::from_millis(0);
-    let run = Run { outcome: Outcome::Failure, trips: false, end: Some(End::Signal(64)), took: Some(LONGEST) };
+    let run = Finished { outcome: Outcome::Failure, trips: false, end: Some(End::Signal(64)), took: Some(LONGEST) };
     for _ in 0..1_000 {
         now = now.after(LONGEST / 100);
         assert_eq!(breaker.observe(&run, &patient, now), None);
@@ -161,7 +161,7 @@ fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
     state["slices"][2] = pack::rows(&[[u64::MAX, 1, 1, 1]; 10]).into();
     let mut breaker: Breaker = serde_json::from_value(state).expect("it can be read");
     let settings = breaker.settings().expect("it was used").clone();
-    let run = Run { outcome: Outcome::Success, trips: false, end: None, took: None };
+    let run = Finished { outcome: Outcome::Success, trips: false, end: None, took: None };
     for now in [0, 1, u64::MAX] {
         drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
         let block = render(&mut breaker, &name, u64::MAX).expect("it fits");
@@ -298,7 +298,7 @@ fn no_text_breaks_the_reader_of_states() {
     let name: Name = "a".parse().expect("a name");
     let settings = Settings::default();
     let mut small = Breaker::new(1);
-    let failure = Run { outcome: Outcome::Failure, trips: true, end: Some(End::Exit(1)), took: Some(LONGEST) };
+    let failure = Finished { outcome: Outcome::Failure, trips: true, end: Some(End::Exit(1)), took: Some(LONGEST) };
     let now = Timestamp::from_millis(1_767_323_045_678);
     drop(small.observe(&failure, &settings, now));
     small.disable(Some(Duration::from_secs(9)), Some("why".to_owned()), "ann".to_owned(), now);
