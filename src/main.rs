@@ -1,26 +1,31 @@
 //! `cb` puts a circuit breaker around any command.
 //!
-//! # The way of one run
+//! # One run
 //!
 //! ```text
-//! argv -> Settings -> lock, load, admit(now), save, unlock -> child -> Exit -> Outcome
-//!      -> lock, load, record(now), save, unlock -> a line if the state changed -> end as the child did
+//! argv -> Setup -> Guard::enter: change(admit) -> child -> End -> Outcome
+//!      -> Guard::leave: change(record) -> a line if the state changed -> end as the child did
 //! ```
 //!
-//! | module | what it is |
+//! | room | what is in it |
 //! |---|---|
+//! | [`entry`] | the C function `main` |
 //! | [`cli`] | what a user can say: arguments and their help, no logic |
-//! | [`command`] | one file a subcommand: the story of that command, no decision of its own |
-//! | [`breaker`] | PURE: states, permits, admit, record, holds; its windows, history and permits below it |
-//! | [`settings`], [`outcome`], [`name`], [`time`] | PURE: what a breaker is told, what counts, names, times |
-//! | [`config`], [`locations`] | options + `config.toml` + defaults; where files live |
-//! | [`store`] | the state directory: lock, load, save; nobody else knows where state is |
-//! | [`child`] | start, wait, pass on signals, keep the limit; [`sys`] holds the system calls and the `unsafe` |
-//! | [`clock`], [`exit`] | the only reader of the clock; the exit codes of `cb` itself |
-//! | [`report`] | table, JSON, metrics, lines on stderr |
+//! | [`command`] | one file per subcommand, which tells its story and decides nothing |
+//! | [`context`] | what every command has |
+//! | [`guard`] | one breaker as one caller sees it: enter, leave, observe, change |
+//! | [`store`] | where breakers are kept; nobody else knows where, and by which clock |
+//! | [`config`], [`locations`], [`environment`] | `config.toml`; where files live; the only reader of the environment |
+//! | [`child`] | start the command, wait, pass on signals, keep the time limit |
+//! | [`report`] | table, JSON, metrics, history, lines on stderr, all of one view |
+//! | [`breaker`] | PURE: states and rules; [`breaker::stored`] is its form on disk |
+//! | [`settings`] | PURE: what a run is told; `settings::rows` has one row for each setting |
+//! | [`outcome`], [`signals`], [`name`], [`time`], [`exit`] | PURE: what counts, names of signals and breakers, times, exit codes |
+//! | [`sys`], [`clock`] | the facade of the platform, with all `unsafe`; the only reader of the clock |
 //!
-//! Imports run one way: `command` -> `config`, `store`, `child`, `report` -> the pure ones, which know no file, process,
-//! environment or clock: they are told `now` and return values.
+//! Imports run one way: `command` -> `guard` -> `store`, `config`, `child`, `report` -> `breaker` -> `settings` -> the
+//! rest, with `sys` on the ground. The PURE rooms know no file, process, environment or clock: they are told `now` and
+//! return values.
 //!
 //! # The budget of a run
 //!
