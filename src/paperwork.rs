@@ -8,6 +8,7 @@
 )]
 
 mod bash;
+mod contract;
 mod fish;
 mod man;
 mod model;

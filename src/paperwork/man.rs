@@ -1,5 +1,5 @@
-//! `man/`: a page for `cb`, one for each subcommand, and the recipes. Names, synopsis, arguments and options are those of
-//! the definition; the rest is the prose of `man/prose/`, in as much of Markdown as [`body`] reads.
+//! `man/`: a page for `cb`, one for each subcommand, the contract and the recipes. Names, synopsis, arguments and options
+//! are those of the definition; the rest is the prose of `man/prose/`, in as much of Markdown as [`body`] reads.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,10 @@ use super::model::{Command, Kind, Operand, Opt, Takes, Value};
 /// The day on which the prose last changed in a way that readers should know of.
 const DATE: &str = "2026-11-24";
 
-/// The sections that every page has, in this order, after those of its own.
+/// The pages that are nothing but prose, `cb-NAME.7`.
+const PROSE: [&str; 2] = ["contract", "recipes"];
+
+/// The sections that every page of a command has, in this order, after those of its own.
 const LAST: [&str; 4] = ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"];
 
 /// Makes the pages, by file name.
@@ -19,7 +22,8 @@ pub fn pages(cb: &Command) -> BTreeMap<String, String> {
     let own = (format!("{}.1", cb.name), page(cb, None));
     let subcommands =
         cb.with_options().map(|subcommand| (format!("{}-{}.1", cb.name, subcommand.name), page(cb, Some(subcommand))));
-    subcommands.chain([own, ("cb-recipes.7".to_owned(), recipes(cb))]).collect()
+    let prose = PROSE.map(|name| (format!("cb-{name}.7"), prose_page(cb, name)));
+    subcommands.chain([own]).chain(prose).collect()
 }
 
 /// The prose of a subcommand's page, if there is any.
@@ -75,14 +79,16 @@ fn page(cb: &Command, subcommand: Option<&Command>) -> String {
     text
 }
 
-/// The page that is nothing but prose.
-fn recipes(cb: &Command) -> String {
-    let prose = sections(&read("recipes").expect("man/prose/recipes.md"));
-    let mut text = title("cb-recipes", "7", "Miscellaneous");
+/// A page that is nothing but prose.
+fn prose_page(cb: &Command, name: &str) -> String {
+    let prose = read(name).unwrap_or_else(|| panic!("man/prose/{name}.md cannot be read"));
+    let prose = sections(&prose);
+    let name = format!("cb-{name}");
+    let mut text = title(&name, "7", "Miscellaneous");
     for (heading, of) in &prose {
         let body = match heading.as_str() {
-            "NAME" => lines(of).replacen("cb-recipes", &literal("cb-recipes"), 1),
-            "SEE ALSO" => see_also(cb, "cb-recipes", &prose),
+            "NAME" => lines(of).replacen(&name, &literal(&name), 1),
+            "SEE ALSO" => see_also(cb, &name, &prose),
             _ => body(of),
         };
         write!(text, ".SH {heading}\n{}", first(&body)).expect("a string");
@@ -108,7 +114,8 @@ fn first(body: &str) -> &str {
 /// All other pages, and what the prose adds to them.
 fn see_also(cb: &Command, name: &str, prose: &[(String, String)]) -> String {
     let subcommands = cb.with_options().map(|other| (format!("cb-{}", other.name), 1));
-    let others = subcommands.chain([("cb".to_owned(), 1), ("cb-recipes".to_owned(), 7)]);
+    let prose_pages = PROSE.map(|name| (format!("cb-{name}"), 7));
+    let others = subcommands.chain([("cb".to_owned(), 1)]).chain(prose_pages);
     let others = others.filter(|page| page.0 != name);
     let mut pages: Vec<String> = others.map(|(page, section)| format!("`{page}`({section})")).collect();
     pages.sort();
@@ -282,7 +289,7 @@ fn lines(paragraph: &str) -> String {
 }
 
 /// The parts of a text that begin with `# HEADING`. In what is fenced, that is a comment.
-fn sections(text: &str) -> Vec<(String, String)> {
+pub fn sections(text: &str) -> Vec<(String, String)> {
     let mut sections = Vec::<(String, String)>::new();
     let mut fenced = false;
     for line in text.lines() {
@@ -300,10 +307,19 @@ fn sections(text: &str) -> Vec<(String, String)> {
 /// What begins and ends a text that stands as it is, empty lines included.
 const FENCE: &str = "```";
 
-/// A section: paragraphs; `## SUBSECTIONS`; what is fenced or indented by four, as it stands; and `: this`, which explains
-/// the line before it.
+/// The number of a rule and the rule, where a paragraph begins with one, like `1.3`.
+pub fn rule(paragraph: &str) -> Option<(&str, &str)> {
+    let (number, rule) = paragraph.split_once(' ')?;
+    let (section, place) = number.split_once('.')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(section) && is_number(place)).then_some((number, rule))
+}
+
+/// A section: paragraphs; `## SUBSECTIONS`; what is fenced or indented by four, as it stands; `1.3 Rules` with their
+/// numbers beside them; and `: this`, which explains the line before it and, below a rule, belongs to that.
 fn body(text: &str) -> String {
     let mut body = String::new();
+    let mut in_rule = false;
     // Every second part is fenced; its first line says in which language it is.
     for (index, part) in text.split(FENCE).enumerate() {
         if index % 2 == 1 {
@@ -316,7 +332,12 @@ fn body(text: &str) -> String {
             } else if block.starts_with("    ") {
                 body += &verbatim(block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)));
             } else if let Some((term, explanation)) = block.split_once("\n: ") {
-                write!(body, ".TP\n{}\n{}", inline(term), lines(explanation)).expect("a string");
+                let explained = format!(".TP\n{}\n{}", inline(term), lines(explanation));
+                let (start, end) = if in_rule { (".RS\n", ".RE\n") } else { ("", "") };
+                body.extend([start, &explained, end]);
+            } else if let Some((number, rule)) = rule(block) {
+                in_rule = true;
+                write!(body, ".TP\n{}\n{}", bold(number), lines(rule)).expect("a string");
             } else if !block.is_empty() {
                 let below_title = body.lines().last().is_some_and(|line| line.starts_with(".SS "));
                 let macros = if below_title { "" } else { ".PP\n" };

@@ -8,9 +8,9 @@ use crate::support::{Sandbox, have};
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man");
 
-/// The page that is about no command.
-fn recipes() -> String {
-    format!("{MANUAL}/cb-recipes.7")
+/// The pages that are about no command.
+fn prose() -> [String; 2] {
+    ["contract", "recipes"].map(|name| format!("{MANUAL}/cb-{name}.7"))
 }
 
 /// The pages that there must be for commands, each with the words that ask for the same help.
@@ -35,11 +35,11 @@ fn rendered(sandbox: &Sandbox, page: &str) -> String {
 }
 
 #[test]
-fn there_is_a_page_for_each_subcommand_one_of_recipes_and_no_other() {
+fn there_is_a_page_for_each_subcommand_the_contract_the_recipes_and_no_other() {
     let sandbox = Sandbox::new();
     let files = fs::read_dir(MANUAL).expect("the manual").map(|entry| entry.expect("an entry").path());
     let files = files.filter(|path| path.is_file()).map(|path| path.display().to_string());
-    let wanted = pages(&sandbox).into_iter().map(|page| page.0).chain([recipes()]);
+    let wanted = pages(&sandbox).into_iter().map(|page| page.0).chain(prose());
     assert_eq!(files.collect::<BTreeSet<_>>(), wanted.collect());
 }
 
@@ -52,7 +52,7 @@ fn every_page_is_clean_and_complete() {
     let of_commands =
         ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES", "SEE ALSO"];
     let commands = pages(&sandbox).into_iter().map(|page| (page.0, &of_commands[..]));
-    for (page, wanted) in commands.chain([(recipes(), &["NAME", "DESCRIPTION", "SEE ALSO"][..])]) {
+    for (page, wanted) in commands.chain(prose().map(|page| (page, &["NAME", "DESCRIPTION", "SEE ALSO"][..]))) {
         sandbox.command("mandoc", ["-Tlint", &page]).run();
         let text = rendered(&sandbox, &page);
         let sections: Vec<&str> =
@@ -69,7 +69,7 @@ fn every_page_leads_to_all_others() {
         return;
     }
     let sandbox = Sandbox::new();
-    let pages: Vec<String> = pages(&sandbox).into_iter().map(|page| page.0).chain([recipes()]).collect();
+    let pages: Vec<String> = pages(&sandbox).into_iter().map(|page| page.0).chain(prose()).collect();
     for page in &pages {
         let text = rendered(&sandbox, page);
         let also = text.split_once("\nSEE ALSO\n").expect("the section").1;

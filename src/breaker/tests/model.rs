@@ -1,5 +1,6 @@
-//! The breaker once more, as its contract words it and in the least clever way: everything that ever happened is kept, and
-//! every answer is computed from all of it. It shares no code with the core but the types of what goes in.
+//! The breaker once more, as section 1 of cb-contract(7) words it and in the least clever way: everything that ever
+//! happened is kept, and every answer is computed from all of it. It shares no code with the core but the types of what
+//! goes in.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The protocol between processes, explored to its end: everything that three processes (two, where callers differ or
 //! people hold it), people and a clock that steps can do to one real breaker, in every order, and after each step what
-//! must hold always.
+//! must hold always. What must hold is said by cb-contract(7) 1.25, 1.27, 1.31 to 1.33, 1.37, 1.40 and 1.42.
 //!
 //! What is explored are worlds: a breaker, a clock, and who holds which permit. Two worlds count as one if nothing that may
 //! still happen can tell them apart: totals, history and times of closing decide nothing, of generations it matters only

@@ -1,4 +1,4 @@
-//! The contract, sentence by sentence, as little plays: what happens, and what comes of it.
+//! Section 1 of cb-contract(7), sentence by sentence, as little plays: what happens, and what comes of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
