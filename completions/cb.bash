@@ -1,7 +1,7 @@
 # bash completion for cb(1)                                -*- shell-script -*-
 #
 # Made from src/cli.rs and src/paperwork/cb.bash.in; after a change there,
-# 'CB_BLESS=1 cargo test paperwork' writes this file anew.
+# 'CB_BLESS=1 cargo test --bin cb paperwork' writes this file anew.
 #
 # For bash 4.0 and later, with or without the package bash-completion. Breakers
 # are found by their state files; no process is started for them.

@@ -1,7 +1,7 @@
 # fish completion for cb(1)
 #
 # Made from src/cli.rs and src/paperwork/cb.fish.in; after a change there,
-# 'CB_BLESS=1 cargo test paperwork' writes this file anew.
+# 'CB_BLESS=1 cargo test --bin cb paperwork' writes this file anew.
 
 # Whether the word $argv[2] is an option of the subcommand $argv[1] whose value is the next word.
 function __cb_takes_next

@@ -1,7 +1,8 @@
-//! `completions/` and `man/` are made from the definition in `cli.rs`, kept in the repository and compared here.
+//! `completions/` and `man/` are made from the definition in `cli.rs`, and what has to say the version or the day of a
+//! release is made from `Cargo.toml` and `CHANGELOG.md`. All of it is kept in the repository and compared here.
 //!
-//! After a change of the definition, of a template or of the prose in `man/prose/`, `CB_BLESS=1 cargo test paperwork`
-//! writes them anew. Nothing of this is in the program itself.
+//! After a change of one of these, of a template or of the prose in `man/prose/`, `CB_BLESS=1 cargo test --bin cb paperwork`
+//! writes it anew. Nothing of this is in the program itself.
 #![expect(
     clippy::disallowed_methods,
     reason = "the files are not state: they are written when the developer asks for it"
@@ -12,6 +13,7 @@ mod contract;
 mod fish;
 mod man;
 mod model;
+mod release;
 mod zsh;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,9 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 use self::model::Command;
+
+/// What writes everything anew.
+const BLESS: &str = "CB_BLESS=1 cargo test --bin cb paperwork";
 
 /// The definition, as clap completes it.
 fn definition() -> Command {
@@ -58,9 +63,9 @@ fn wrapped(first: &str, words: &[String], continued: &str) -> String {
     lines.join("\n")
 }
 
-/// Compares the files of a directory that match with what they should be, or makes them so.
+/// Compares the files of a directory that match with what they should be, or makes them so. `sources` says from what.
 #[track_caller]
-fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<String, String>) {
+fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<String, String>, sources: &str) {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(directory);
     let present = fs::read_dir(&directory).into_iter().flatten().map(|entry| entry.expect("an entry").path());
     let present: Vec<PathBuf> = present.filter(|path| path.is_file() && ours(path)).collect();
@@ -76,17 +81,14 @@ fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<Stri
         }
         return;
     }
-    assert!(stale.is_empty(), "nothing makes {stale:?} any more; 'CB_BLESS=1 cargo test paperwork' removes them");
+    assert!(stale.is_empty(), "nothing makes {stale:?} any more; '{BLESS}' removes them");
     for (name, text) in wanted {
         let path = directory.join(name);
         let actual = fs::read_to_string(&path).unwrap_or_default();
         let differing = actual.lines().zip(text.lines()).position(|(left, right)| left != right);
         let line = 1 + differing.unwrap_or_else(|| actual.lines().count().min(text.lines().count()));
         let path = path.display();
-        assert!(
-            actual == *text,
-            "{path}:{line}: not as src/cli.rs has it; 'CB_BLESS=1 cargo test paperwork' writes it"
-        );
+        assert!(actual == *text, "{path}:{line}: not as it follows from {sources}; '{BLESS}' writes it");
     }
 }
 
@@ -94,13 +96,14 @@ fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<Stri
 fn the_completions_are_those_of_the_definition() {
     let cb = definition();
     let scripts = [("cb.bash", bash::script(&cb)), ("_cb", zsh::script(&cb)), ("cb.fish", fish::script(&cb))];
-    compare("completions", |_| true, &scripts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect());
+    let scripts = scripts.into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    compare("completions", |_| true, &scripts, "src/cli.rs and the templates beside its generator");
 }
 
 #[test]
 fn the_manual_is_that_of_the_definition() {
     let is_page = |path: &Path| path.extension().is_some_and(|extension| extension == "1" || extension == "7");
-    compare("man", is_page, &man::pages(&definition()));
+    compare("man", is_page, &man::pages(&definition()), "src/cli.rs, man/prose/, Cargo.toml and CHANGELOG.md");
 }
 
 #[test]

@@ -7,9 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::model::{Command, Kind, Operand, Opt, Takes, Value};
-
-/// The day on which the prose last changed in a way that readers should know of.
-const DATE: &str = "2026-11-24";
+use super::{BLESS, release};
 
 /// The pages that are nothing but prose, `cb-NAME.7`.
 const PROSE: [&str; 2] = ["contract", "recipes"];
@@ -100,8 +98,9 @@ fn prose_page(cb: &Command, name: &str) -> String {
 fn title(name: &str, section: &str, volume: &str) -> String {
     let title = name.to_uppercase().replace('-', "\\-");
     format!(
-        ".\\\" Made from src/cli.rs and man/prose/ by 'CB_BLESS=1 cargo test paperwork'.\n\
-         .TH {title} {section} {DATE} \"cb {}\" \"{volume}\"\n",
+        ".\\\" Made from src/cli.rs and man/prose/ by '{BLESS}'.\n\
+         .TH {title} {section} {} \"cb {}\" \"{volume}\"\n",
+        release::date(),
         env!("CARGO_PKG_VERSION")
     )
 }
