@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::strace::{Call, calls, can_trace};
 use crate::support::Sandbox;
+use crate::support::strace::{Call, calls, can_trace};
 
 /// What the C library does in a static program before `main`; `execve` is not counted.
 const BEFORE_MAIN: [(&str, &str); 13] = [

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{ChildStdout, Stdio};
 
-use crate::help::{Help, subcommands};
+use crate::support::help::{Help, subcommands};
 use crate::support::{Sandbox, have};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::namespace::may_unshare;
+use crate::support::namespace::may_unshare;
 use crate::support::{Run, Sandbox, have, is_root};
 
 /// A script with a small disk in place of the state directory, of this size and with so many files.

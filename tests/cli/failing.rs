@@ -12,8 +12,8 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use crate::strace::{Call, calls, can_trace, inject};
 use crate::support::Sandbox;
+use crate::support::strace::{Call, calls, can_trace, inject};
 
 /// The ways in which a call fails.
 const ERRORS: [&str; 8] = ["EIO", "ENOSPC", "EINTR", "EMFILE", "EACCES", "ENOMEM", "EROFS", "ENOLCK"];

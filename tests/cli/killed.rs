@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::strace::{calls, can_trace, inject};
 use crate::support::Sandbox;
+use crate::support::strace::{calls, can_trace, inject};
 
 /// What there may be after a death, in short.
 fn view(sandbox: &Sandbox) -> (String, Value) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use crate::strace::can_trace;
+use crate::support::strace::can_trace;
 use crate::support::{CB, Sandbox, have};
 
 /// Longer than anything here takes on any machine.

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::support::terminal::Terminal;
 use crate::support::{Sandbox, have, is_time, millis};
-use crate::terminal::Terminal;
 
 const HOUR: &[&str] = &["--cooldown", "1h"];
 
@@ -562,7 +562,7 @@ fn a_reader_that_has_gone_is_no_error() {
 
 #[test]
 fn an_output_that_somebody_made_non_blocking_gets_all_of_it() {
-    crate::python::check(
+    crate::support::python::check(
         r#"
 names = ["n%d" % number for number in range(100)]
 for name in names:

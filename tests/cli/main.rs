@@ -10,12 +10,7 @@
     reason = "tests start processes, write files, fail by a panic and say what they skip; the program's own rules are for it"
 )]
 
-mod help;
-mod namespace;
-mod python;
-mod server;
 mod support;
-mod terminal;
 
 mod budget;
 mod by_hand;
@@ -43,7 +38,6 @@ mod scripts;
 mod secrets;
 mod settings;
 mod signals;
-mod strace;
 mod timeout;
 mod transparent;
 mod two_step;

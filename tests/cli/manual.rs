@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::help::{Help, subcommands};
+use crate::support::help::{Help, subcommands};
 use crate::support::{Sandbox, have};
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man");

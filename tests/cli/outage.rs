@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::server::{Answer, Server};
+use crate::support::server::{Answer, Server};
 use crate::support::{Run, Sandbox, have};
 
 /// A sandbox in which every start of curl is counted.

@@ -22,9 +22,9 @@
 use std::fs;
 
 use crate::cron::cron;
-use crate::server::Server;
+use crate::support::server::Server;
+use crate::support::terminal::Terminal;
 use crate::support::{Sandbox, have, timeless};
-use crate::terminal::Terminal;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::support::terminal::Terminal;
 use crate::support::{Sandbox, have, pick, timeless};
-use crate::terminal::Terminal;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;

@@ -2,7 +2,7 @@
 //!
 //! The children of these tests block all signals and take them one by one, so that none is lost and each is counted.
 
-use crate::python::check;
+use crate::support::python::check;
 
 #[test]
 fn every_signal_to_cb_alone_reaches_the_child() {

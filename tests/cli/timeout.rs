@@ -3,7 +3,7 @@
 //! Where a child has to be ready before its time is over, all signals are blocked from its birth: it finds them pending,
 //! however late it is.
 
-use crate::python::check;
+use crate::support::python::check;
 
 #[test]
 fn it_ends_as_gnu_timeout_does() {

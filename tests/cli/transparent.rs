@@ -8,8 +8,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::namespace::may_unshare;
-use crate::python::{check, python};
+use crate::support::namespace::may_unshare;
+use crate::support::python::{check, python};
 use crate::support::{CB, Run, Sandbox, have};
 
 /// All ways to close some of the standard descriptors, and those that are left.

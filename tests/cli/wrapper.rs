@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::namespace::may_unshare;
+use crate::support::namespace::may_unshare;
 use crate::support::{CB, Run, Sandbox, have};
 
 /// One case of `cases/wrapper.json`.

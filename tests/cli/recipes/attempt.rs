@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::{Crontab, Daemon, Recipe, closed, counted, down, outage, replaced, service, started, up};
-use crate::namespace::may_unshare;
-use crate::server::{Answer, Server, address};
+use crate::support::namespace::may_unshare;
+use crate::support::server::{Answer, Server, address};
 use crate::support::{Sandbox, have, is_root};
 
 const MINUTE: i64 = 60_000;

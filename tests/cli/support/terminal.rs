@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::{Child, ExitStatus, Stdio};
 
-use crate::support::Sandbox;
+use super::Sandbox;
 
 /// A command line under bash on a terminal of its own, its output in one stream.
 pub struct Terminal {

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::support::{CB, Run, Sandbox, have};
+use super::{CB, Run, Sandbox, have};
 
 /// One system call of a command.
 pub struct Call {

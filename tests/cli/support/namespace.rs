@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::have;
+use super::have;
 
 /// Whether `unshare` may be used with these options. Containers often forbid it, which is no fault of anybody here.
 pub fn may_unshare(options: &[&str]) -> bool {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::support::{Run, Sandbox, have};
+use super::{Run, Sandbox, have};
 
 /// A program that finds `prelude.py` imported; what is wrong it asserts itself. `None` where there is no Python.
 pub fn python(sandbox: &Sandbox, program: &str) -> Option<Run> {

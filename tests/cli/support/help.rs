@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{CB, Sandbox};
+use super::{CB, Sandbox};
 
 /// The help of `cb` or of a subcommand.
 pub struct Help {
