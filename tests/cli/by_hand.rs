@@ -87,11 +87,11 @@ fn a_trip_for_no_time_makes_a_probe_due_at_once() {
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["open", "normal", true]));
     sandbox.cb(["check", "a"]).run();
-    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]);
     assert!(probe.probe);
     sandbox.runs("a", &[], 0).code(75).run();
     sandbox.cb(["check", "a"]).code(75).run();
-    assert_eq!(probe.end(1).status.code(), Some(1));
+    probe.ends(1);
     assert_eq!(sandbox.state("a"), "open");
 }
 
@@ -127,9 +127,9 @@ fn between_two_trips_for_a_time_the_last_word_wins() {
 #[test]
 fn a_trip_makes_the_results_of_runs_before_it_late() {
     let sandbox = Sandbox::new();
-    let run = sandbox.begin("a", &[]).expect("closed");
+    let run = sandbox.begin("a", &[]);
     sandbox.cb(["trip", "a", "--for", "1h"]).run();
-    assert_eq!(run.end(0).status.code(), Some(0));
+    run.ends(0);
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "mode"]), json!(["open", "held"]));
     assert_eq!(pick(&status, ["totals.late", "totals.successes"]), json!([1, 0]));
@@ -219,11 +219,10 @@ fn disabled_while_half_open_a_probe_decides_nothing() {
     for code in [0, 1] {
         let sandbox = Sandbox::new();
         sandbox.cb(["trip", "a", "--for", "0"]).run();
-        let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+        let probe = sandbox.begin("a", &[]);
         sandbox.cb(["disable", "a"]).run();
         sandbox.cb(run_of("a")).stdout("probe no\n").run();
-        let output = probe.end(code);
-        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(code), &b""[..]));
+        probe.ends(code);
         let status = sandbox.status("a");
         assert_eq!(pick(&status, ["state", "mode"]), json!(["half_open", "disabled"]), "exit {code}");
         assert_eq!(pick(&status, ["totals.late", "probe_successes"]), json!([0, 0]));
@@ -293,10 +292,9 @@ fn reset_ends_both_holds_and_clears_what_trips() {
 #[test]
 fn a_reset_makes_the_results_of_runs_before_it_late() {
     let sandbox = Sandbox::new();
-    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
+    let run = sandbox.begin("a", &["--threshold", "1"]);
     sandbox.cb(["reset", "a"]).run();
-    let output = run.end(1);
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
+    run.ends(1);
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "totals.late"]), json!(["closed", 1]));
 }
@@ -450,11 +448,11 @@ fn each_change_by_hand_has_a_line_that_is_told_with_v() {
 fn a_half_open_breaker_is_enabled_to_what_it_was() {
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]);
     sandbox.cb(["disable", "a"]).run();
     sandbox.cb(["-v", "enable", "a"]).stderr("cb: a: enabled by tester, and half-open as before\n").run();
     sandbox.runs("a", &[], 0).code(75).run();
-    assert_eq!(probe.end(0).stderr, b"cb: a: closed again: probe succeeded\n");
+    probe.ends_saying(0, "cb: a: closed again: probe succeeded\n");
 }
 
 #[test]
@@ -566,16 +564,15 @@ fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
 #[test]
 fn the_result_of_a_removed_breaker_is_dropped() {
     let sandbox = Sandbox::new();
-    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
+    let run = sandbox.begin("a", &["--threshold", "1"]);
     sandbox.cb(["remove", "a"]).run();
-    let output = run.end(1);
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(1), &b""[..]));
+    run.ends(1);
     assert!(!sandbox.state_file("a").exists(), "no file was made for it");
     // Nor does it count in a new breaker of the name.
-    let run = sandbox.begin("a", &["--threshold", "1"]).expect("closed");
+    let run = sandbox.begin("a", &["--threshold", "1"]);
     sandbox.cb(["remove", "a"]).run();
     sandbox.exits("a", &["--threshold", "1"], 0);
-    assert_eq!(run.end(1).status.code(), Some(1));
+    run.ends(1);
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "totals.late"]), json!(["closed", 0]));
     assert_eq!(pick(&status, ["totals.admitted", "totals.failures"]), json!([1, 0]));
@@ -619,10 +616,9 @@ fn whoever_sets_an_unreadable_state_aside_says_so() {
         fs::remove_file(aside).expect("it can be removed");
     }
     sandbox.cb(["remove", "a"]).run();
-    let run = sandbox.begin("a", &[]).expect("closed");
+    let run = sandbox.begin("a", &[]);
     spoil();
-    let output = run.end(3);
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).expect("text")), (Some(3), notice.clone()));
+    run.ends_saying(3, &notice);
     let permit = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
     spoil();
     let late =

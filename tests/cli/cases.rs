@@ -338,7 +338,11 @@ impl<'a> Replay<'a> {
     /// The first half of a run.
     fn begin(&mut self, call: String, step: &Value) -> Result<(), String> {
         let running = if self.way == Way::Child {
-            self.sandbox.begin(NAME, &self.with_options(&[])).ok().map(Running::Child)
+            let begun = self.sandbox.try_begin(NAME, &self.with_options(&[]));
+            if let Err(output) = &begun {
+                assert_eq!(output.status.code(), Some(75), "the status of {step}");
+            }
+            begun.ok().map(Running::Child)
         } else {
             let output = self.ended(self.with_options(&["allow", NAME]));
             let word = String::from_utf8(output.stdout).expect("a permit").trim().to_owned();
@@ -363,7 +367,10 @@ impl<'a> Replay<'a> {
     fn finish(&mut self, call: &str, step: &Value, took: u64) {
         let code = code(step).unwrap_or(CODES[2].1);
         match self.running.remove(call).expect("a call that has begun") {
-            Running::Child(held) => drop(held.end(code)),
+            Running::Child(mut run) => {
+                run.release(code);
+                assert_eq!(run.wait().status.code(), Some(code), "the status of {step}");
+            }
             Running::Permit { word, .. } => {
                 // What counts as ignored is the policy's business, so it is said by its exit code.
                 let (code, took) = (code.to_string(), scaled(took));

@@ -79,7 +79,7 @@ fn half_open_lets_exactly_one_probe_through() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
-    let probe = sandbox.holds("a", HOUR);
+    let probe = sandbox.begin("a", HOUR);
     assert_eq!(sandbox.state("a"), "half_open");
     for _ in 0..3 {
         sandbox.runs("a", HOUR, 75).run();
@@ -169,7 +169,7 @@ fn quiet_is_quiet_but_for_errors_and_unguarded_runs() {
 fn a_run_admitted_before_the_opening_changes_nothing() {
     for code in [0, 1] {
         let sandbox = Sandbox::new();
-        let late = sandbox.holds("a", HOUR);
+        let late = sandbox.begin("a", HOUR);
         sandbox.open_by("a", HOUR, 1);
         let before = sandbox.status("a");
         late.ends(code);
@@ -189,7 +189,7 @@ fn a_run_admitted_before_the_opening_changes_nothing() {
 fn a_run_admitted_before_a_reset_counts_only_as_late() {
     let sandbox = Sandbox::new();
     let options = &["--threshold", "1"];
-    let late = sandbox.holds("a", options);
+    let late = sandbox.begin("a", options);
     sandbox.cb(["reset", "a"]).run();
     late.ends(1);
     let status = sandbox.status("a");
@@ -204,7 +204,7 @@ fn a_probe_that_ends_after_a_reset_does_not_reopen() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
-    let probe = sandbox.holds("a", HOUR);
+    let probe = sandbox.begin("a", HOUR);
     sandbox.cb(["reset", "a"]).run();
     probe.ends(1);
     let status = sandbox.status("a");
@@ -216,7 +216,7 @@ fn a_probe_that_ends_after_a_trip_does_not_close() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
-    let probe = sandbox.holds("a", HOUR);
+    let probe = sandbox.begin("a", HOUR);
     sandbox.cb(["trip", "a"]).run();
     probe.ends(0);
     let status = sandbox.status("a");
@@ -230,10 +230,10 @@ fn a_probe_whose_lease_was_over_is_late_only_once_its_place_is_taken() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", options, 1);
     pass(&sandbox);
-    let old = sandbox.holds("a", options);
+    let old = sandbox.begin("a", options);
     sandbox.runs("a", options, 75).run();
     sandbox.shift("a", 600_000);
-    let new = sandbox.holds("a", options);
+    let new = sandbox.begin("a", options);
     old.ends(1);
     let status = sandbox.status("a");
     assert_eq!(status["state"], "half_open", "the old probe decides nothing any more");
@@ -243,7 +243,7 @@ fn a_probe_whose_lease_was_over_is_late_only_once_its_place_is_taken() {
     // Nobody asked for the place: the probe is still good.
     sandbox.open_by("a", options, 1);
     pass(&sandbox);
-    let probe = sandbox.holds("a", options);
+    let probe = sandbox.begin("a", options);
     sandbox.shift("a", 600_000);
     probe.ends_saying(0, "cb: a: closed again: probe succeeded\n");
     assert_eq!(sandbox.status("a")["totals"]["late"], 1);
@@ -291,7 +291,7 @@ fn the_next_run_probes_at_once_when_a_prober_was_killed() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
-    let prober = sandbox.holds("a", HOUR);
+    let mut prober = sandbox.begin("a", HOUR);
     sandbox.runs("a", HOUR, 75).run();
     prober.kill();
     let status = sandbox.status("a");
@@ -312,7 +312,7 @@ fn a_prober_that_died_is_neither_success_nor_failure() {
     sandbox.open_by("a", options, 1);
     pass(&sandbox);
     for _ in 0..3 {
-        sandbox.holds("a", options).kill();
+        sandbox.begin("a", options).kill();
     }
     sandbox.exits("a", options, 0);
     sandbox.exits("a", options, 1);
@@ -328,8 +328,8 @@ fn a_prober_that_died_is_counted_whatever_happens_next() {
         let options = &["--cooldown", "1h", "--probes", "2"];
         sandbox.open_by("a", options, 1);
         pass(&sandbox);
-        let other = sandbox.holds("a", options);
-        sandbox.holds("a", options).kill();
+        let other = sandbox.begin("a", options);
+        sandbox.begin("a", options).kill();
         assert_eq!(sandbox.status("a")["totals"]["abandoned"], 1);
         (sandbox, other)
     };
@@ -358,9 +358,8 @@ fn the_orphan_of_a_killed_prober_does_not_hold_its_place() {
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
     // Its input stays open with the test, so the child is alive all the while.
-    let mut prober = sandbox.holds("a", HOUR);
-    prober.process.kill().expect("it runs");
-    prober.process.wait().expect("it is dead");
+    let mut prober = sandbox.begin("a", HOUR);
+    prober.kill();
     sandbox.runs("a", HOUR, 0).stderr("cb: a: closed again: probe succeeded\n").run();
     prober.release(0);
 }

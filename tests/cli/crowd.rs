@@ -143,13 +143,13 @@ fn of_fifty_runs_three_probe_where_three_may() {
 fn those_that_trip_at_the_same_time_open_it_once() {
     let sandbox = Sandbox::new();
     let options = &["--threshold", "1", "--cooldown", "1h"];
-    let mut runs: Vec<_> = (0..8).map(|_| sandbox.holds("a", options)).collect();
+    let mut runs: Vec<_> = (0..8).map(|_| sandbox.begin("a", options)).collect();
     for run in &mut runs {
         run.release(1);
     }
     let mut lines = String::new();
     for run in runs {
-        let output = run.process.wait_with_output().expect("it ends");
+        let output = run.wait();
         assert_eq!(output.status.code(), Some(1));
         lines.push_str(&String::from_utf8_lossy(&output.stderr));
     }
@@ -241,7 +241,7 @@ fn two_hundred(probes: usize) {
     let counted = pick(&status, ["state", "probe_successes", "totals.refused", "totals.abandoned", "probes"]);
     assert_eq!(counted, serde_json::json!(["half_open", ran, ASKERS - ran, 0, []]));
     // Nor does anybody keep a place: the next who ask have all of them.
-    let held: Vec<_> = (0..probes).map(|_| sandbox.holds("a", &settings.split(' ').collect::<Vec<_>>())).collect();
+    let held: Vec<_> = (0..probes).map(|_| sandbox.begin("a", &settings.split(' ').collect::<Vec<_>>())).collect();
     sandbox.cb(line.split(' ')).code(75).run();
     for probe in held {
         probe.ends(0);

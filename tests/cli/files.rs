@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Held, NOBODY, Sandbox, have, is_root, shift_times};
+use crate::support::{Begun, NOBODY, Sandbox, have, is_root, shift_times};
 
 /// The state of a breaker that four runs have left behind, closed, as text without its padding.
 fn used(sandbox: &Sandbox) -> String {
@@ -272,7 +272,7 @@ fn reset_and_trip_of_a_corrupt_file_say_so_and_do_it() {
 #[test]
 fn a_state_that_is_damaged_while_the_command_runs_is_told_of() {
     let sandbox = Sandbox::new();
-    let run = sandbox.holds("a", &[]);
+    let run = sandbox.begin("a", &[]);
     fs::write(sandbox.state_file("a"), "garbage").expect("the state file");
     let path = sandbox.state_file("a");
     run.ends_saying(
@@ -409,7 +409,7 @@ fn holds_and_leases_from_another_time_are_over() {
 
     open_for_an_hour(&sandbox);
     sandbox.shift("a", 3_600_000);
-    let probe = sandbox.holds("a", &[]);
+    let probe = sandbox.begin("a", &[]);
     sandbox.cb(["check", "a"]).code(75).run();
     sandbox.shift("a", -7_200_000);
     sandbox.cb(["check", "a"]).run();
@@ -1063,13 +1063,13 @@ fn without_any_home_the_command_runs() {
 // The lock.
 
 /// A process that holds the lock of a breaker's file until the test lets it go.
-fn lock(sandbox: &Sandbox, name: &str) -> Option<Held> {
+fn lock(sandbox: &Sandbox, name: &str) -> Option<Begun> {
     if !have("flock") {
         return None;
     }
     let path = sandbox.state_file(name);
     let script = ["sh", "-c", "echo started; read -r line"].map(AsRef::as_ref);
-    Some(sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).hold())
+    Some(sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).begin())
 }
 
 fn locked(sandbox: &Sandbox) -> String {
@@ -1130,7 +1130,7 @@ fn an_open_breaker_refuses_though_its_lock_cannot_be_had() {
 #[test]
 fn a_lock_that_is_held_when_the_command_has_ended_costs_its_result() {
     let sandbox = Sandbox::new();
-    let run = sandbox.holds("a", &[]);
+    let run = sandbox.begin("a", &[]);
     let Some(lock) = lock(&sandbox, "a") else { return };
     run.ends_saying(3, &format!("cb: a: could not record the result: {}\n", locked(&sandbox)));
     lock.ends(0);
@@ -1192,12 +1192,12 @@ fn waiters_are_served_when_the_lock_is_free() {
 #[test]
 fn the_result_of_a_removed_breaker_makes_no_file() {
     let sandbox = Sandbox::new();
-    let run = sandbox.holds("a", &["--threshold", "1"]);
+    let run = sandbox.begin("a", &["--threshold", "1"]);
     fs::remove_file(sandbox.state_file("a")).expect("it is there");
     run.ends(1);
     assert_eq!(names_in(&sandbox.state_dir()), [""; 0]);
     // Nor a directory.
-    let run = sandbox.holds("a", &["--threshold", "1"]);
+    let run = sandbox.begin("a", &["--threshold", "1"]);
     fs::remove_dir_all(sandbox.home().join(".cache")).expect("it is there");
     run.ends(1);
     assert!(!sandbox.home().join(".cache").exists());
@@ -1206,7 +1206,7 @@ fn the_result_of_a_removed_breaker_makes_no_file() {
 #[test]
 fn a_result_does_not_count_in_a_new_breaker_of_the_same_name() {
     let sandbox = Sandbox::new();
-    let run = sandbox.holds("a", &["--threshold", "1"]);
+    let run = sandbox.begin("a", &["--threshold", "1"]);
     fs::remove_file(sandbox.state_file("a")).expect("it is there");
     sandbox.exits("a", &[], 0);
     let before = sandbox.bytes("a");

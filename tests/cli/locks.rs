@@ -138,7 +138,7 @@ fn fifty_who_wait_each_get_their_turn() {
         sandbox.exits("a", &["--threshold", "100"], 1);
         let path = sandbox.state_file("a");
         let script = ["sh", "-c", "echo started; read -r line"].map(AsRef::as_ref);
-        let lock = sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).hold();
+        let lock = sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).begin();
         let started = Instant::now();
         let runs: Vec<_> = (0..50).map(|_| sandbox.runs("a", &["--threshold", "100"], 1).spawn()).collect();
         until("all wait", || (waiters(&path) == 50 || started.elapsed() > Duration::from_secs(2)).then_some(()));

@@ -145,7 +145,7 @@ fn json_of_how_the_last_one_ended() {
     assert_eq!(last("exit 127", &[], 127), json!(["ignored", 127, null, false]));
     assert_eq!(last("sleep 60", &["--timeout", "0.05"], 124), json!(["failure", null, null, true]));
     // The child of a killed run is left, and its result with it.
-    sandbox.holds("a", &[]).kill();
+    sandbox.begin("a", &[]).kill();
     assert_eq!(sandbox.status("a")["last"]["timed_out"], true);
 }
 
@@ -219,14 +219,14 @@ fn json_of_a_half_open_breaker() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     sandbox.shift("a", 3_600_000);
-    let probe = sandbox.holds("a", HOUR);
+    let probe = sandbox.begin("a", HOUR);
     let half_open = json!({
         "state": "half_open", "retry_at": null, "retry_in_ms": null, "generation": 3,
         "totals": { "admitted": 6 },
         "probes": [{ "pid": "<number>", "since": "<time>" }],
     });
     let status = shows(&sandbox, with(opened(), half_open));
-    assert_eq!(status["probes"][0]["pid"], probe.process.id());
+    assert_eq!(status["probes"][0]["pid"], probe.id());
     assert_eq!(status["probes"][0]["since"], status["since"]);
     probe.ends_saying(0, "cb: a: closed again: probe succeeded\n");
     shows(
@@ -247,11 +247,11 @@ fn json_of_several_probes() {
     sandbox.open_by("a", options, 1);
     sandbox.shift("a", 3_600_000);
     sandbox.exits("a", options, 0);
-    let probes = [sandbox.holds("a", options), sandbox.holds("a", options)];
+    let probes = [sandbox.begin("a", options), sandbox.begin("a", options)];
     let status = sandbox.status("a");
     assert_eq!((&status["probe_successes"], &status["admits"]), (&1.into(), &false.into()));
     let pids: Vec<_> = status["probes"].as_array().expect("a list").iter().map(|probe| &probe["pid"]).collect();
-    assert_eq!(pids, [probes[0].process.id(), probes[1].process.id()]);
+    assert_eq!(pids, [probes[0].id(), probes[1].id()]);
     sandbox.shift("a", 600_000);
     assert_eq!(sandbox.status("a")["admits"], true, "the leases are over");
 }
@@ -374,7 +374,7 @@ fn the_table() {
     sandbox.shift("open", 2_850_000);
     sandbox.shift("due", 3_600_000);
     sandbox.shift("half-open", 3_600_000);
-    let probe = sandbox.holds("half-open", HOUR);
+    let probe = sandbox.begin("half-open", HOUR);
     sandbox.cb(["trip", "held"]).run();
     sandbox.cb(["trip", "held-for", "--for", "1h"]).run();
     sandbox.shift("held-for", 2_850_000);
@@ -635,7 +635,7 @@ fn check_says_whether_a_run_would_pass_and_never_writes() {
         .run();
     sandbox.shift("a", 3_600_000);
     check(0);
-    let probe = sandbox.holds("a", HOUR);
+    let mut probe = sandbox.begin("a", HOUR);
     check(75);
     probe.kill();
     check(0);

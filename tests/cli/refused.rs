@@ -77,10 +77,10 @@ fn a_run_that_waits_for_a_probe_is_let_through_when_that_is_over() {
     }
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]);
     let mut terminal = Terminal::start(&sandbox, "cb run -n a --wait -- echo passed");
     terminal.until("cb: a: waiting, ");
-    assert_eq!(probe.end(0).status.code(), Some(0));
+    probe.ends_saying(0, "cb: a: closed again: probe succeeded\n");
     let (status, seen) = terminal.end();
     assert!(status.success() && seen.ends_with("\r\u{1b}[Kpassed\n"), "{seen:?}");
 }
@@ -164,10 +164,10 @@ fn a_run_that_waits_says_once_for_what() {
     wait(&[]).run();
     sandbox.cb(["reset", "a"]).run();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]);
     let why = "a probe is under way to see whether it is back (tripped)";
     wait(&["-v"]).stderr(format!("cb: a: waiting, {why}\ncb: a: refused, {why}\n")).run();
-    drop(probe.end(0));
+    probe.ends_saying(0, "cb: a: closed again: probe succeeded\n");
 }
 
 #[test]
@@ -392,12 +392,12 @@ fn on_a_terminal_all_of_it_is_said() {
 fn a_refusal_names_its_cause() {
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--for", "0"]).run();
-    let probe = sandbox.begin("a", &[]).expect("the probe is let through");
+    let probe = sandbox.begin("a", &[]);
     let probing = "cb: a: refused, a probe is under way to see whether it is back (tripped)\n";
     for words in [&["-v", "run", "-n", "a", "--", "true"][..], &["-v", "check", "a"], &["-v", "allow", "a"]] {
         sandbox.cb(words).code(75).stderr(probing).run();
     }
-    drop(probe.end(1));
+    probe.ends(1);
     sandbox.cb(["trip", "a", "--for", "1h", "--reason", "rate limited"]).run();
     for words in [&["-v", "run", "-n", "a", "--", "true"][..], &["-v", "check", "a"], &["-v", "allow", "a"]] {
         let stderr = sandbox.cb(words).code(75).any_stderr().run().stderr;

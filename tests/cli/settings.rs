@@ -249,7 +249,7 @@ fn probes() {
         due(sandbox, options);
         let mut held = Vec::new();
         while sandbox.status("a")["admits"] == true {
-            held.push(sandbox.holds("a", options));
+            held.push(sandbox.begin("a", options));
         }
         held.len()
     };
@@ -294,7 +294,7 @@ fn probe_failures() {
 /// Whether a run would be let through when a probe has run for so long.
 fn admits_after(sandbox: &Sandbox, options: &[&str], millis: i64) -> Value {
     due(sandbox, options);
-    let probe = sandbox.holds("a", options);
+    let mut probe = sandbox.begin("a", options);
     sandbox.shift("a", millis);
     let admits = sandbox.status("a")["admits"].clone();
     probe.kill();

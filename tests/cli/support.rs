@@ -26,7 +26,7 @@ pub mod terminal;
 mod text;
 mod tools;
 
-pub use begun::{Begun, Held};
+pub use begun::Begun;
 pub use run::Run;
 pub use sandbox::{CB, NOBODY, Sandbox, is_root};
 pub use text::{is_like, is_time, millis, pick, shift_times, timeless};

@@ -11,7 +11,6 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::begun::Held;
 use super::run::Run;
 use super::text::shift_times;
 
@@ -158,19 +157,6 @@ impl Sandbox {
             self.runs(name, options, code).any_stderr().run();
         }
         assert_eq!(self.state(name), "open");
-    }
-
-    /// Starts a run whose child runs until the test says how it ends. Returns once the child is running.
-    #[track_caller]
-    pub fn holds(&self, name: &str, options: &[&str]) -> Held {
-        self.hold(name, options, "echo started; read -r code; exit \"$code\"")
-    }
-
-    /// The same with a script of its own, which says `started` first and reads its end from its input.
-    #[track_caller]
-    pub fn hold(&self, name: &str, options: &[&str], script: &str) -> Held {
-        let args = ["run", "-n", name].into_iter().chain(options.iter().copied()).chain(["--", "sh", "-c", script]);
-        self.cb(args).hold()
     }
 
     /// The state file as it is.
