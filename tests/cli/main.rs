@@ -12,11 +12,11 @@
 
 mod support;
 
+mod breaking;
 mod budget;
 mod by_hand;
 mod cases;
 mod completion;
-mod core;
 mod cron;
 mod crowd;
 mod disks;
