@@ -88,6 +88,14 @@ impl Sandbox {
         self.command("bash", ["-c", script])
     }
 
+    /// A command of a shell whose output goes into a pipe that nobody reads any more.
+    ///
+    /// This shell alone has ever had the pipe open. In `a | b` the shell above them has it too, for a moment longer than `b`:
+    /// what `a` writes in that moment is written.
+    pub fn unread(&self, command: &str) -> Run {
+        self.bash(&format!("mkfifo gone && exec 3<>gone 4>gone 3<&- && rm gone && exec {command} >&4 4>&-"))
+    }
+
     /// Any command, in the sandbox: HOME, LOGNAME, PATH and `LC_ALL` are all of its environment, its input is empty.
     pub fn command<S: AsRef<OsStr>>(&self, program: &str, args: impl IntoIterator<Item = S>) -> Run {
         let mut command = match self.user {
@@ -148,6 +156,8 @@ impl Sandbox {
         let mut text = String::new();
         file.read_to_string(&mut text).expect("the state");
         file.write_all_at(shift_times(&text, millis).as_bytes(), 0).expect("the state file can be written");
+        // A process that another test is starting has all our descriptors until it executes its program, locks and all.
+        fs2::FileExt::unlock(&file).expect("the lock is given up");
     }
 
     /// Opens a breaker by five failures of this code, with these options.
