@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::process::{ChildStdout, Stdio};
 
 use crate::support::help::{Help, subcommands};
@@ -36,11 +35,8 @@ impl Desk {
         fs::remove_file(home.join("bin/cb")).expect("cb can be replaced");
         let notes =
             "#!/bin/sh\n{ for word; do printf '%s\\n' \"$word\"; done; printf '\\036\\n'; } >>\"$HOME/notes\"\n";
-        for (name, text) in [("cb", notes), ("my-own-tool", "#!/bin/sh\n")] {
-            let path = home.join("bin").join(name);
-            fs::write(&path, text).expect("a program");
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a program");
-        }
+        sandbox.program("cb", notes);
+        sandbox.program("my-own-tool", "#!/bin/sh\n");
         Self { sandbox }
     }
 

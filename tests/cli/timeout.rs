@@ -116,9 +116,10 @@ same(last(), ["failure", 124, None, False])
     );
 }
 
-/// A leader and its child in one process group: it says where it is and becomes a reporter; so does the child.
+/// A leader and its child in one process group: it says where it is and becomes a reporter; so does the child, which is told
+/// who its parent is, as that may have ended before it asks.
 const FAMILY: &str = r#"
-FAMILY = 'read _ _ _ _ group _ </proc/self/stat; "$@" & echo $$ $! $group; exec "$@"'
+FAMILY = 'read _ _ _ _ group _ </proc/self/stat; PARENT=$$ "$@" & echo $$ $! $group; exec "$@"'
 FAMILY = ["sh", "-c", FAMILY, "sh"]
 
 def told_by(process):

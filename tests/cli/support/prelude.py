@@ -40,7 +40,7 @@ REPORTER = """
 import os, signal, sys
 ends = dict(word.split("=") for word in sys.argv[2:])
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-parent = os.getppid()
+parent = int(os.environ.get("PARENT", os.getppid()))
 os.write(int(sys.argv[1]), b"ready\\n")
 while True:
     info = signal.sigwaitinfo(signal.valid_signals())
