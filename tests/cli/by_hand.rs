@@ -1,17 +1,19 @@
-//! What a person does: trip, disable, enable, reset, remove; the kill switch; and a child that trips its own breaker.
+//! What a person does: trip, disable, enable, reset; and a child that trips its own breaker.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 
 use serde_json::json;
 
-use crate::support::{CB, Sandbox, have, pick};
+use crate::support::server::{Answer, Server};
+use crate::support::{CB, Sandbox, have, millis, pick};
 
 const SECOND: i64 = 1_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const YEAR: i64 = 365 * 24 * HOUR;
+
+/// Long enough that no slow machine gets through it by itself.
+const AN_HOUR: [&str; 2] = ["--cooldown", "1h"];
 
 /// A run that says on stdout whether it is a probe.
 const PROBE: [&str; 4] = ["--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\""];
@@ -25,15 +27,25 @@ fn run_of(name: &str) -> Vec<&str> {
 #[test]
 fn a_trip_holds_until_reset() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
-    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox
+        .cb(["trip", "a", "b", "-v"])
+        .stderr("cb: a: held open by tester until 'cb reset a'\ncb: b: held open by tester until 'cb reset b'\n")
+        .run();
+    sandbox.cb(["run", "-n", "a", "--", "touch", "started"]).code(75).run();
+    sandbox
+        .runs("a", &["-v"], 0)
+        .code(75)
+        .stderr("cb: a: refused, it is held open by tester until 'cb reset a'\n")
+        .run();
     sandbox.shift("a", 10 * YEAR);
     sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.runs("b", &[], 0).code(75).run();
+    assert!(!sandbox.work().join("started").exists());
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "mode", "admits"]), json!(["open", "held", false]));
     assert_eq!(status["hold"], json!({ "by": "tester", "reason": null, "until": null }));
     assert_eq!(pick(&status, ["retry_at", "retry_in_ms"]), json!([null, null]));
-    assert_eq!(pick(&status, ["totals.refused", "totals.opened"]), json!([2, 1]));
+    assert_eq!(pick(&status, ["totals.refused", "totals.opened"]), json!([3, 1]));
     sandbox.cb(["reset", "a"]).run();
     sandbox.cb(run_of("a")).stdout("probe no\n").run();
     let status = sandbox.status("a");
@@ -59,25 +71,50 @@ fn a_trip_for_a_time_ends_by_itself_with_a_probe_due() {
 }
 
 #[test]
+fn the_probe_after_a_trip_for_a_time_may_fail() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a", "--for", "1h", "--reason", "maintenance"]).run();
+    sandbox
+        .runs("a", &["-v"], 0)
+        .code(75)
+        .stderr_like(
+            "cb: a: refused, it is held open by tester (maintenance); next try in <span> (<time>), \
+             or now with 'cb reset a'\n",
+        )
+        .run();
+    sandbox.shift("a", 59 * MINUTE);
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.shift("a", MINUTE);
+    // Plainly open with a probe due.
+    sandbox.exits("a", &AN_HOUR, 1);
+    assert_eq!(sandbox.status("a")["reason"], "probe failed: exit 1");
+    sandbox.runs("a", &AN_HOUR, 0).code(75).run();
+}
+
+#[test]
 fn after_a_trip_the_back_off_is_at_its_first_step() {
     let sandbox = Sandbox::new();
     let options = ["--threshold", "1", "--cooldown", "10s", "--backoff", "2"];
     let cooldown = || {
         let status = sandbox.status("a");
-        let time = |key: &str| humantime::parse_rfc3339(status[key].as_str().expect("a time")).expect("a time");
-        time("retry_at").duration_since(time("since")).expect("later").as_secs()
+        millis(&status["retry_at"]) - millis(&status["since"])
     };
     sandbox.runs("a", &options, 1).any_stderr().run();
-    assert_eq!(cooldown(), 10);
-    for expected in [20, 40, 80] {
+    assert_eq!(cooldown(), 10_000);
+    for expected in [20_000, 40_000, 80_000] {
         sandbox.shift("a", HOUR);
         sandbox.exits("a", &options, 1);
         assert_eq!(cooldown(), expected);
     }
-    sandbox.cb(["trip", "a", "--for", "5m"]).run();
-    sandbox.shift("a", 5 * MINUTE);
-    sandbox.exits("a", &options, 1);
-    assert_eq!(cooldown(), 20, "a failed probe reopens it with the next longer cool-down");
+    for (span, passes) in [("5m", 5 * MINUTE), ("0", 0)] {
+        sandbox.cb(["trip", "a", "--for", span]).run();
+        sandbox.shift("a", passes);
+        sandbox.exits("a", &options, 1);
+        assert_eq!(cooldown(), 20_000, "a failed probe reopens it with the next longer cool-down, after {span}");
+        sandbox.shift("a", HOUR);
+        sandbox.exits("a", &options, 1);
+        assert_eq!(cooldown(), 40_000);
+    }
 }
 
 #[test]
@@ -93,17 +130,20 @@ fn a_trip_for_no_time_makes_a_probe_due_at_once() {
     sandbox.cb(["check", "a"]).code(75).run();
     probe.ends(1);
     assert_eq!(sandbox.state("a"), "open");
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    sandbox.runs("a", &["-v"], 0).stderr("cb: a: this run is a probe\ncb: a: closed again: probe succeeded\n").run();
 }
 
 #[test]
 fn no_for_shortens_a_trip_without_end() {
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "a", "--reason", "gone for good"]).run();
-    let before = fs::read(sandbox.state_file("a")).expect("a state");
+    let before = sandbox.bytes("a");
     let line = "cb: a: it is held open until 'cb reset a', which --for does not shorten\n";
     sandbox.cb(["trip", "a", "--for", "1s"]).run();
+    sandbox.cb(["trip", "a", "--for", "1s", "-v"]).stderr(line).run();
     sandbox.cb(["-v", "trip", "a", "--for", "0", "--reason", "back"]).stderr(line).run();
-    assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before, "nothing was written");
+    assert_eq!(sandbox.bytes("a"), before, "nothing was written");
     sandbox.shift("a", HOUR);
     sandbox.runs("a", &[], 0).code(75).run();
     assert_eq!(sandbox.status("a")["hold"]["reason"], "gone for good");
@@ -114,14 +154,18 @@ fn no_for_shortens_a_trip_without_end() {
 #[test]
 fn between_two_trips_for_a_time_the_last_word_wins() {
     let sandbox = Sandbox::new();
-    for (span, millis) in [("1h", HOUR), ("1m", MINUTE), ("2h", 2 * HOUR)] {
+    for (span, length) in [("1h", HOUR), ("1m", MINUTE), ("2h", 2 * HOUR)] {
         sandbox.cb(["trip", "a", "--for", span]).run();
-        let left = sandbox.status("a")["retry_in_ms"].as_i64().expect("a time");
-        assert!(left <= millis && left > millis - 30 * SECOND, "{left} of {span}");
+        let status = sandbox.status("a");
+        let until = millis(&status["hold"]["until"]);
+        assert_eq!(i64::try_from(until - millis(&status["since"])), Ok(length), "{span}");
+        let left = status["retry_in_ms"].as_i64().expect("a time");
+        assert!(left <= length && left > length - 30 * SECOND, "{left} of {span}");
     }
     assert_eq!(sandbox.status("a")["totals"]["opened"], 1, "it was open already");
     sandbox.cb(["trip", "a"]).run();
-    assert_eq!(sandbox.status("a")["retry_at"], json!(null), "an end is taken back by a trip without one");
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["retry_at", "hold.until"]), json!([null, null]), "a trip without an end takes it back");
 }
 
 #[test]
@@ -290,6 +334,18 @@ fn reset_ends_both_holds_and_clears_what_trips() {
 }
 
 #[test]
+fn reset_closes_what_failures_have_opened() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", &AN_HOUR, 1);
+    sandbox.cb(["reset", "a"]).run();
+    for _ in 0..4 {
+        sandbox.exits("a", &AN_HOUR, 1);
+    }
+    assert_eq!(sandbox.state("a"), "closed", "the row begins anew");
+    sandbox.cb(["reset", "a", "-v"]).stderr("cb: a: closed by tester\n").run();
+}
+
+#[test]
 fn a_reset_makes_the_results_of_runs_before_it_late() {
     let sandbox = Sandbox::new();
     let run = sandbox.begin("a", &["--threshold", "1"]);
@@ -341,7 +397,13 @@ fn holds_say_who_made_them() {
 #[test]
 fn a_reason_is_bounded_by_what_it_takes_to_store() {
     let sandbox = Sandbox::new();
-    let too_long = [("x".repeat(121), 121), ("\"".repeat(61), 122), ("\u{1b}".repeat(21), 126), ("é".repeat(61), 122)];
+    let too_long = [
+        ("x".repeat(121), 121),
+        ("é".repeat(61), 122),
+        ("\"".repeat(61), 122),
+        ("\u{1}".repeat(21), 126),
+        ("\u{1b}".repeat(21), 126),
+    ];
     for word in ["trip", "disable"] {
         for (reason, bytes) in &too_long {
             sandbox
@@ -352,7 +414,7 @@ fn a_reason_is_bounded_by_what_it_takes_to_store() {
         }
         assert!(!sandbox.state_file("a").exists(), "nothing was done");
     }
-    for reason in ["x".repeat(120), "\"".repeat(60), "\u{1b}".repeat(20), "é".repeat(60)] {
+    for reason in ["x".repeat(120), "é".repeat(60), "\"".repeat(60), "\u{1}".repeat(20), "\u{1b}".repeat(20)] {
         sandbox.cb(["trip", "a", "--reason", &reason]).run();
         assert_eq!(sandbox.status("a")["hold"]["reason"], reason.as_str());
     }
@@ -481,6 +543,25 @@ fn several_breakers_at_once_and_what_fails_for_one_stops_no_other() {
 }
 
 #[test]
+fn reset_of_several_and_of_all() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["reset", "--all"]).run();
+    assert!(!sandbox.home().join(".cache").exists());
+    for name in ["a", "b", "c"] {
+        sandbox.open_by(name, &AN_HOUR, 1);
+    }
+    sandbox.cb(["reset", "a", "b"]).run();
+    assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "closed", "open"]);
+    sandbox.open_by("a", &AN_HOUR, 1);
+    sandbox.cb(["reset", "--all"]).run();
+    assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "closed", "closed"]);
+    // What fails for one does not stop the others.
+    sandbox.open_by("c", &AN_HOUR, 1);
+    sandbox.cb(["reset", "b", "nobody", "c"]).code(125).stderr_has("cb: there is no breaker 'nobody'").run();
+    assert_eq!(sandbox.state("c"), "closed");
+}
+
+#[test]
 fn a_breaker_of_the_configuration_is_known_before_its_first_run() {
     let sandbox = Sandbox::new();
     sandbox.configure("[breakers.planned]\nthreshold = 3\n");
@@ -488,112 +569,6 @@ fn a_breaker_of_the_configuration_is_known_before_its_first_run() {
     sandbox.cb(["remove", "planned"]).run();
     sandbox.cb(["-v", "enable", "planned"]).stderr("cb: planned: it was not disabled\n").run();
     assert!(!sandbox.state_dir().exists(), "nothing was written");
-}
-
-// Remove.
-
-#[test]
-fn remove_forgets_a_breaker_and_nothing_else() {
-    let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "b"]).run();
-    let kept = fs::read(sandbox.state_file("b")).expect("a state");
-    sandbox.cb(["remove", "a"]).run();
-    assert!(!sandbox.state_file("a").exists());
-    assert_eq!(fs::read(sandbox.state_file("b")).expect("a state"), kept);
-    sandbox
-        .cb(["status", "a"])
-        .code(125)
-        .stderr("cb: there is no breaker 'a'; 'cb status' lists those there are\n")
-        .run();
-    sandbox
-        .cb(["remove", "a"])
-        .code(125)
-        .stderr("cb: there is no breaker 'a'; 'cb status' lists those there are\n")
-        .run();
-    sandbox.exits("a", &[], 0);
-    let status = sandbox.status("a");
-    assert_eq!(pick(&status, ["state", "generation"]), json!(["closed", 1]), "it starts anew");
-}
-
-#[test]
-fn remove_works_for_what_a_newer_version_wrote_and_for_what_is_damaged() {
-    let sandbox = Sandbox::new();
-    sandbox.exits("a", &[], 0);
-    let path = sandbox.state_file("a");
-    for text in [
-        r#"{"version":2,"name":"a","shape":"unheard of"}"#,
-        r#"{"version":99999999999999999999,"name":"a"}"#,
-        r#"{"version":1,"name":"a","breaker":"damaged"}"#,
-        "",
-    ] {
-        fs::write(&path, text).expect("the state file can be written");
-        sandbox.cb(["remove", "a"]).run();
-        assert!(!path.exists(), "{text}");
-    }
-}
-
-#[test]
-fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
-    let sandbox = Sandbox::new();
-    sandbox.exits("a", &[], 0);
-    let path = sandbox.state_file("a");
-    let another = fs::read_to_string(&path).expect("a state").replace(r#""name":"a""#, r#""name":"b""#);
-    for text in
-        [another.as_str(), r#"{"hello":1}"#, "[]", "not JSON", r#"{"name":"a"}"#, r#"{"version":"1","name":"a"}"#]
-    {
-        fs::write(&path, text).expect("the state file can be written");
-        sandbox
-            .cb(["remove", "a"])
-            .code(125)
-            .stderr(format!("cb: {} is not the state of a, so it was left alone; remove it yourself\n", path.display()))
-            .run();
-        assert_eq!(fs::read_to_string(&path).expect("it is still there"), text);
-    }
-    fs::remove_file(&path).expect("it can be removed");
-    let elsewhere = sandbox.work().join("elsewhere");
-    fs::write(&elsewhere, r#"{"version":1,"name":"a"}"#).expect("a file");
-    std::os::unix::fs::symlink(&elsewhere, &path).expect("a link");
-    sandbox
-        .cb(["remove", "a"])
-        .code(125)
-        .stderr(format!("cb: {} is a symbolic link, which cb leaves alone; move it away\n", path.display()))
-        .run();
-    assert!(elsewhere.exists() && path.symlink_metadata().is_ok());
-}
-
-#[test]
-fn the_result_of_a_removed_breaker_is_dropped() {
-    let sandbox = Sandbox::new();
-    let run = sandbox.begin("a", &["--threshold", "1"]);
-    sandbox.cb(["remove", "a"]).run();
-    run.ends(1);
-    assert!(!sandbox.state_file("a").exists(), "no file was made for it");
-    // Nor does it count in a new breaker of the name.
-    let run = sandbox.begin("a", &["--threshold", "1"]);
-    sandbox.cb(["remove", "a"]).run();
-    sandbox.exits("a", &["--threshold", "1"], 0);
-    run.ends(1);
-    let status = sandbox.status("a");
-    assert_eq!(pick(&status, ["state", "totals.late"]), json!(["closed", 0]));
-    assert_eq!(pick(&status, ["totals.admitted", "totals.failures"]), json!([1, 0]));
-}
-
-#[test]
-fn a_permit_of_a_removed_breaker_never_counts_in_a_new_one() {
-    let sandbox = Sandbox::new();
-    let permit = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
-    let record = ["record", "a", "failure", "--threshold", "1", "--permit", permit.trim()];
-    let late = "cb: a: late: there is no breaker of this name (any more); it changes nothing\n";
-    sandbox.cb(["remove", "a"]).run();
-    sandbox.cb(record).stderr(late).run();
-    assert!(!sandbox.state_file("a").exists(), "no file was made for it");
-    let again = String::from_utf8(sandbox.cb(["allow", "a"]).any_stdout().run().stdout).expect("a permit");
-    assert_ne!(again, permit);
-    let before = fs::read(sandbox.state_file("a")).expect("a state");
-    let late =
-        "cb: a: late: the permit is of a breaker that was removed, or of one with another name; it changes nothing\n";
-    sandbox.cb(record).stderr(late).run();
-    assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before, "nothing was written");
 }
 
 #[test]
@@ -628,100 +603,17 @@ fn whoever_sets_an_unreadable_state_aside_says_so() {
     assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.failures"]), json!([1, 0]));
 }
 
-// The kill switch.
-
-#[test]
-fn the_kill_switch_lets_everything_through_and_touches_no_file() {
-    let sandbox = Sandbox::new();
-    for value in ["1", "true", "no", " "] {
-        sandbox.runs("a", &["--threshold", "1"], 3).env("CB_DISABLED", value).run();
-        sandbox.cb(["allow", "a"]).env("CB_DISABLED", value).stdout("unguarded\n").run();
-        sandbox.cb(["check", "a"]).env("CB_DISABLED", value).run();
-        sandbox.cb(["record", "a", "failure"]).env("CB_DISABLED", value).run();
-        sandbox.cb(["status"]).env("CB_DISABLED", value).any_stdout().run();
-    }
-    assert!(!sandbox.home().join(".cache").exists(), "no directory was made");
-    sandbox.cb(["trip", "a"]).run();
-    let before = fs::read(sandbox.state_file("a")).expect("a state");
-    sandbox.cb(run_of("a")).env("CB_DISABLED", "1").stdout("probe no\n").run();
-    sandbox.cb(["allow", "a"]).env("CB_DISABLED", "1").stdout("unguarded\n").run();
-    sandbox.cb(["check", "a"]).env("CB_DISABLED", "1").run();
-    sandbox.cb(["record", "a", "success"]).env("CB_DISABLED", "1").run();
-    assert_eq!(fs::read(sandbox.state_file("a")).expect("a state"), before);
-    for value in ["", "0", "false"] {
-        sandbox.cb(["check", "a"]).env("CB_DISABLED", value).code(75).run();
-        sandbox.cb(["allow", "a"]).env("CB_DISABLED", value).code(75).run();
-        sandbox.runs("a", &[], 0).env("CB_DISABLED", value).code(75).run();
-    }
-}
-
-#[test]
-fn the_kill_switch_needs_no_place_for_the_state() {
-    let sandbox = Sandbox::new();
-    let file = sandbox.work().join("file");
-    fs::write(&file, "").expect("a file");
-    sandbox.runs("a", &["--on-state-error", "refuse"], 3).env("CB_DISABLED", "1").env("CB_STATE_DIR", &file).run();
-}
-
-#[test]
-fn status_tells_of_the_kill_switch() {
-    const LINE: &str = "CB_DISABLED is set: every run passes and nothing is recorded\n";
-    let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
-    let plain = |args: &[&str]| String::from_utf8(sandbox.cb(args).any_stdout().run().stdout).expect("text");
-    sandbox.cb(["status"]).env("CB_DISABLED", "1").stdout(format!("{LINE}{}", plain(&["status"]))).run();
-    let about = plain(&["status", "a"]).lines().next().expect("a line").to_owned();
-    sandbox.cb(["status", "a"]).env("CB_DISABLED", "1").stdout_has(format!("{LINE}{about}\n")).run();
-    // Data is data, speech is speech.
-    sandbox
-        .cb(["status", "--json"])
-        .env("CB_DISABLED", "1")
-        .stdout(plain(&["status", "--json"]))
-        .stderr(format!("cb: {LINE}"))
-        .run();
-    sandbox.cb(["-q", "status", "--json"]).env("CB_DISABLED", "1").stdout(plain(&["status", "--json"])).run();
-}
-
-#[test]
-fn the_kill_switch_stops_no_change_by_hand() {
-    let sandbox = Sandbox::new();
-    let changes: [(&[&str], &str, &str); 4] = [
-        (&["trip", "a"], "open", "held"),
-        (&["disable", "a"], "open", "disabled"),
-        (&["enable", "a"], "open", "normal"),
-        (&["reset", "a"], "closed", "normal"),
-    ];
-    for (args, state, mode) in changes {
-        sandbox.cb(args).env("CB_DISABLED", "1").run();
-        let status = sandbox.status("a");
-        assert_eq!(pick(&status, ["state", "mode"]), json!([state, mode]), "{args:?}");
-    }
-    sandbox.cb(["remove", "a"]).env("CB_DISABLED", "1").run();
-    assert!(!sandbox.state_file("a").exists());
-}
-
 // A child that trips its own breaker.
 
-/// Answers requests one after the other, each with the next of these, and then is gone. Returns its address and, at the
-/// end, how many it got.
-fn server(answers: Vec<&'static str>) -> (String, std::thread::JoinHandle<usize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let serve = move || {
-        let mut served = 0;
-        for answer in answers {
-            let (stream, _) = listener.accept().expect("a request");
-            let mut reader = BufReader::new(stream);
-            let mut line = String::new();
-            while reader.read_line(&mut line).expect("a line") > 2 {
-                line.clear();
-            }
-            served += 1;
-            reader.into_inner().write_all(answer.as_bytes()).expect("the client reads");
-        }
-        served
-    };
-    (address, std::thread::spawn(serve))
+#[test]
+fn a_command_can_hold_its_own_breaker() {
+    let sandbox = Sandbox::new();
+    // As one that was told to stay away (HTTP 429) for a time.
+    sandbox.cb(["run", "-n", "a", "--", "sh", "-c", "cb trip \"$CB_NAME\" --for 90s; exit 22"]).code(22).run();
+    let status = sandbox.status("a");
+    assert_eq!(pick(&status, ["state", "mode"]), json!(["open", "held"]));
+    assert_eq!(pick(&status, ["totals.late", "totals.failures"]), json!([1, 0]));
+    sandbox.runs("a", &[], 0).code(75).run();
 }
 
 #[test]
@@ -744,11 +636,9 @@ esac
     }
     let sandbox = Sandbox::new();
     sandbox.script("fetch", SCRIPT);
-    let (address, serving) = server(vec![
-        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 120\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n",
-    ]);
-    let url = format!("http://{address}/");
+    let server = Server::start();
+    server.answers_first([Answer(429, "Retry-After: 120\r\n".to_owned(), String::new())]);
+    let url = server.url();
     let fetch = ["run", "-n", "api", "fetch", &url];
     sandbox.cb(fetch).code(22).run();
     let status = sandbox.status("api");
@@ -758,12 +648,13 @@ esac
     assert!(left <= 120 * SECOND && left > 90 * SECOND, "{left}");
     // The failure of the run that tripped says nothing new.
     assert_eq!(pick(&status, ["totals.late", "totals.failures"]), json!([1, 0]));
-    // Nobody asks before the time is over: the server has one answer left, and it is still there.
+    // Nobody asks before the time is over.
     sandbox.cb(fetch).code(75).run();
     sandbox.cb(fetch).code(75).run();
+    assert_eq!(server.answered(), 1);
     sandbox.shift("api", 120 * SECOND);
-    sandbox.cb(fetch).stdout("hello\n").stderr("cb: api: closed again: probe succeeded\n").run();
-    assert_eq!(serving.join().expect("the server ends"), 2);
+    sandbox.cb(fetch).stdout("ok\n").stderr("cb: api: closed again: probe succeeded\n").run();
+    assert_eq!(server.answered(), 2);
 }
 
 #[test]
