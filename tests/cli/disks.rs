@@ -1,4 +1,4 @@
-//! Disks that are full or forbid writing, and users of whom the system knows nothing.
+//! Disks that are full or forbid writing, limits that are reached, and users of whom the system knows nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -133,6 +133,109 @@ fn a_read_only_disk_keeps_holds_and_lets_due_probes_run() {
     sandbox.bash(&script("cb check held")).code(75).run();
     sandbox.bash(&script("cb check due")).run();
     assert_eq!(["due", "held", "disabled"].map(|name| sandbox.bytes(name)), before);
+}
+
+#[test]
+fn a_read_only_disk_still_refuses_and_otherwise_runs() {
+    if !may_unshare(&["-Urm"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", &["--cooldown", "1h"], 1);
+    sandbox.exits("closed", &[], 1);
+    let script = |command: &str| {
+        format!(
+            "exec unshare -Urm sh -c 'mount --bind \"$HOME/.cache\" \"$HOME/.cache\" && \
+             mount -o remount,bind,ro \"$HOME/.cache\" && exec {command}'"
+        )
+    };
+    sandbox.bash(&script("cb run -n a -- echo ran")).code(75).run();
+    let warning = |name: &str| {
+        format!(
+            "cb: {name}: unguarded: could not open {}: Read-only file system; give another --state-dir\n",
+            sandbox.state_file(name).display()
+        )
+    };
+    sandbox.bash(&script("cb run -n closed -- echo ran")).stdout("ran\n").stderr(warning("closed")).run();
+    sandbox.bash(&script("cb run -n unused -- echo ran")).stdout("ran\n").stderr(warning("unused")).run();
+    sandbox.bash(&script("cb status --json")).any_stdout().run();
+    sandbox
+        .bash(&script("cb trip closed"))
+        .code(125)
+        .stderr(warning("closed").replace("closed: unguarded: ", ""))
+        .run();
+}
+
+#[test]
+fn a_full_disk_stops_nothing() {
+    if !may_unshare(&["-Urm"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.make_state_dir();
+    let script = "exec unshare -Urm sh -c '\
+        mount -t tmpfs -o size=64k,mode=700 none \"$HOME/.cache/cb\" && cb run -n old -- true && \
+        { cat /dev/zero >\"$HOME/.cache/cb/filler\" 2>/dev/null; cb run -n old -- echo old; \
+          cb run -n a -- echo ran; cb status old --json; }'";
+    let output = sandbox
+        .bash(script)
+        .any_stdout()
+        .stderr(format!(
+            "cb: a: unguarded: could not write {}: No space left on device; make room on the disk, \
+             or give another --state-dir\n",
+            sandbox.state_file("a").display()
+        ))
+        .run();
+    let text = String::from_utf8(output.stdout).expect("text");
+    let status = text.strip_prefix("old\nran\n").expect("both have run");
+    let status: Value = serde_json::from_str(status).expect("JSON");
+    assert_eq!(status["breakers"][0]["totals"]["successes"], 2, "what is there is written in place");
+}
+
+#[test]
+fn a_file_size_limit_stops_nothing_and_spoils_nothing() {
+    let sandbox = Sandbox::new();
+    for code in [0, 1, 1, 1] {
+        sandbox.exits("a", &[], code);
+    }
+    let before = sandbox.bytes("a");
+    assert_eq!(before.len(), 4096, "a state is one block");
+    let path = sandbox.state_file("a");
+    let shown = path.display();
+    sandbox
+        .bash("ulimit -f 0; exec cb run -n a -- echo ran")
+        .stdout("ran\n")
+        .stderr(format!(
+            "cb: a: unguarded: could not write {shown}: File too large; raise the file size limit (ulimit -f)\n"
+        ))
+        .run();
+    sandbox
+        .bash("ulimit -f 1; exec cb run -n a -- echo ran")
+        .stdout("ran\n")
+        .stderr(format!(
+            "cb: a: unguarded: could not write {shown}: only 1024 of 4096 bytes fit; make room on the disk, \
+             or raise the file size limit (ulimit -f)\n"
+        ))
+        .run();
+    assert_eq!(sandbox.bytes("a"), before, "half a state was not left behind");
+    sandbox.bash("ulimit -f 1; exec cb run -n new -- true").stderr_has("only 1024 of 4096 bytes fit").run();
+    sandbox.exits("new", &[], 0);
+}
+
+#[test]
+fn descriptors_that_are_exhausted_stop_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    let path = sandbox.state_file("a");
+    sandbox
+        // The child is cb too, as it needs no descriptor to start: it is linked statically.
+        .bash("ulimit -n 3; exec cb run -n a -- cb --version")
+        .stdout(concat!("cb ", env!("CARGO_PKG_VERSION"), "\n"))
+        .stderr(format!(
+            "cb: a: unguarded: could not open {}: Too many open files; raise the limit on open files (ulimit -n)\n",
+            path.display()
+        ))
+        .run();
 }
 
 /// Something nobody may change, not even root, until this is dropped.

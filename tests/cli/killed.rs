@@ -2,7 +2,7 @@
 //! no litter.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
 use crate::support::strace::{calls, can_trace, inject};
+use crate::support::{Sandbox, names_in};
 
 /// What there may be after a death, in short.
 fn view(sandbox: &Sandbox) -> (String, Value) {
@@ -35,12 +35,6 @@ fn view(sandbox: &Sandbox) -> (String, Value) {
         totals["abandoned"],
     );
     (view, status)
-}
-
-/// What is in the state directory.
-fn files(sandbox: &Sandbox) -> Vec<String> {
-    let entries = fs::read_dir(sandbox.state_dir()).expect("the state directory");
-    entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect()
 }
 
 /// Kills `cb` with these arguments at each of its system calls in turn, each time from the state that is there now. Every
@@ -68,7 +62,7 @@ fn killed_everywhere(sandbox: &Sandbox, args: &[&str], allowed: &[&str]) {
             .run();
         let after = sandbox.status("a");
         assert_eq!((&after["state"] == "closed", &after["probes"]), (admits, &Value::Array(Vec::new())));
-        assert_eq!(files(sandbox), ["a.json"], "killed at {}", call.line);
+        assert_eq!(names_in(&sandbox.state_dir()), ["a.json"], "killed at {}", call.line);
         found.insert(view);
     }
     assert_eq!(found, allowed.iter().map(|&state| state.to_owned()).collect());
@@ -245,7 +239,7 @@ fn a_thousand_writers() {
     sandbox.exits("a", &OPTIONS, 0);
     let after = whole_state(&file);
     assert_eq!(after["write"].as_u64(), before["write"].as_u64().map(|write| write + 2));
-    assert_eq!(files(&sandbox), ["a.json"]);
+    assert_eq!(names_in(&sandbox.state_dir()), ["a.json"]);
     let admitted = sandbox.status("a")["totals"]["admitted"].as_u64().expect("a number");
     let started = started.into_inner();
     assert!(admitted > 10, "some have written before they died");

@@ -7,17 +7,21 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::support::strace::can_trace;
-use crate::support::{CB, Sandbox, have};
+use crate::support::{Begun, CB, COMMAND, Sandbox, have, refused, unguarded};
 
 /// Longer than anything here takes on any machine.
 const FOREVER: Duration = Duration::from_secs(60);
 
-/// The kernel's lines about the lock of a file: `1: FLOCK ADVISORY WRITE pid device:inode 0 EOF`, with `->` for who waits.
+/// The kernel's list of locks.
+fn kernel_list() -> String {
+    fs::read_to_string("/proc/locks").expect("the kernel's list of locks")
+}
+
+/// Its lines about the lock of a file: `1: FLOCK ADVISORY WRITE pid device:inode 0 EOF`, with `->` for who waits.
 fn lines_about(path: &Path) -> Vec<String> {
     let inode = format!(":{}", fs::metadata(path).expect("the file").ino());
-    let locks = fs::read_to_string("/proc/locks").expect("the kernel's list of locks");
     let about = |line: &&str| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&inode));
-    locks.lines().filter(about).map(str::to_owned).collect()
+    kernel_list().lines().filter(about).map(str::to_owned).collect()
 }
 
 /// How many wait for the lock of a file.
@@ -51,6 +55,31 @@ fn ended_with(process: Child, code: i32, stderr: &str) {
     assert_eq!(found, (Some(code), stderr.to_owned()));
 }
 
+/// A process that holds the lock of a breaker's file until the test lets it go.
+fn lock(sandbox: &Sandbox, name: &str) -> Option<Begun> {
+    if !have("flock") {
+        return None;
+    }
+    let path = sandbox.state_file(name);
+    let script = ["sh", "-c", "echo started; read -r line"].map(AsRef::as_ref);
+    Some(sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).begin())
+}
+
+/// What is said of a lock that cannot be had.
+fn locked(sandbox: &Sandbox) -> String {
+    format!(
+        "could not lock {}: another process holds the lock; 'fuser -v' on the file says which",
+        sandbox.state_file("a").display()
+    )
+}
+
+/// Waits until a process waits for a lock, as the kernel shows it.
+fn until_waiting(pid: u32) {
+    let pid = pid.to_string();
+    let waits = |line: &str| line.contains("-> FLOCK") && line.split_whitespace().any(|word| word == pid);
+    until("it waits for the lock", || kernel_list().lines().any(waits).then_some(()));
+}
+
 #[test]
 fn a_holder_that_is_frozen_delays_the_others_and_then_goes_on() {
     if !can_trace() {
@@ -66,11 +95,7 @@ fn a_holder_that_is_frozen_delays_the_others_and_then_goes_on() {
     let pid = until("the lock is held", || holder(&path));
 
     // Two seconds, in which it would have gone on, then without a guard.
-    let warning = format!(
-        "cb: a: unguarded: could not lock {}: another process holds the lock; 'fuser -v' on the file says which\n",
-        path.display()
-    );
-    sandbox.runs("a", &[], 1).stderr(warning).run();
+    sandbox.runs("a", &[], 1).stderr(format!("cb: a: unguarded: {}\n", locked(&sandbox))).run();
     // Those who only look are told at once what was there before.
     assert_eq!(sandbox.status("a")["consecutive_failures"], 1);
     assert_eq!(sandbox.bytes("a"), before);
@@ -128,17 +153,13 @@ fn a_file_system_without_locks_stops_nothing() {
 
 #[test]
 fn fifty_who_wait_each_get_their_turn() {
-    if !have("flock") {
-        return;
-    }
     // Nobody waits for longer than two seconds. Where the machine is so busy that fifty processes take longer to come, it
     // proves nothing, and all is done again.
     for _ in 0..20 {
         let sandbox = Sandbox::new();
         sandbox.exits("a", &["--threshold", "100"], 1);
         let path = sandbox.state_file("a");
-        let script = ["sh", "-c", "echo started; read -r line"].map(AsRef::as_ref);
-        let lock = sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).begin();
+        let Some(lock) = lock(&sandbox, "a") else { return };
         let started = Instant::now();
         let runs: Vec<_> = (0..50).map(|_| sandbox.runs("a", &["--threshold", "100"], 1).spawn()).collect();
         until("all wait", || (waiters(&path) == 50 || started.elapsed() > Duration::from_secs(2)).then_some(()));
@@ -189,4 +210,103 @@ fn status_answers_while_many_write() {
         }
     });
     assert_eq!(file.metadata().expect("the state").len(), 4096);
+}
+
+// Held by a process that does nothing else.
+
+#[test]
+fn a_lock_that_is_not_given_up_delays_a_run_for_two_seconds() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let before = sandbox.bytes("a");
+    let Some(lock) = lock(&sandbox, "a") else { return };
+    let started = Instant::now();
+    unguarded(&sandbox, &locked(&sandbox));
+    let took = started.elapsed();
+    assert!(took >= Duration::from_secs(2), "it waited only {took:?}");
+    assert!(took < Duration::from_secs(4), "one wait, not two: {took:?}");
+    assert_eq!(sandbox.bytes("a"), before, "it did not try to record");
+    refused(&sandbox, &locked(&sandbox));
+    sandbox.cb(["reset", "a"]).code(125).stderr(format!("cb: {}\n", locked(&sandbox))).run();
+    lock.ends(0);
+    sandbox.exits("a", &[], 1);
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 2);
+}
+
+#[test]
+fn those_who_look_do_not_wait_for_the_lock() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let Some(lock) = lock(&sandbox, "a") else { return };
+    let started = Instant::now();
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 1);
+    sandbox.cb(["check", "a"]).run();
+    sandbox.cb(["status"]).any_stdout().run();
+    assert!(started.elapsed() < Duration::from_secs(2), "three answers took {:?}", started.elapsed());
+    // Where what is there is unreadable, perhaps for a moment, they wait, but hardly.
+    fs::write(sandbox.state_file("a"), "half of somethi").expect("the state file");
+    let started = Instant::now();
+    sandbox.cb(["check", "a"]).stderr_has("is not readable: it is not a state of cb").run();
+    assert!(started.elapsed() < Duration::from_secs(1), "the answer took {:?}", started.elapsed());
+    lock.ends(0);
+}
+
+#[test]
+fn an_open_breaker_refuses_though_its_lock_cannot_be_had() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", &["--cooldown", "1h"], 1);
+    let refused = sandbox.status("a")["totals"]["refused"].clone();
+    let Some(lock) = lock(&sandbox, "a") else { return };
+    sandbox.cb(COMMAND).code(75).run();
+    lock.ends(0);
+    assert_eq!(sandbox.status("a")["totals"]["refused"], refused, "without the lock nothing is counted");
+}
+
+#[test]
+fn a_lock_that_is_held_when_the_command_has_ended_costs_its_result() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.begin("a", &[]);
+    let Some(lock) = lock(&sandbox, "a") else { return };
+    run.ends_saying(3, &format!("cb: a: could not record the result: {}\n", locked(&sandbox)));
+    lock.ends(0);
+    assert_eq!(sandbox.status("a")["totals"]["failures"], 0);
+}
+
+#[test]
+fn a_file_that_was_replaced_while_one_waited_for_it_is_opened_again() {
+    let sandbox = Sandbox::new();
+    sandbox.open_by("a", &["--cooldown", "1h"], 1);
+    let open = sandbox.bytes("a");
+    sandbox.cb(["reset", "a"]).run();
+    let closed = sandbox.bytes("a");
+    let Some(lock) = lock(&sandbox, "a") else { return };
+    let old = File::open(sandbox.state_file("a")).expect("the state file");
+    let run = sandbox.cb(COMMAND).spawn();
+    until_waiting(run.id());
+    fs::remove_file(sandbox.state_file("a")).expect("it is there");
+    sandbox.put("a", &open);
+    lock.ends(0);
+    let output = run.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(75), 0), "the new file says that it is open");
+    let mut left = Vec::new();
+    std::io::Read::read_to_end(&mut &old, &mut left).expect("the old file");
+    assert_eq!(left, closed, "the old file was not written");
+    assert_eq!(sandbox.status("a")["totals"]["refused"], 1);
+}
+
+#[test]
+fn waiters_are_served_when_the_lock_is_free() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let Some(lock) = lock(&sandbox, "a") else { return };
+    let runs: Vec<_> = (0..5).map(|_| sandbox.runs("a", &["--threshold", "100"], 1).spawn()).collect();
+    for run in &runs {
+        until_waiting(run.id());
+    }
+    lock.ends(0);
+    for run in runs {
+        let output = run.wait_with_output().expect("it ends");
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(1), ""));
+    }
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 6);
 }

@@ -19,6 +19,7 @@ mod cases;
 mod completion;
 mod cron;
 mod crowd;
+mod directory;
 mod disks;
 mod failing;
 mod files;

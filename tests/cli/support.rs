@@ -6,6 +6,7 @@
 //! | [`run`] | the builder of commands: output is empty and the exit 0 unless the test says otherwise |
 //! | [`begun`] | a run that is still running |
 //! | [`text`] | texts and documents, compared where they depend on the day, and moved in time |
+//! | [`trouble`] | runs that find trouble with the state |
 //! | [`tools`] | programs that may be missing |
 //! | [`help`] | what the help says there is |
 //! | [`namespace`] | a process 1 and an `/etc/passwd` of our own |
@@ -25,9 +26,11 @@ pub mod strace;
 pub mod terminal;
 mod text;
 mod tools;
+mod trouble;
 
 pub use begun::Begun;
 pub use run::Run;
-pub use sandbox::{CB, NOBODY, Sandbox, is_root};
+pub use sandbox::{CB, NOBODY, Sandbox, is_root, names_in};
 pub use text::{is_like, is_time, millis, pick, shift_times, timeless};
 pub use tools::{cargo_tool, have};
+pub use trouble::{COMMAND, refused, unguarded};

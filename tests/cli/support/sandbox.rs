@@ -263,3 +263,13 @@ fn with_default_signals(command: &mut Command) {
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
+
+/// What is in a directory, sorted.
+pub fn names_in(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .expect("the directory")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .collect();
+    names.sort();
+    names
+}
