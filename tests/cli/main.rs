@@ -17,6 +17,7 @@ mod budget;
 mod by_hand;
 mod cases;
 mod completion;
+mod config;
 mod cron;
 mod crowd;
 mod directory;

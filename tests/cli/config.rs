@@ -1,0 +1,338 @@
+//! The configuration: what is wrong in it, and what `cb config` shows of it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::Sandbox;
+
+// What is wrong in the configuration
+
+/// A run of breaker `a` with this configuration must fail with 125 and this line, `:` being the path of the file, and start
+/// nothing.
+#[track_caller]
+fn wrong(text: &str, line: &str) {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure(text);
+    let line = format!("cb: {}{line}\n", path.display());
+    sandbox.cb(["run", "-n", "a", "--", "touch", "started"]).code(125).stderr(&line).run();
+    sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
+    sandbox.cb(["check", "a"]).code(125).stderr(&line).run();
+    // Those who look are told, and see what there is.
+    sandbox.cb(["status"]).any_stdout().stderr(&line).run();
+    assert!(!sandbox.work().join("started").exists() && !sandbox.home().join(".cache").exists());
+}
+
+#[test]
+fn what_is_no_configuration() {
+    let key = "invalid unquoted key, expected letters, numbers, `-`, `_`";
+    let table = "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : or +";
+    wrong("[defaults\nthreshold = 3\n", &format!(":1: '[defaults' is no TOML (unclosed table, expected `]`); {table}"));
+    wrong("[breakers.a@b]\n", &format!(":1: '[breakers.a@b]' is no TOML ({key}); {table}"));
+    let line = "write KEY = VALUE, and text in quotes, like cooldown = \"1m\"";
+    for (wrote, words) in [
+        ("cooldown = 1m", "string values must be quoted, expected literal string"),
+        ("signal = TERM", "invalid boolean, expected `true`"),
+        ("threshold =", "string values must be quoted, expected literal string"),
+        ("threshold 3", "key with no value, expected `=`"),
+        ("a\u{1b}[2J", "key with no value, expected `=`"),
+    ] {
+        let shown = wrote.escape_debug();
+        wrong(&format!("[defaults]\n{wrote}\nprobes = 3\n"), &format!(":2: '{shown}' is no TOML ({words}); {line}"));
+    }
+    wrong("[defaults]\n\nthreshold = 3\nthreshold = 4\n", ":4: threshold is there twice; keep one of them");
+    wrong("[breakers.a]\n[breakers.b]\n[breakers.a]\n", ":3: [breakers.a] is there twice; keep one of them");
+    wrong("threshold = 3\n", ":1: threshold must stand in a table, [defaults] or [breakers.NAME]");
+    wrong("[default]\nthreshold = 3\n", ":1: 'default' is not a table; did you mean defaults?");
+    wrong("\n[breaker.a]\nthreshold = 3\n", ":2: 'breaker' is not a table; did you mean breakers?");
+    wrong("[colours]\nred = 3\n", ":1: 'colours' is not a table; there are [defaults] and [breakers.NAME]");
+    wrong("defaults = 3\n", ":1: defaults must be a table, [defaults]");
+    wrong("[[defaults]]\nthreshold = 3\n", ":1: defaults must be a table, [defaults]");
+    wrong("breakers = []\n", ":1: breakers must be a table, [breakers]");
+    wrong("[breakers]\na = 3\n", ":2: breakers.a must be a table, [breakers.a]");
+}
+
+#[test]
+fn what_is_no_setting() {
+    wrong("[defaults]\nthreshhold = 3\n", ":2: 'threshhold' is not a setting; did you mean threshold?");
+    wrong("[breakers.a]\nslow_after = 3\n", ":2: 'slow_after' is not a setting; did you mean slow-after?");
+    wrong("[breakers.a]\nThreshold = 3\n", ":2: 'Threshold' is not a setting; did you mean threshold?");
+    wrong("[defaults]\nname = \"x\"\n", ":2: 'name' is not a setting; 'cb config' lists them");
+    wrong("[defaults]\n\"a\\u001b[2J\" = 1\n", ":2: 'a\\u{1b}[2J' is not a setting; 'cb config' lists them");
+}
+
+#[test]
+fn what_is_no_value() {
+    let list = "write a string, a number, true or false, or a list of them";
+    wrong("[defaults]\nthreshold = 2026-01-01\n", &format!(":2: threshold: it cannot be a datetime; {list}"));
+    wrong("[defaults]\nthreshold = { n = 3 }\n", &format!(":2: threshold: it cannot be a table; {list}"));
+    wrong("[defaults]\nthreshold = \"five\"\n", ":2: threshold: 'five' is not a whole number from 0 to 4294967295");
+    wrong("[defaults]\nthreshold = -5\n", ":2: threshold: '-5' is not a whole number from 0 to 4294967295");
+    wrong("[defaults]\nthreshold = 1.5\n", ":2: threshold: '1.5' is not a whole number from 0 to 4294967295");
+    wrong(
+        "[defaults]\nfailure-rate = 0.5\n",
+        ":2: failure-rate: '0.5' is not a whole number of per cent; did you mean 50%?",
+    );
+    wrong(
+        "# why\n[breakers.a]\n\ncooldown = \"5M\" # minutes\n",
+        ":4: cooldown: '5M' would be months, of no certain length; for minutes write '5m'",
+    );
+    wrong("[defaults]\ncooldown = true\n", ":2: cooldown: 'true' is not a duration, write one like 30s, 1.5m or 1h30m");
+    wrong(
+        "[defaults]\ncooldown = -5\n",
+        ":2: cooldown: a duration cannot be negative, write one like 30s, 1.5m or 1h30m",
+    );
+    wrong("[defaults]\nprobes = 17\n", ":2: probes: '17' is not a whole number from 1 to 16");
+    wrong("[defaults]\npreserve-status = \"yes\"\n", ":2: preserve-status: 'yes' is neither true nor false");
+    wrong("[defaults]\non-state-error = \"die\"\n", ":2: on-state-error: 'die' is not known; write run or refuse");
+    wrong("[defaults]\nopen-exit-code = 256\n", ":2: open-exit-code: '256' is not a whole number from 0 to 255");
+    wrong(
+        "[defaults]\nsignal = \"NOPE\"\n",
+        ":2: signal: 'NOPE' is not a signal; write a name like TERM or a number from 0 to 64",
+    );
+    wrong("[defaults]\nfallback = \"a\\u0000b\"\n", ":2: fallback: a command cannot contain a NUL byte");
+    wrong(
+        "[defaults]\ntrip-codes = [22, 300]\n",
+        ":2: trip-codes: '300' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
+    );
+    wrong(
+        "[defaults]\nthreshold = 123456789012345678901234567890123456789012345678\n",
+        ":2: threshold: '123456789012345678901234567890123456789012345678' is not a whole number from 0 to 4294967295",
+    );
+    // A value that is overruled must be right too.
+    wrong("[defaults]\nprobes = 0\n[breakers.a]\nprobes = 2\n", ":2: probes: '0' is not a whole number from 1 to 16");
+}
+
+#[test]
+fn what_no_run_could_open_is_known_without_a_run() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[breakers.a]\nfailure-codes = \"timeout\"\n");
+    let why = "without timeout no run can end like that, so the breaker could never open; give timeout, or list an exit \
+               code or a signal";
+    let line = format!("cb: {}:2: failure-codes: {why}\n", path.display());
+    sandbox.runs("a", &[], 125).stderr(&*line).run();
+    for args in [&["config", "a"][..], &["config", "b"], &["config"]] {
+        sandbox.cb(args).code(125).stderr(&*line).run();
+    }
+    // Reports of what was seen elsewhere may say so.
+    sandbox.cb(["record", "a", "failure"]).run();
+}
+
+/// They are the breaker's that was meant, and no word is said of its other settings.
+#[test]
+fn a_name_with_dots_and_no_quotes() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[breakers.api.example.com]\nthreshold = 1\n");
+    let line =
+        format!("cb: {}:1: a name with dots must stand in quotes: [breakers.\"api.example.com\"]\n", path.display());
+    for name in ["api.example.com", "api"] {
+        sandbox.runs(name, &[], 125).stderr(&*line).run();
+    }
+    sandbox.cb(["config"]).code(125).stderr(&*line).run();
+    sandbox.exits("api2", &[], 1);
+    sandbox.configure("[breakers.\"api.example.com\"]\nthreshold = 1\n");
+    sandbox.runs("api.example.com", &[], 1).stderr_has("opened: 1 failure").run();
+}
+
+#[test]
+fn what_cannot_be_meant_together() {
+    wrong(
+        "[breakers.a]\nthreshold = 0\n",
+        ":2: threshold: 0 switches off the only rule, so the breaker could never open; give failure-rate, slow-rate or \
+         failure-budget, or a threshold",
+    );
+    wrong(
+        "[breakers.a]\nslow-rate = 50\n",
+        ":2: slow-rate: it needs slow-after, which says from what duration on a run is slow",
+    );
+    wrong(
+        "[defaults]\nmax-cooldown = \"1m\"\n[breakers.a]\ncooldown = \"5m\"\n",
+        ":2: max-cooldown: 1m is shorter than the cooldown of 5m (cooldown in line 4)",
+    );
+    wrong(
+        "[defaults]\ntimeout = 30\n[breakers.a]\nlease = \"20s\"\n",
+        ":4: lease: 20s is not longer than the 30s that a probe may run, so its place would be given away \
+         (timeout in line 2)",
+    );
+    wrong(
+        "[defaults]\nsuccess-codes = [1, 22]\n[breakers.a]\ntrip-codes = 22\n",
+        ":4: trip-codes: 22 is in success-codes too; list it once (success-codes in line 2)",
+    );
+    wrong(
+        "[breakers.a]\nmax-cooldown = \"5s\"\n",
+        ":2: max-cooldown: 5s is shorter than the cooldown of 30s (cooldown is built in)",
+    );
+    // What an option and the file say: where both are.
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[defaults]\nmax-cooldown = \"1m\"\nsuccess-codes = 1\n");
+    let file = path.display();
+    let line = format!("cb: {file}:2: max-cooldown: 1m is shorter than the cooldown of 5m (--cooldown)\n");
+    sandbox.runs("a", &["--cooldown", "5m"], 125).stderr(line).run();
+    let line = format!("cb: --failure-codes: 1 is in success-codes too; list it once (success-codes at {file}:3)\n");
+    sandbox.runs("a", &["--failure-codes", "1"], 125).stderr(line).run();
+    sandbox.exits("a", &["--max-cooldown", "1h", "--cooldown", "5m"], 0);
+}
+
+#[test]
+fn what_is_wrong_for_others_is_not_this_runs_business() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[defaults]\nthreshold = 3\n[breakers.b]\nthreshhold = 4\n");
+    sandbox.exits("a", &[], 0);
+    sandbox.cb(["check", "a"]).run();
+    let line = format!("cb: {}:4: 'threshhold' is not a setting; did you mean threshold?\n", path.display());
+    sandbox.runs("b", &[], 125).stderr(&line).run();
+    // But it is that of cb config.
+    sandbox.cb(["config"]).code(125).stderr(&line).run();
+    sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
+    sandbox.configure("[breakers.b]\nthreshold = 4\n[breakers.\"a/b\"]\n");
+    let no_name = "is not a name for a breaker, use letters, digits and . _ @ : + - after a letter or digit";
+    sandbox.cb(["config"]).code(125).stderr(format!("cb: {}:3: 'a/b' {no_name}\n", path.display())).run();
+    sandbox.configure("[breakers.b]\nthreshold = 0\n");
+    sandbox.cb(["config"]).code(125).stderr_has(":2: threshold: 0 switches off the only rule").run();
+    sandbox.exits("a", &[], 0);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read() {
+    let sandbox = Sandbox::unprivileged();
+    let run = |config: &str| sandbox.cb(["run", "-n", "a", "--config", config, "--", "touch", "started"]).code(125);
+    let work = sandbox.work();
+    let work = work.display();
+    let check = "check --config and CB_CONFIG";
+    run("absent.toml")
+        .stderr(format!(
+            "cb: could not read the configuration {work}/absent.toml: No such file or directory; {check}\n"
+        ))
+        .run();
+    let by_variable = sandbox.runs("a", &[], 125).env("CB_CONFIG", "absent.toml");
+    by_variable
+        .stderr(format!(
+            "cb: could not read the configuration {work}/absent.toml: No such file or directory; {check}\n"
+        ))
+        .run();
+    run(".").stderr(format!("cb: could not read the configuration {work}: Is a directory; {check}\n")).run();
+    run("/dev/zero")
+        .stderr(format!("cb: could not read the configuration /dev/zero: it is larger than 1 MiB; {check}\n"))
+        .run();
+    fs::write(sandbox.work().join("latin1"), b"# caf\xe9\n").expect("a file");
+    run("latin1")
+        .stderr(format!("cb: could not read the configuration {work}/latin1: it is not text in UTF-8; {check}\n"))
+        .run();
+    let path = sandbox.configure("[defaults]\n");
+    for dir in [".config", ".config/cb"] {
+        sandbox.own(&sandbox.home().join(dir));
+    }
+    sandbox.exits("a", &[], 0);
+    // One that is there and closed was meant to be read.
+    fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("ours");
+    sandbox.own(&path);
+    sandbox
+        .runs("a", &[], 125)
+        .stderr(format!(
+            "cb: could not read the configuration {}: Permission denied; check its access rights\n",
+            path.display()
+        ))
+        .run();
+    // Where nobody may even look, as in a home that is somebody else's, it is as if there were none.
+    fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o000)).expect("ours");
+    sandbox.exits("a", &[], 0);
+    fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o755)).expect("ours");
+    fs::remove_file(&path).expect("it is there");
+    sandbox.exits("a", &[], 0);
+    fs::create_dir(&path).expect("a directory in its place");
+    sandbox
+        .runs("a", &[], 125)
+        .stderr(format!("cb: could not read the configuration {}: Is a directory; move it away\n", path.display()))
+        .run();
+    assert!(!sandbox.work().join("started").exists());
+}
+
+// cb config
+
+#[test]
+fn config_shows_what_holds_and_where_it_was_said() {
+    let sandbox = Sandbox::new();
+    let built_in = "\
+threshold        5                    built in
+failure-rate     -                    built in
+window           20                   built in
+min-calls        10                   built in
+slow-after       -                    built in
+slow-rate        -                    built in
+failure-budget   -                    built in
+cooldown         30s                  built in
+backoff          1                    built in
+max-cooldown     1h                   built in
+jitter           0%                   built in
+probes           1                    built in
+probe-successes  1                    built in
+probe-failures   1                    built in
+lease            -                    built in
+success-codes    -                    built in
+failure-codes    -                    built in
+ignore-codes     -                    built in
+trip-codes       -                    built in
+timeout          -                    built in
+probe-timeout    -                    built in
+kill-after       -                    built in
+signal           TERM                 built in
+preserve-status  false                built in
+foreground       false                built in
+open-exit-code   75                   built in
+on-state-error   run                  built in
+fallback         -                    built in
+on-change        -                    built in
+";
+    sandbox.cb(["config"]).stdout(built_in).run();
+    sandbox.configure(
+        "[defaults]\nfailure-rate = \"50%\"\ncooldown = \"2h\"\n[breakers.a]\ncooldown = 90\nfailure-codes = [7, 22]\n",
+    );
+    let said = |of_a: bool| {
+        let text = built_in.replace("threshold        5 ", "threshold        0 ").replace(
+            "failure-rate     -                    built in",
+            "failure-rate     50%                  defaults, line 2",
+        );
+        if of_a {
+            text.replace(
+                "cooldown         30s                  built in",
+                "cooldown         90                   breaker, line 5",
+            )
+            .replace(
+                "failure-codes    -                    built in",
+                "failure-codes    7,22                 breaker, line 6",
+            )
+        } else {
+            text.replace(
+                "cooldown         30s                  built in",
+                "cooldown         2h                   defaults, line 3",
+            )
+            .replace("max-cooldown     1h ", "max-cooldown     2h ")
+        }
+    };
+    sandbox.cb(["config"]).stdout(said(false)).run();
+    sandbox.cb(["config", "b"]).stdout(said(false)).run();
+    sandbox.cb(["config", "a"]).stdout(said(true)).run();
+    assert!(!sandbox.home().join(".cache").exists(), "it touches no state");
+}
+
+#[test]
+fn config_as_json() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[defaults]\nthreshold = 3\n[breakers.a]\ntrip-codes = [22]\n");
+    let read = |args: &[&str]| -> Value {
+        let output = sandbox.cb(args).any_stdout().run();
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let document = read(&["config", "a", "--json"]);
+    assert_eq!(document["version"], 1);
+    assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
+    let settings = document["settings"].as_object().expect("an object");
+    assert_eq!(settings.len(), 29);
+    assert_eq!(settings["threshold"], json!({ "value": "3", "origin": "defaults", "line": 2 }));
+    assert_eq!(settings["trip-codes"], json!({ "value": "22", "origin": "breaker", "line": 4 }));
+    assert_eq!(settings["cooldown"], json!({ "value": "30s", "origin": "built in", "line": null }));
+    assert_eq!(settings["lease"], json!({ "value": null, "origin": "built in", "line": null }));
+    let document = read(&["config", "--json"]);
+    assert_eq!((&document["name"], &document["settings"]["trip-codes"]["value"]), (&Value::Null, &Value::Null));
+}
