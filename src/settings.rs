@@ -241,7 +241,7 @@ pub struct Settings {
 
 impl Settings {
     /// What holds where nobody says anything.
-    const BUILT_IN: Self = Self {
+    pub const BUILT_IN: Self = Self {
         trip: TripRules {
             threshold: NonZeroU32::new(5),
             failure_rate: None,

@@ -39,6 +39,13 @@ pub enum Trouble {
     Unusable(Error),
 }
 
+/// Whatever has no reason of its own to be misuse.
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Unusable(error)
+    }
+}
+
 impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {

@@ -425,8 +425,12 @@ fn history((first, text, words): HistoryText, own_words: &str) -> Option<History
 
 /// Settings as they stand in the state.
 pub fn settings_text(settings: &Settings) -> SettingsText {
-    let setup = Setup { breaker: settings.clone(), ..Setup::default() };
     let mut words = String::new();
+    // Most callers give none.
+    if *settings == Settings::BUILT_IN {
+        return (words, String::new());
+    }
+    let setup = Setup { breaker: settings.clone(), ..Setup::default() };
     for key in Key::all() {
         let Stored::Letter(letter) = key.stored() else { continue };
         let value = key.value(&setup);
@@ -449,6 +453,9 @@ pub fn settings((words, codes): &SettingsText) -> Settings {
         Stored::Letter(letter) => words.split(' ').find_map(|word| word.strip_prefix(letter)),
         Stored::Packed | Stored::Not => None,
     };
+    if words.is_empty() && codes.is_empty() {
+        return Settings::BUILT_IN;
+    }
     let codes = pack::undigits(codes, Codes::KINDS).and_then(|numbers| Codes::from_numbers(&numbers));
     Settings { codes: codes.unwrap_or_default(), ..Setup::read(given).breaker }
 }

@@ -30,13 +30,6 @@ const REPLACEMENTS: usize = 100;
 /// The first byte of the probes' locks, far beyond any text.
 const PROBES_AT: i64 = 1 << 40;
 
-/// Whatever has no cause of its own to be misuse.
-impl From<anyhow::Error> for Trouble {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Unusable(error)
-    }
-}
-
 /// A state directory.
 pub struct Directory {
     dir: StateDir,
