@@ -180,7 +180,7 @@ complete -c cb -n '__cb_at run 0' -l probe-failures -x -d 'Open again after N pr
 complete -c cb -n '__cb_at run 0' -l lease -x -d 'Give a probe\'s place away after this long'
 complete -c cb -n '__cb_at run 0' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at run 0' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
-complete -c cb -n '__cb_at run 0' -l ignore-codes -x -d 'These count as nothing, as 125-127 and SIGPIPE do'
+complete -c cb -n '__cb_at run 0' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
 complete -c cb -n '__cb_at run 0' -l timeout -x -d 'End the command after this long, which is a failure; cb exits 124'
 complete -c cb -n '__cb_at run 0' -l probe-timeout -x -d 'The same for a probe, in place of --timeout'
 complete -c cb -n '__cb_at run 0' -s k -l kill-after -x -d 'Send KILL this long after the signal; cb exits 137'
@@ -238,7 +238,7 @@ complete -c cb -n '__cb_at allow' -l probe-failures -x -d 'Open again after N pr
 complete -c cb -n '__cb_at allow' -l lease -x -d 'Give a probe\'s place away after this long'
 complete -c cb -n '__cb_at allow' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at allow' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
-complete -c cb -n '__cb_at allow' -l ignore-codes -x -d 'These count as nothing, as 125-127 and SIGPIPE do'
+complete -c cb -n '__cb_at allow' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
 complete -c cb -n '__cb_at allow 0' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at record' -l exit-code -x -d 'Judge an exit status instead, as the shell has it in $?: above 128 it means a signal'
@@ -262,7 +262,7 @@ complete -c cb -n '__cb_at record' -l probe-failures -x -d 'Open again after N p
 complete -c cb -n '__cb_at record' -l lease -x -d 'Give a probe\'s place away after this long'
 complete -c cb -n '__cb_at record' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at record' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
-complete -c cb -n '__cb_at record' -l ignore-codes -x -d 'These count as nothing, as 125-127 and SIGPIPE do'
+complete -c cb -n '__cb_at record' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
 complete -c cb -n '__cb_at record 0' -a '(__cb_breakers)'
 complete -c cb -n '__cb_at record 1' -a 'success failure ignored'
 

@@ -58,6 +58,8 @@ pub struct Breaker {
     settings: Option<Settings>,
     /// Whether callers with different trip rules met here since the counters were cleared.
     rules_differ: bool,
+    /// How many of the last results in a row were exit 75 that counted as nothing, up to [`Breaker::MANY_IN_VAIN`].
+    in_vain: u8,
 }
 
 /// The three states, each with exactly its own data. Times other than `since` are relative to it.
@@ -266,6 +268,9 @@ pub enum Recorded {
 }
 
 impl Breaker {
+    /// So many results in a row that are exit 75 and count as nothing are told.
+    pub const MANY_IN_VAIN: u8 = 5;
+
     /// A breaker that nobody has used: closed. `id` is random.
     pub fn new(id: u64) -> Self {
         Self {
@@ -285,6 +290,7 @@ impl Breaker {
             history: History::default(),
             settings: None,
             rules_differ: false,
+            in_vain: 0,
         }
     }
 
@@ -343,6 +349,12 @@ impl Breaker {
     /// Whether callers with different trip rules met here since the counters were cleared.
     pub fn rules_differ(&self) -> bool {
         self.rules_differ
+    }
+
+    /// Whether the last results, [`Breaker::MANY_IN_VAIN`] of them, were all exit 75 and counted as nothing. A program that
+    /// means an outage by it would never open the breaker.
+    pub fn is_in_vain(&self) -> bool {
+        self.in_vain >= Self::MANY_IN_VAIN
     }
 
     /// The hold that is in force.
@@ -544,7 +556,7 @@ impl Breaker {
             && matches!(self.state, State::Open { .. })
             && (run.outcome != Outcome::Success || self.hold.is_some())
         {
-            self.note(run, now);
+            self.note(run, settings, now);
             return None;
         }
         let mark = self.count(run, settings, now)?;
@@ -577,7 +589,7 @@ impl Breaker {
     }
 
     /// Adds a result to the totals and remembers it as the last one.
-    fn note(&mut self, run: &Finished, now: Timestamp) {
+    fn note(&mut self, run: &Finished, settings: &Settings, now: Timestamp) {
         bump(match run.outcome {
             Outcome::Success => &mut self.totals.successes,
             Outcome::Failure => &mut self.totals.failures,
@@ -585,11 +597,13 @@ impl Breaker {
         });
         self.last_failure = self.last_failure().copied().filter(|_| run.outcome != Outcome::Failure);
         self.last = Some(Last { at: now, outcome: run.outcome, end: run.end, took: run.took });
+        let in_vain = run.outcome == Outcome::Ignored && run.end.is_some_and(|end| settings.codes.tried_in_vain(end));
+        self.in_vain = if in_vain { self.in_vain.saturating_add(1).min(Self::MANY_IN_VAIN) } else { 0 };
     }
 
     /// Adds a result to everything that counts results; `None` if it is neutral.
     fn count(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Mark> {
-        self.note(run, now);
+        self.note(run, settings, now);
         let failed = match run.outcome {
             Outcome::Success => false,
             Outcome::Failure => true,

@@ -171,7 +171,7 @@ pub struct BreakerOptions {
     /// These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     failure_codes: Option<String>,
-    /// These count as nothing, as 125-127 and SIGPIPE do
+    /// These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     ignore_codes: Option<String>,
 }

@@ -212,7 +212,12 @@ impl Guard<'_> {
             if report.remember {
                 self.remark_other_rules(turn.breaker, &report.settings, lines);
             }
-            match record(turn, &report) {
+            let was_in_vain = turn.breaker.is_in_vain();
+            let recorded = record(turn, &report);
+            if turn.breaker.is_in_vain() && !was_in_vain {
+                lines.news(speech::in_vain(self.name));
+            }
+            match recorded {
                 Recorded::Foreign => Keep::Nothing((Left::Foreign, None)),
                 Recorded::Late => Keep::Must((Left::Late, None)),
                 Recorded::Counted(change) => {

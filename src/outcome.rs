@@ -52,6 +52,9 @@ impl fmt::Display for End {
     }
 }
 
+/// "Try again later", as `cb` itself says it and sysexits.h does: a refusal, which says nothing of what was called.
+pub const TRY_LATER: u8 = 75;
+
 /// One finished run, as the breaker is told about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -194,11 +197,19 @@ impl Codes {
     fn unlisted(&self, end: End) -> Outcome {
         match end {
             End::Exit(0) => Outcome::Success,
-            // By convention the command was never started.
-            End::Exit(125..=127) | End::NotStarted | End::Signal(libc::SIGPIPE) => Outcome::Ignored,
+            // By convention the command was never started, or what it asked was refused for the moment: by another `cb`, say,
+            // or sysexits.h's EX_TEMPFAIL.
+            End::Exit(TRY_LATER | 125..=127) | End::NotStarted => Outcome::Ignored,
+            // Nobody read on, or somebody pressed Ctrl-C.
+            End::Signal(libc::SIGPIPE | libc::SIGINT) => Outcome::Ignored,
             End::Exit(_) | End::Signal(_) if self.failures_listed => Outcome::Ignored,
             End::Exit(_) | End::Signal(_) | End::TimedOut => Outcome::Failure,
         }
+    }
+
+    /// Whether this end counts as nothing because it is [`TRY_LATER`], of which no list says anything.
+    pub fn tried_in_vain(&self, end: End) -> bool {
+        end == End::Exit(TRY_LATER) && self.slots[usize::from(TRY_LATER)].is_none() && !self.failures_listed
     }
 
     /// Whether a run may end so that it is a failure, and so that it opens the breaker at once. `timed` says that it may end
@@ -309,13 +320,18 @@ mod tests {
         for (end, outcome) in [
             (End::Exit(0), Outcome::Success),
             (End::Exit(1), Outcome::Failure),
-            (End::Exit(75), Outcome::Failure),
+            (End::Exit(74), Outcome::Failure),
+            (End::Exit(75), Outcome::Ignored),
+            (End::Exit(76), Outcome::Failure),
             (End::Exit(124), Outcome::Failure),
             (End::Exit(125), Outcome::Ignored),
             (End::Exit(126), Outcome::Ignored),
             (End::Exit(127), Outcome::Ignored),
             (End::Exit(128), Outcome::Failure),
             (End::Signal(libc::SIGPIPE), Outcome::Ignored),
+            (End::Signal(libc::SIGINT), Outcome::Ignored),
+            (End::Signal(libc::SIGTERM), Outcome::Failure),
+            (End::Signal(libc::SIGQUIT), Outcome::Failure),
             (End::Signal(libc::SIGKILL), Outcome::Failure),
             (End::TimedOut, Outcome::Failure),
             (End::NotStarted, Outcome::Ignored),
@@ -349,6 +365,27 @@ mod tests {
         assert_eq!(codes.judge(End::Signal(libc::SIGKILL), false).0, Outcome::Ignored);
         assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Failure);
         assert_eq!(codes.judge(End::Exit(0), false).0, Outcome::Success);
+    }
+
+    #[test]
+    fn a_list_decides_over_75_and_ctrl_c_as_over_any_other() {
+        let codes = Codes::parse(&[(CodeList::Failure, "1-124,SIGINT")]).expect("one list");
+        assert_eq!(codes.judge(End::Exit(75), false).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Signal(libc::SIGINT), false).0, Outcome::Failure);
+        let codes = Codes::parse(&[(CodeList::Success, "75"), (CodeList::Trip, "SIGINT")]).expect("two lists");
+        assert_eq!(codes.judge(End::Exit(75), false), (Outcome::Success, false));
+        assert_eq!(codes.judge(End::Signal(libc::SIGINT), false), (Outcome::Failure, true));
+    }
+
+    #[test]
+    fn a_refusal_is_in_vain_where_no_list_says_what_it_is() {
+        let vain = |lists: &[(CodeList, &str)], end| Codes::parse(lists).expect("lists that agree").tried_in_vain(end);
+        assert!(vain(&[], End::Exit(75)) && !vain(&[], End::Exit(74)) && !vain(&[], End::NotStarted));
+        assert!(vain(&[(CodeList::Success, "22")], End::Exit(75)));
+        for list in CodeList::ALL {
+            assert!(!vain(&[(list, "70-80")], End::Exit(75)), "{list:?}");
+        }
+        assert!(!vain(&[(CodeList::Failure, "7")], End::Exit(75)), "who lists failures has said what is none");
     }
 
     #[test]

@@ -68,6 +68,9 @@ struct Text {
     settings: Option<SettingsText>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     rules_differ: bool,
+    /// Of the last results, how many in a row were exit 75 that counted as nothing.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    in_vain: u8,
 }
 
 /// How many results, and two bits for each: failed, slow.
@@ -143,10 +146,16 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_none_yet(number: &u8) -> bool {
+    *number == 0
+}
+
 impl Text {
     fn of(breaker: &Breaker) -> Self {
         let Breaker { id, generation, serial, spent, state, hold, consecutive_failures, recent, .. } = breaker;
-        let Breaker { slices, failures, totals, last, last_failure, history, settings, rules_differ, .. } = breaker;
+        let Breaker { slices, failures, totals, last, last_failure, history, settings, rules_differ, in_vain, .. } =
+            breaker;
         Self {
             id: format!("{id:016x}"),
             generation: *generation,
@@ -165,6 +174,7 @@ impl Text {
             own_words: own_words_text(history),
             settings: settings.as_ref().map(settings_text),
             rules_differ: *rules_differ,
+            in_vain: *in_vain,
         }
     }
 
@@ -189,6 +199,7 @@ impl Text {
             },
             settings: self.settings.map(|text| settings(&text)),
             rules_differ: self.rules_differ,
+            in_vain: self.in_vain.min(Breaker::MANY_IN_VAIN),
         })
     }
 }

@@ -43,6 +43,7 @@ pub struct Lines {
 /// What a line is worth.
 enum Weight {
     Warning,
+    News,
     Remark,
 }
 
@@ -62,6 +63,11 @@ impl Lines {
         self.lines.push((Weight::Warning, line));
     }
 
+    /// To be said as [`Volume::news`].
+    pub fn news(&mut self, line: String) {
+        self.lines.push((Weight::News, line));
+    }
+
     /// To be said as [`Volume::remark`].
     pub fn remark(&mut self, line: String) {
         self.lines.push((Weight::Remark, line));
@@ -73,6 +79,7 @@ impl Drop for Lines {
         for (weight, line) in self.lines.drain(..) {
             match weight {
                 Weight::Warning => say(&line),
+                Weight::News => self.volume.news(&line),
                 Weight::Remark => self.volume.remark(|| line),
             }
         }
@@ -132,6 +139,15 @@ fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Times
         }
         None => format!("{what} by {by} until {way_out}{reason}"),
     }
+}
+
+/// That runs end with 75 again and again, and that none of them counts.
+pub fn in_vain(name: &Name) -> String {
+    format!(
+        "{name}: the last {} runs ended with 75 (try again later), which counts as nothing; if that is its outage, \
+         make it a failure with --failure-codes 1-124",
+        Breaker::MANY_IN_VAIN
+    )
 }
 
 /// That a run was refused, why, when it may be let through, and the way out.

@@ -140,6 +140,7 @@ fn cells(view: &View, strip: usize) -> [String; 6] {
             let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(": {}", escape(reason)));
             format!("by {}{reason}", escape(&hold.by))
         }
+        None if look.breaker.is_in_vain() => format!("{} times exit 75", Breaker::MANY_IN_VAIN),
         None => look.breaker.last_failure().map_or("-".to_owned(), |last| result(last, look.now)),
     };
     [name, state, failures(look), next_try(look), letters(&look.breaker, strip), last]
@@ -308,6 +309,10 @@ fn about(name: &Name, look: &Look, facts: &mut Vec<(&str, String)>) {
     let given: Vec<String> = given.collect();
     if breaker.rules_differ() {
         facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));
+    }
+    if breaker.is_in_vain() {
+        let note = "the last runs ended with 75, which counts as nothing; if that is its outage: --failure-codes 1-124";
+        facts.push(("note", note.to_owned()));
     }
     facts.push(("settings", if given.is_empty() { "as built in".to_owned() } else { given.join(", ") }));
 }

@@ -257,8 +257,11 @@ fn what_was_never_started_counts_nowhere_and_resets_nothing() {
     for _ in 0..4 {
         sandbox.exits("a", &[], 1);
     }
-    for code in [125, 126, 127] {
+    for code in [75, 125, 126, 127] {
         sandbox.exits("a", &[], code);
+    }
+    for (signal, code) in [("INT", 130), ("PIPE", 141)] {
+        sandbox.cb(["run", "-n", "a", "--", "sh", "-c", &format!("kill -{signal} $$")]).code(code).run();
     }
     sandbox
         .cb(["run", "-n", "a", "--", "./no-such-command"])
@@ -267,8 +270,34 @@ fn what_was_never_started_counts_nowhere_and_resets_nothing() {
         .run();
     let status = sandbox.status("a");
     assert_eq!((&status["consecutive_failures"], &status["window"]["calls"]), (&4.into(), &4.into()));
-    assert_eq!((&status["totals"]["ignored"], &status["totals"]["admitted"]), (&4.into(), &8.into()));
+    assert_eq!((&status["totals"]["ignored"], &status["totals"]["admitted"]), (&7.into(), &11.into()));
     sandbox.runs("a", &[], 1).stderr_has("cb: a: opened: 5 failures in a row: exit 1").run();
+}
+
+#[test]
+fn a_refusal_inside_opens_nothing_outside_and_where_all_ends_so_that_is_told_once() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "inner"]).run();
+    let run = || sandbox.cb(["run", "-n", "outer", "--", "sh", "-c", "cb run -n inner -- true"]).code(75);
+    for _ in 0..4 {
+        run().run();
+    }
+    let told = "cb: outer: the last 5 runs ended with 75 (try again later), which counts as nothing; if that is its outage, \
+                make it a failure with --failure-codes 1-124\n";
+    run().stderr(told).run();
+    for _ in 0..5 {
+        run().run();
+    }
+    assert_eq!(sandbox.state("outer"), "closed");
+    sandbox
+        .cb(["status", "outer"])
+        .stdout_has("note:         the last runs ended with 75, which counts as nothing; ")
+        .run();
+    sandbox.cb(["status"]).stdout_has("outer  closed     0/5       now       -       5 times exit 75\n").run();
+    // What is said helps.
+    let options = ["--failure-codes", "1-124", "--threshold", "1"];
+    sandbox.runs("outer", &options, 75).stderr_has("cb: outer: opened: 1 failure in a row: exit 75; ").run();
+    sandbox.cb(["status", "outer"]).stdout_has("last run:     failure: exit 75").run();
 }
 
 #[test]

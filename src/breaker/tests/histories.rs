@@ -459,6 +459,7 @@ impl World {
         prop_assert_eq!(*breaker.totals(), model.totals());
         prop_assert_eq!(breaker.consecutive_failures(), model.consecutive_failures());
         prop_assert_eq!(breaker.rules_differ(), model.rules_differ());
+        prop_assert_eq!(breaker.is_in_vain(), model.is_in_vain());
         prop_assert_eq!(breaker.settings(), self.last_caller.map(|caller| &self.callers[caller]));
         let time = |millis: Option<Millis>| millis.map(Timestamp::from_millis);
         prop_assert_eq!(breaker.last_failure().map(|last| last.at), time(self.last_failure));
@@ -534,6 +535,7 @@ fn run(seen: Seen) -> Finished {
     let end = match seen.outcome {
         Outcome::Success => End::Exit(0),
         Outcome::Failure => End::Exit(1),
+        Outcome::Ignored if seen.took.is_none() => End::Exit(75),
         Outcome::Ignored => End::NotStarted,
     };
     let took = seen.took.map(Duration::from_millis);

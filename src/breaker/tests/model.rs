@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::breaker::{HoldKind, Phase, Totals};
-use crate::outcome::{Finished, Outcome};
+use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Settings, TripRules, Window};
 use crate::time::{LONGEST, format_duration};
 
@@ -42,6 +42,8 @@ pub struct Model {
     events: Vec<Event>,
     /// The last order by hand, until somebody finds that it is over.
     hold: Option<Hold>,
+    /// Of each result whether it was exit 75 and counted as nothing.
+    in_vain: Vec<bool>,
     /// The changes, a row of failed probes as one.
     pub changes: Vec<Change>,
 }
@@ -160,6 +162,7 @@ impl Model {
             numbered: 0,
             events: Vec::new(),
             hold: None,
+            in_vain: Vec::new(),
             changes: Vec::new(),
         }
     }
@@ -267,6 +270,11 @@ impl Model {
     /// "N failures in a row … A success sets the count to 0; time does not age it."
     pub fn consecutive_failures(&self) -> u32 {
         self.results().iter().rev().take_while(|result| result.1).count().try_into().expect("few")
+    }
+
+    /// "the last 5 results were all exit code 75 and ignored"
+    pub fn is_in_vain(&self) -> bool {
+        self.in_vain.len() >= 5 && self.in_vain[self.in_vain.len() - 5..].iter().all(|&in_vain| in_vain)
     }
 
     /// What the window of these settings holds: results, failures, slow ones.
@@ -459,7 +467,7 @@ impl Model {
             return Report::Late;
         }
         self.reported.extend(pass.serial);
-        self.events.push(Event::Result(run.outcome));
+        self.happen(run);
         let slow = is_slow(run, settings);
         self.enter(run, settings, now);
         let disabled = self.is_held(HoldKind::Disable, now);
@@ -505,7 +513,7 @@ impl Model {
     /// A report of what was seen elsewhere.
     pub fn observe(&mut self, run: &Finished, settings: &Settings, now: Millis) -> Option<Change> {
         self.notice(now);
-        self.events.push(Event::Result(run.outcome));
+        self.happen(run);
         let disabled = self.is_held(HoldKind::Disable, now);
         let success = run.outcome == Outcome::Success;
         // "changes nothing but totals when open"
@@ -521,6 +529,12 @@ impl Model {
             _ if success => Some(self.close("success reported".to_owned(), now)),
             _ => Some(self.open(vec!["failure reported".to_owned()], true, now)),
         }
+    }
+
+    fn happen(&mut self, run: &Finished) {
+        self.events.push(Event::Result(run.outcome));
+        // No caller of these histories lists codes.
+        self.in_vain.push(run.outcome == Outcome::Ignored && run.end == Some(End::Exit(75)));
     }
 
     /// Puts a result into windows and rows. "Ignored results are neutral".

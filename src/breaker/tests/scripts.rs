@@ -58,6 +58,7 @@ fn run(word: &str) -> Option<Finished> {
         "ok" => (Outcome::Success, End::Exit(0), Duration::ZERO),
         "fail" | "fatal" => (Outcome::Failure, End::Exit(1), Duration::ZERO),
         "ignored" => (Outcome::Ignored, End::NotStarted, Duration::ZERO),
+        "later" => (Outcome::Ignored, End::Exit(75), Duration::ZERO),
         "slow" => (Outcome::Success, End::Exit(0), Duration::from_secs(60)),
         "slowfail" => (Outcome::Failure, End::Exit(1), Duration::from_secs(60)),
         _ => return None,
@@ -74,7 +75,7 @@ impl Play {
 
     /// Plays a script and compares what came of each word of it; a word of the clock is without effect by itself.
     ///
-    /// `ok fail fatal slow slowfail ignored`: a whole run. `NAME!`: a run begins, `NAME:fail`: it ends. `NAME?`: a permit
+    /// `ok fail fatal slow slowfail ignored later`: a whole run. `NAME!`: a run begins, `NAME:fail`: it ends. `NAME?`: a permit
     /// is asked for. `NAME~`: the prober dies. `seen:ok`: reported without a permit. `+30s -1h`: the clock. `ask`: what a
     /// run would be told. `left`: until the next try. `trip trip:10s disable disable:10s enable reset`: by hand.
     /// `fail*9`: nine times, of which the last counts.
@@ -958,6 +959,32 @@ fn beyond_the_bounds_is_an_error() {
     let list = |items: usize| format!("trip-codes={}", vec!["1"; items].join(","));
     assert!(read(&list(32)).is_ok());
     assert_eq!(fault(&list(33)).0, Key::TripCodes);
+}
+
+#[test]
+fn five_refusals_in_a_row_are_noticed_and_any_other_result_ends_it() {
+    let mut play = with("threshold=1");
+    play.goes("later*4", "closed");
+    assert!(!play.breaker.is_in_vain());
+    for other in ["ok", "ignored", "seen:ok"] {
+        play.goes("later", "closed");
+        assert!(play.breaker.is_in_vain());
+        play.goes("later*300", "closed");
+        assert!(play.breaker.is_in_vain());
+        play.goes(other, "closed");
+        assert!(!play.breaker.is_in_vain(), "{other}");
+        play.goes("later*4", "closed");
+        assert!(!play.breaker.is_in_vain());
+    }
+    // Also of a probe, which is none the wiser.
+    play.goes("seen:fail +30s later a! ask a:later ask", "open half-open probe refused half-open probes");
+    assert!(!play.breaker.is_in_vain());
+    play.goes("later later later", "half-open half-open half-open");
+    assert!(play.breaker.is_in_vain());
+    // Where a list says what 75 is, nothing need be said.
+    let mut play = with("ignore-codes=75");
+    play.goes("later*9", "closed");
+    assert!(!play.breaker.is_in_vain());
 }
 
 // Reported without a permit.

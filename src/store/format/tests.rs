@@ -103,6 +103,7 @@ fn fullest() -> Breaker {
     state["last_failure"] = state["last"].clone();
     state["last"]["outcome"] = "success".into();
     state["rules_differ"] = true.into();
+    state["in_vain"] = Breaker::MANY_IN_VAIN.into();
     state["hold"] = json!({
         "kind": "disable",
         "by": "w".repeat(LONGEST_WHO),
