@@ -35,9 +35,11 @@ __cb_options() {
             flags+=(--all)
             ;;
         trip)
+            flags+=(--replace)
             valued+=(--for --reason)
             ;;
         disable)
+            flags+=(--replace)
             valued+=(--for --reason)
             ;;
         remove)

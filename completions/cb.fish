@@ -208,10 +208,12 @@ complete -c cb -n '__cb_at reset' -l all -d 'All breakers'
 complete -c cb -n '__cb_at reset' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at trip' -l for -x -d 'For how long'
+complete -c cb -n '__cb_at trip' -l replace -d 'Hold even if that ends sooner than the hold there is'
 complete -c cb -n '__cb_at trip' -l reason -x -d 'Why, for those who look at cb status'
 complete -c cb -n '__cb_at trip' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at disable' -l for -x -d 'For how long'
+complete -c cb -n '__cb_at disable' -l replace -d 'Hold even if that ends sooner than the hold there is'
 complete -c cb -n '__cb_at disable' -l reason -x -d 'Why, for those who look at cb status'
 complete -c cb -n '__cb_at disable' -a '(__cb_breakers)'
 

@@ -27,10 +27,14 @@ use self::reason::Share;
 use self::window::{FailureTimes, Mark, Recent, Slices, Tally, reaches};
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Settings, Window};
-use crate::time::{Timestamp, millis};
+use crate::time::{LONGEST, Timestamp, millis};
 
 /// The most bytes that a reason given by a person may have, as it is stored (escaped as JSON).
 pub const LONGEST_REASON: usize = 120;
+/// How far the clock may be set back without any effect.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// For how long a run's own report may open a breaker.
+pub const LONGEST_REPORT: Duration = Duration::from_secs(3_600);
 /// The most bytes of a login name that are kept.
 pub const LONGEST_WHO: usize = 32;
 
@@ -58,6 +62,8 @@ pub struct Breaker {
     settings: Option<Settings>,
     /// Whether callers with different trip rules met here since the counters were cleared.
     rules_differ: bool,
+    /// Whether a window of time was emptied for one of another length since the counters were cleared.
+    windows_differ: bool,
     /// How many of the last results in a row were exit 75 that counted as nothing, up to [`Breaker::MANY_IN_VAIN`].
     in_vain: u8,
 }
@@ -147,6 +153,47 @@ impl Hold {
     fn is_over(&self, now: Timestamp) -> bool {
         self.span.is_some_and(|span| !self.since.lasts(span, now))
     }
+}
+
+/// A hold as a person orders it.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Hold it open, or switch it off.
+    pub kind: HoldKind,
+    /// For how long; `None` is until it is ended by hand, and no time at all ends a hold of its kind.
+    pub span: Option<Duration>,
+    /// Whether it holds even if it ends sooner than the hold that there is.
+    pub replace: bool,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+    /// Who orders it.
+    pub by: String,
+}
+
+/// What became of an [`Order`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ordered {
+    /// It is in force; and the hold of its kind that is dropped for it, if there was one.
+    InForce(Change, Option<Hold>),
+    /// It was for no time: what it ended, or what it left open with a probe due.
+    Ended(Change),
+    /// It is dropped: this one of its kind does not end sooner.
+    Dropped(Hold),
+    /// There is no hold of its kind to end.
+    NoneToEnd,
+}
+
+/// What became of a run's own report.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It opened the breaker, or opened it again.
+    Opened(Change),
+    /// It was open, and now is for longer.
+    Lengthened,
+    /// It is open for no shorter anyway.
+    Open,
+    /// It is held or disabled, which a report does not change.
+    Held(Hold),
 }
 
 /// What was counted since the breaker was made.
@@ -290,6 +337,7 @@ impl Breaker {
             history: History::default(),
             settings: None,
             rules_differ: false,
+            windows_differ: false,
             in_vain: 0,
         }
     }
@@ -351,6 +399,16 @@ impl Breaker {
         self.rules_differ
     }
 
+    /// Whether a window of time was emptied for one of another length since the counters were cleared.
+    pub fn windows_differ(&self) -> bool {
+        self.windows_differ
+    }
+
+    /// The length of the window of time that is kept, if there is one.
+    pub fn window_length(&self) -> Option<Duration> {
+        self.slices.as_ref().map(Slices::length)
+    }
+
     /// Whether the last results, [`Breaker::MANY_IN_VAIN`] of them, were all exit 75 and counted as nothing. A program that
     /// means an outage by it would never open the breaker.
     pub fn is_in_vain(&self) -> bool {
@@ -408,10 +466,12 @@ impl Breaker {
             return hold.reason.as_deref().map(Cow::Borrowed);
         }
         let phase = if matches!(self.state, State::Closed { .. }) { Phase::Closed } else { Phase::Open };
-        // To be enabled again is to be as before, for the reason from before.
-        let enabled = |change: &Change| change.from == Phase::Disabled && change.reason == Reason::Enabled;
-        let mut changes = self.history.newest_first().filter(|change| !enabled(change));
-        changes.find(|change| change.to == phase).map(|change| change.reason.text())
+        // To be enabled again, or held no more, is to be as before, for the reason from before.
+        let as_before = |change: &Change| {
+            change.reason == Reason::HoldOver || change.from == Phase::Disabled && change.reason == Reason::Enabled
+        };
+        let mut changes = self.history.newest_first().filter(|change| !as_before(change));
+        changes.find(|change| change.to == phase).map(Change::last_reason)
     }
 
     /// What a run that asked now would be told.
@@ -456,6 +516,22 @@ impl Breaker {
         }
     }
 
+    /// The time by which it is judged, where the clock says `clock`.
+    ///
+    /// A clock that was set back by at most a minute (NTP, a virtual machine that was paused) is taken to stand still until
+    /// it reaches the newest of what has happened: so such a step loses neither a hold nor a result. What lies further
+    /// ahead has not happened by this clock. Ends that lie ahead are no events.
+    pub fn time(&self, clock: Timestamp) -> Timestamp {
+        let state = match self.state {
+            State::Closed { since } => since,
+            State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
+        };
+        let results = [&self.last, &self.last_failure].into_iter().flatten().map(|last| last.at);
+        let others = self.probes().iter().map(|probe| probe.since).chain(self.hold.iter().map(|hold| hold.since));
+        let events = results.chain(others).chain(state);
+        events.filter(|&event| event <= clock.after(CLOCK_TOLERANCE)).max().map_or(clock, |newest| newest.max(clock))
+    }
+
     // What a run does.
 
     /// Remembers the settings by which it is judged, for those who look and for reports that bring none.
@@ -466,7 +542,7 @@ impl Breaker {
 
     /// Asks for admission, and counts the answer.
     pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
-        self.settle(now);
+        drop(self.settle(now));
         self.use_settings(ask.settings);
         match self.answer(ask.settings, now) {
             Answer::Refuse(refusal) => {
@@ -531,7 +607,7 @@ impl Breaker {
         if permit.breaker() != self.id {
             return Recorded::Foreign;
         }
-        self.settle(now);
+        drop(self.settle(now));
         if !self.redeem(permit) {
             bump(&mut self.totals.late);
             return Recorded::Late;
@@ -550,7 +626,7 @@ impl Breaker {
     /// A success closes from any state but a hold. A failure is judged as any when closed, reopens when half-open, and
     /// changes nothing but totals when open.
     pub fn observe(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Change> {
-        self.settle(now);
+        drop(self.settle(now));
         let disabled = self.held_by(HoldKind::Disable, now);
         if !disabled
             && matches!(self.state, State::Open { .. })
@@ -568,6 +644,44 @@ impl Breaker {
                 Some(self.open(Reason::FailureReported(run.end), reopened.saturating_add(1), settings, now))
             }
             (State::Open { .. }, _) => None,
+        }
+    }
+
+    /// Reports what a run has learned by itself: that it is to stay away, for `away`, else for the cool-down.
+    ///
+    /// It counts as a failure that opens at once. Open, the breaker stays so for longer if that is longer; a hold is not
+    /// touched.
+    pub fn report(&mut self, away: Option<Duration>, reason: Option<String>, now: Timestamp) -> Reported {
+        drop(self.settle(now));
+        let settings = self.settings.clone().unwrap_or_default();
+        let run = Finished { outcome: Outcome::Failure, trips: true, end: None, took: None };
+        self.count(&run, &settings, now);
+        if let Some(hold) = &self.hold {
+            return Reported::Held(hold.clone());
+        }
+        // Zero is as nothing said: a service that says so does not mean to be asked the harder.
+        let away = away.filter(|away| !away.is_zero()).map(|away| away.min(LONGEST_REPORT));
+        let reason = reason.map_or(Reason::OwnReport, Reason::Words);
+        match self.state {
+            State::Closed { .. } => {
+                let cooldown = away.unwrap_or(settings.cooldown_after(0));
+                Reported::Opened(self.open_for(cooldown, reason, 0, &settings, now))
+            }
+            State::HalfOpen { reopened, .. } => {
+                let reopened = reopened.saturating_add(1);
+                let cooldown = settings.cooldown_after(reopened).max(away.unwrap_or_default());
+                Reported::Opened(self.open_for(cooldown, reason, reopened, &settings, now))
+            }
+            State::Open { since, cooldown, reopened } => {
+                let away = away.unwrap_or(settings.cooldown_after(reopened));
+                let (end, running) = (now.after(away), since.lasts(cooldown, now));
+                if running && end <= since.after(cooldown) {
+                    return Reported::Open;
+                }
+                let (since, cooldown) = if running { (since, end.left(since).min(2 * LONGEST)) } else { (now, away) };
+                self.state = State::Open { since, cooldown, reopened };
+                Reported::Lengthened
+            }
         }
     }
 
@@ -619,6 +733,7 @@ impl Breaker {
         if let Window::Time(length) = settings.trip.window
             && self.slices.as_ref().is_none_or(|slices| slices.length() != length)
         {
+            self.windows_differ |= self.slices.is_some();
             self.slices = Some(Slices::new(length));
         }
         if let Some(slices) = &mut self.slices {
@@ -681,9 +796,19 @@ impl Breaker {
     }
 
     fn open(&mut self, reason: Reason, reopened: u32, settings: &Settings, now: Timestamp) -> Change {
+        self.open_for(settings.cooldown_after(reopened), reason, reopened, settings, now)
+    }
+
+    fn open_for(
+        &mut self,
+        cooldown: Duration,
+        reason: Reason,
+        reopened: u32,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Change {
         let from = self.phase(now);
         self.generation = self.generation.wrapping_add(1);
-        let cooldown = settings.cooldown_after(reopened);
         let jitter = u128::from(millis(cooldown)) * u128::from(settings.jitter) * u128::from(self.dice()) / (100 << 32);
         let cooldown = cooldown + Duration::from_millis(u64::try_from(jitter).unwrap_or(0));
         self.state = State::Open { since: now, cooldown, reopened };
@@ -712,14 +837,23 @@ impl Breaker {
         self.state = State::Closed { since: Some(now) };
         self.consecutive_failures = 0;
         self.rules_differ = false;
+        self.windows_differ = false;
         self.recent = Recent::default();
         self.slices = None;
         self.failures = FailureTimes::default();
     }
 
-    /// Takes away a hold that is over. What it held is what remains: after a trip, open with a probe due.
-    fn settle(&mut self, now: Timestamp) {
-        self.hold.take_if(|hold| hold.is_over(now));
+    /// Takes away a hold that is over, and says so once. What it held is what remains: after a trip, open with a probe due.
+    /// No generation begins, for nothing changes but what is shown.
+    pub fn settle(&mut self, now: Timestamp) -> Option<Change> {
+        let hold = self.hold.take_if(|hold| hold.is_over(now))?;
+        let to = self.phase(now);
+        let from = if hold.kind == HoldKind::Disable { Phase::Disabled } else { to };
+        // Where the clock was set back to before it began, its end is yet to come.
+        let at = hold.until().map_or(now, |until| until.min(now));
+        let change = Change { at, from, to, reason: Reason::HoldOver, by: None, count: 1 };
+        self.history.push(change.clone());
+        Some(change)
     }
 
     fn phase(&self, now: Timestamp) -> Phase {
@@ -747,65 +881,85 @@ impl Breaker {
 
     /// Closes, clears what trips and ends any hold.
     pub fn reset(&mut self, by: String, now: Timestamp) -> Change {
-        self.settle(now);
+        drop(self.settle(now));
         let from = self.phase(now);
         self.hold = None;
         self.clear(now);
         self.changed(from, Reason::Reset, Some(by), now)
     }
 
-    /// Holds it open, for a span or until [`Breaker::reset`].
+    /// Holds it open until [`Breaker::reset`], or switches it off until [`Breaker::enable`], or either for a span.
     ///
-    /// `None` if nothing changed: a trip without end is not shortened by one that ends.
-    pub fn trip(
+    /// Of two holds of a kind the one that ends later is in force. The two kinds replace each other. Switched off, the
+    /// state stands still: results are counted, and nothing trips or closes.
+    pub fn order(&mut self, order: Order, now: Timestamp) -> Ordered {
+        drop(self.settle(now));
+        let Order { kind, span, replace, reason, by } = order;
+        let same = self.hold.clone().filter(|hold| hold.kind == kind);
+        if span == Some(Duration::ZERO) {
+            return self.end_hold(kind, same.is_some(), reason, by, now);
+        }
+        let until = span.map(|span| now.after(span));
+        match same {
+            Some(hold) if !replace && !ends_later(until, hold.until()) => Ordered::Dropped(hold),
+            same => {
+                let from = self.phase(now);
+                if kind == HoldKind::Trip {
+                    self.open_by_hand(now);
+                }
+                let plain = if kind == HoldKind::Trip { Reason::Tripped } else { Reason::Disabled };
+                let told = reason.clone().map_or(plain, Reason::Words);
+                self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
+                Ordered::InForce(self.changed(from, told, Some(by), now), same)
+            }
+        }
+    }
+
+    /// An order for no time at all: it ends a hold of its kind. A trip leaves the breaker open with a probe due, whatever
+    /// it was.
+    fn end_hold(
         &mut self,
-        span: Option<Duration>,
+        kind: HoldKind,
+        was_held: bool,
         reason: Option<String>,
         by: String,
         now: Timestamp,
-    ) -> Option<Change> {
-        self.settle(now);
-        let endless = self.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::Trip && hold.span.is_none());
-        if endless && span.is_some() {
-            return None;
-        }
+    ) -> Ordered {
         let from = self.phase(now);
+        let told = match kind {
+            HoldKind::Disable if !was_held => return Ordered::NoneToEnd,
+            // Why it was ended is not why it is as it is.
+            HoldKind::Disable => Reason::HoldOver,
+            HoldKind::Trip => {
+                self.open_by_hand(now);
+                reason.map_or(if was_held { Reason::HoldOver } else { Reason::Tripped }, Reason::Words)
+            }
+        };
+        self.hold = None;
+        Ordered::Ended(self.changed(from, told, Some(by), now))
+    }
+
+    fn open_by_hand(&mut self, now: Timestamp) {
         if !matches!(self.state, State::Open { .. }) {
             bump(&mut self.totals.opened);
         }
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Open { since: now, cooldown: Duration::ZERO, reopened: 0 };
-        Some(self.hold_by_hand(HoldKind::Trip, from, span, reason, by, now))
     }
 
-    /// Lets everything through, for a span or until [`Breaker::enable`]; in place of a trip, if there is one.
-    ///
-    /// The state stands still meanwhile: results are counted, and nothing trips or closes.
-    pub fn disable(&mut self, span: Option<Duration>, reason: Option<String>, by: String, now: Timestamp) -> Change {
-        self.settle(now);
-        let from = self.phase(now);
-        self.hold_by_hand(HoldKind::Disable, from, span, reason, by, now)
-    }
-
-    /// Ends [`Breaker::disable`] and goes on from there. `None` if it is not disabled.
+    /// Ends what switched it off, and goes on from there. `None` if it is not disabled.
     pub fn enable(&mut self, by: String, now: Timestamp) -> Option<Change> {
-        self.settle(now);
+        drop(self.settle(now));
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
         Some(self.changed(Phase::Disabled, Reason::Enabled, Some(by), now))
     }
+}
 
-    fn hold_by_hand(
-        &mut self,
-        kind: HoldKind,
-        from: Phase,
-        span: Option<Duration>,
-        reason: Option<String>,
-        by: String,
-        now: Timestamp,
-    ) -> Change {
-        let plain = if kind == HoldKind::Trip { Reason::Tripped } else { Reason::Disabled };
-        let told = reason.clone().map_or(plain, Reason::Words);
-        self.hold = Some(Hold { kind, by: by.clone(), reason, since: now, span });
-        self.changed(from, told, Some(by), now)
+/// Whether a hold until `this` ends later than one until `other`; without an end is the latest there is.
+fn ends_later(this: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (this, other) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(this), Some(other)) => this > other,
     }
 }

@@ -346,6 +346,9 @@ pub struct HoldArgs {
     /// For how long [default: until it is ended by hand]
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_duration)]
     pub span: Option<std::time::Duration>,
+    /// Hold even if that ends sooner than the hold there is
+    #[arg(long)]
+    pub replace: bool,
     /// Why, for those who look at cb status
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
-use crate::breaker::{Admission, Answer, Ask, Breaker, Change, Permit, Recorded, Refusal};
+use crate::breaker::{
+    Admission, Answer, Ask, Breaker, Change, HoldKind, Order, Ordered, Permit, Recorded, Refusal, Reported,
+};
 use crate::clock;
 use crate::context::Context;
 use crate::name::Name;
@@ -65,12 +67,14 @@ pub struct Ticket {
     pub permit: Permit,
     /// A probe's slot, held until its result is kept.
     slot: Option<Slot>,
+    /// A hold that was found over on the way in, of which the hook is yet to be told.
+    ended: Option<News>,
 }
 
 impl Ticket {
     /// The ticket of somebody who kept the permit alone: a script, between `cb allow` and `cb record`.
     pub fn of(permit: Permit) -> Self {
-        Self { permit, slot: None }
+        Self { permit, slot: None, ended: None }
     }
 }
 
@@ -145,7 +149,7 @@ impl Guard<'_> {
 
     fn ask(&self, entering: &Entering<'_>) -> Result<Entrance, Trouble> {
         let &Entering { settings, lease, pid, .. } = entering;
-        let entered = self.change_state(IfAbsent::Create, |turn, lines| {
+        let (entered, ended) = self.change_and_end(IfAbsent::Create, |turn, lines| {
             let now = turn.now;
             if entering.patient && matches!(turn.breaker.answer(settings, now), Answer::Refuse(_)) {
                 return Keep::Nothing(None);
@@ -170,10 +174,20 @@ impl Guard<'_> {
             }
         })?;
         let Kept { value, slot } = entered.ok_or_else(|| Trouble::Unusable(anyhow!("the state is gone")))?;
+        // A run's command is not to wait for a hook: what it has to tell is told when it leaves.
+        let starts = matches!(value, Some(Ok(_))) && pid.is_some();
+        let ended = if starts {
+            ended
+        } else {
+            ended.and_then(|ended| {
+                self.run_hook(&ended);
+                None
+            })
+        };
         Ok(match value {
             None => Entrance::NotYet,
             Some(Err(())) => Entrance::Refused,
-            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot }),
+            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, ended }),
         })
     }
 
@@ -182,7 +196,10 @@ impl Guard<'_> {
     /// # Errors
     /// Misuse; or the result could not be recorded.
     pub fn leave<'s>(&self, ticket: Ticket, report: impl Fn(&Breaker) -> Report<'s>) -> Result<Left, Trouble> {
-        let Ticket { permit, slot } = ticket;
+        let Ticket { permit, slot, ended } = ticket;
+        if let Some(ended) = ended {
+            self.run_hook(&ended);
+        }
         let left = self.record(IfAbsent::Leave, report, |turn, report| {
             turn.breaker.record(&permit, &report.run, &report.settings, turn.now)
         });
@@ -212,12 +229,7 @@ impl Guard<'_> {
             if report.remember {
                 self.remark_other_rules(turn.breaker, &report.settings, lines);
             }
-            let was_in_vain = turn.breaker.is_in_vain();
-            let recorded = record(turn, &report);
-            if turn.breaker.is_in_vain() && !was_in_vain {
-                lines.news(speech::in_vain(self.name));
-            }
-            match recorded {
+            match record(turn, &report) {
                 Recorded::Foreign => Keep::Nothing((Left::Foreign, None)),
                 Recorded::Late => Keep::Must((Left::Late, None)),
                 Recorded::Counted(change) => {
@@ -258,6 +270,65 @@ impl Guard<'_> {
         })
     }
 
+    /// Holds the breaker, or ends a hold, as a person orders. Whichever hold is dropped is said.
+    ///
+    /// # Errors
+    /// Misuse; or it could not be changed.
+    pub fn order(&self, order: &Order) -> Result<(), Trouble> {
+        let ends = order.kind == HoldKind::Disable && order.span == Some(Duration::ZERO);
+        let if_absent = if ends { IfAbsent::Leave } else { IfAbsent::Create };
+        let kept = self.change_state(if_absent, |turn, lines| match turn.breaker.order(order.clone(), turn.now) {
+            Ordered::InForce(change, dropped) => {
+                if let Some(dropped) = dropped {
+                    lines.news(speech::replaced(self.name, &dropped));
+                }
+                Keep::Must(Some(Some(News::new(self.name, change, turn))))
+            }
+            Ordered::Ended(change) => Keep::Must(Some(Some(News::new(self.name, change, turn)))),
+            Ordered::Dropped(hold) => {
+                lines.news(speech::outlasted(self.name, &hold));
+                Keep::Nothing(Some(None))
+            }
+            Ordered::NoneToEnd => Keep::Nothing(None),
+        })?;
+        match kept.and_then(|kept| kept.value) {
+            None => self.context.volume.news(&format!("{}: it was not disabled", self.name)),
+            Some(news) => news.iter().for_each(|news| self.announce(news)),
+        }
+        Ok(())
+    }
+
+    /// Reports what a run has learned by itself: that it is to stay away.
+    ///
+    /// # Errors
+    /// Misuse; or it could not be recorded.
+    pub fn report(&self, away: Option<Duration>, reason: Option<&str>) -> Result<(), Trouble> {
+        let kept = self.change_state(IfAbsent::Create, |turn, lines| {
+            let reported = turn.breaker.report(away, reason.map(str::to_owned), turn.now);
+            let next = || speech::next_try(self.name, turn.breaker.retry_at(turn.now), turn.now);
+            let change = match reported {
+                Reported::Opened(change) => Some(change),
+                Reported::Lengthened => {
+                    lines.remark(format!("{}: open for longer, as the run reports: {}", self.name, next()));
+                    None
+                }
+                Reported::Open => {
+                    lines.remark(format!("{}: open for as long already: {}", self.name, next()));
+                    None
+                }
+                Reported::Held(hold) => {
+                    lines.news(speech::not_touched(self.name, &hold));
+                    None
+                }
+            };
+            Keep::Must(change.map(|change| News::new(self.name, change, turn)))
+        })?;
+        if let Some(news) = kept.and_then(|kept| kept.value) {
+            self.announce(&news);
+        }
+        Ok(())
+    }
+
     /// Why a run would be refused now, as far as the state can be read; `None` if it would not be, or if nobody can say.
     /// Nothing is written. Waits for a writer until `deadline`.
     pub fn would_refuse(&self, settings: &Settings, deadline: Instant) -> Option<(Refusal, Seen)> {
@@ -268,20 +339,56 @@ impl Guard<'_> {
         }
     }
 
-    /// Changes the state, and says afterwards what the decision that was kept had to say.
+    /// Changes the state, and says afterwards what the decision that was kept had to say. A hold that is found over is told
+    /// before that.
     fn change_state<T>(
         &self,
         if_absent: IfAbsent,
         decide: impl Fn(&mut Turn<'_>, &mut Lines) -> Keep<T>,
     ) -> Result<Option<Kept<T>>, Trouble> {
+        let (kept, ended) = self.change_and_end(if_absent, decide)?;
+        if let Some(ended) = ended {
+            self.run_hook(&ended);
+        }
+        Ok(kept)
+    }
+
+    /// The same, but for the `on-change` command of a hold that was found over: that is the caller's to run.
+    fn change_and_end<T>(
+        &self,
+        if_absent: IfAbsent,
+        decide: impl Fn(&mut Turn<'_>, &mut Lines) -> Keep<T>,
+    ) -> Result<(Option<Kept<T>>, Option<News>), Trouble> {
         let mut lines = Lines::new(self.context.volume);
-        self.context.store.change(self.name, if_absent, |turn| {
+        let kept = self.context.store.change(self.name, if_absent, |turn| {
             lines.forget();
             if let Some(notice) = turn.notice {
                 lines.warn(format!("{}: {notice}", self.name));
             }
-            decide(turn, &mut lines)
-        })
+            let ended = turn.breaker.settle(turn.now).map(|change| News::new(self.name, change, turn));
+            let (in_vain, windows) = (turn.breaker.is_in_vain(), turn.breaker.windows_differ());
+            let length = turn.breaker.window_length();
+            let keep = decide(turn, &mut lines);
+            if turn.breaker.is_in_vain() && !in_vain {
+                lines.news(speech::in_vain(self.name));
+            }
+            if turn.breaker.windows_differ() && !windows {
+                lines.news(speech::emptied(self.name, length, turn.breaker.window_length()));
+            }
+            // What is told once must be kept, so that nobody tells it again.
+            match (keep, ended) {
+                (Keep::Nothing(value), _) => Keep::Nothing((value, None)),
+                (Keep::Must(value) | Keep::Should(value), Some(ended)) => Keep::Must((value, Some(ended))),
+                (Keep::Must(value), None) => Keep::Must((value, None)),
+                (Keep::Should(value), None) => Keep::Should((value, None)),
+            }
+        })?;
+        let Some(Kept { value: (value, ended), slot }) = kept else { return Ok((None, None)) };
+        if let Some(ended) = &ended {
+            self.tell(ended);
+        }
+        drop(lines);
+        Ok((Some(Kept { value, slot }), ended))
     }
 
     /// Says that the last caller had other trip rules, before its settings give way to ours.
@@ -296,13 +403,19 @@ impl Guard<'_> {
 
     /// Tells of a change once it is kept: by a line, and where it is news by the `on-change` command.
     fn announce(&self, news: &News) {
-        let volume = self.context.volume;
-        if !news.change.is_news() || news.change.by.is_some() {
-            // Who does it knows it.
-            volume.remark(|| news.line.clone());
+        self.tell(news);
+        self.run_hook(news);
+    }
+
+    fn tell(&self, news: &News) {
+        if news.change.is_aloud() {
+            self.context.volume.news(&news.line);
         } else {
-            volume.news(&news.line);
+            self.context.volume.remark(|| news.line.clone());
         }
+    }
+
+    fn run_hook(&self, news: &News) {
         if let Some(command) = self.on_change.filter(|_| news.change.is_news()) {
             hook::run(command, self.name, &news.change, news.retry_at, self.context);
         }

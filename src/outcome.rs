@@ -197,11 +197,11 @@ impl Codes {
     fn unlisted(&self, end: End) -> Outcome {
         match end {
             End::Exit(0) => Outcome::Success,
-            // By convention the command was never started, or what it asked was refused for the moment: by another `cb`, say,
-            // or sysexits.h's EX_TEMPFAIL.
-            End::Exit(TRY_LATER | 125..=127) | End::NotStarted => Outcome::Ignored,
-            // Nobody read on, or somebody pressed Ctrl-C.
-            End::Signal(libc::SIGPIPE | libc::SIGINT) => Outcome::Ignored,
+            // It was refused for the moment, by another `cb` say, or by convention never started; nobody read on, or somebody
+            // pressed Ctrl-C.
+            End::Exit(TRY_LATER | 125..=127) | End::NotStarted | End::Signal(libc::SIGPIPE | libc::SIGINT) => {
+                Outcome::Ignored
+            }
             End::Exit(_) | End::Signal(_) if self.failures_listed => Outcome::Ignored,
             End::Exit(_) | End::Signal(_) | End::TimedOut => Outcome::Failure,
         }

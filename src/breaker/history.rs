@@ -1,5 +1,8 @@
 //! PURE. The changes of state that are remembered.
 
+use std::borrow::Cow;
+
+use super::LONGEST_REASON;
 use super::reason::Reason;
 use crate::time::Timestamp;
 
@@ -49,10 +52,48 @@ impl Change {
     /// Whether it is worth a line and the `on-change` command: it opened from closed, it closed, or a person changed it.
     pub fn is_news(&self) -> bool {
         match (&self.by, self.from, self.to) {
+            _ if self.reason == Reason::HoldOver => true,
             // A trip holds even what was open before, but what was closed is not changed by a reset.
             (Some(_), from, to) => from != Phase::Closed || to != Phase::Closed,
             (None, from, to) => from == Phase::Closed || to == Phase::Closed,
         }
+    }
+}
+
+/// What stands between the reasons of a row of failed probes, newest first.
+const BEFORE: &str = ", before that ";
+
+impl Change {
+    /// Whether it is told where nobody looks on: nobody did it, and runs pass that did not, or the reverse.
+    pub fn is_aloud(&self) -> bool {
+        let passes = |phase| matches!(phase, Phase::Closed | Phase::Disabled);
+        self.by.is_none() && (passes(self.from) || passes(self.to))
+    }
+
+    /// Whether a probe failed.
+    fn is_failed_probe(&self) -> bool {
+        self.from == Phase::HalfOpen && self.to == Phase::Open && self.by.is_none()
+    }
+
+    /// Why it was; of a row of failed probes, of the last one.
+    pub fn last_reason(&self) -> Cow<'_, str> {
+        match self.reason.text() {
+            Cow::Borrowed(text) if self.is_failed_probe() => Cow::Borrowed(text.split(BEFORE).next().unwrap_or(text)),
+            text => text,
+        }
+    }
+
+    /// This and the row of failed probes before it, as one. What differs is told of each, newest first, as far as there is
+    /// room for whole reasons.
+    fn after(self, row: &Self) -> Self {
+        let mut told = self.reason.text().into_owned();
+        for reason in row.reason.text().split(BEFORE).filter(|reason| *reason != self.reason.text()) {
+            if stored_len(&told) + BEFORE.len() + stored_len(reason) <= LONGEST_REASON {
+                told.extend([BEFORE, reason]);
+            }
+        }
+        let reason = if told == self.reason.text() { self.reason } else { Reason::Words(told) };
+        Self { reason, count: row.count.saturating_add(1), ..self }
     }
 }
 
@@ -62,21 +103,17 @@ pub struct History(pub(super) Vec<Change>);
 
 impl History {
     /// So many are always kept.
-    pub const LEAST: usize = 8;
+    pub const LEAST: usize = 4;
     /// No more are kept, whatever room there is.
     pub(super) const MOST: usize = 32;
     /// Of older changes, so many bytes of the reason are always kept.
-    const SHORT_REASON: usize = 60;
+    const SHORT_REASON: usize = 40;
 
     /// Adds the newest change. A row of failed probes is one entry.
     pub fn push(&mut self, change: Change) {
         let change = Change { reason: change.reason.kept(), ..change };
-        let failed_probe =
-            |change: &Change| change.from == Phase::HalfOpen && change.to == Phase::Open && change.by.is_none();
         match self.0.last_mut() {
-            Some(last) if failed_probe(last) && failed_probe(&change) => {
-                *last = Change { count: last.count.saturating_add(1), ..change };
-            }
+            Some(last) if last.is_failed_probe() && change.is_failed_probe() => *last = change.after(last),
             _ => self.0.push(change),
         }
         if self.0.len() > Self::MOST {
@@ -94,10 +131,10 @@ impl History {
         self.0.is_empty()
     }
 
-    /// Takes less room: gives up the oldest change, and when only the last eight are left, the ends of long reasons.
+    /// Takes less room: gives up the oldest change, and when only the last four are left, the ends of long reasons.
     /// `false` if it is as small as it gets.
     ///
-    /// Those eight always fit. Only in a state that somebody has edited can other things leave them no room; then they
+    /// Those four always fit. Only in a state that somebody has edited can other things leave them no room; then they
     /// go as well.
     pub fn shrink(&mut self) -> bool {
         if self.0.len() <= Self::LEAST {
@@ -161,6 +198,33 @@ mod tests {
         }
         assert!(news(Disabled, Disabled, Some("ann")), "for another span");
         assert!(!news(Closed, Closed, Some("ann")), "a reset of what is closed");
+        let over = |from, to, by: Option<&str>| {
+            let (reason, by) = (Reason::HoldOver, by.map(str::to_owned));
+            let change = Change { at: Timestamp::from_millis(0), from, to, reason, by, count: 1 };
+            (change.is_news(), change.is_aloud())
+        };
+        assert_eq!(over(Open, Open, None), (true, false), "the end of a trip");
+        assert_eq!(over(Disabled, Open, None), (true, true), "the end of a disable");
+        assert_eq!(over(Open, Open, Some("ann")), (true, false), "who does it knows it");
+    }
+
+    #[test]
+    fn a_row_of_failed_probes_tells_each_reason_once_as_far_as_there_is_room() {
+        let mut history = History::default();
+        let mut push = |reason: &str| {
+            let (from, to, reason) = (Phase::HalfOpen, Phase::Open, Reason::Words(reason.to_owned()));
+            history.push(Change { at: Timestamp::from_millis(0), from, to, reason, by: None, count: 1 });
+            let row = history.newest_first().next().expect("a row");
+            (row.count, row.reason.text().into_owned(), row.last_reason().into_owned())
+        };
+        let told = |count, reason: &str, last: &str| (count, reason.to_owned(), last.to_owned());
+        assert_eq!(push("exit 7"), told(1, "exit 7", "exit 7"));
+        assert_eq!(push("exit 7"), told(2, "exit 7", "exit 7"));
+        assert_eq!(push("timeout"), told(3, "timeout, before that exit 7", "timeout"));
+        assert_eq!(push("exit 7"), told(4, "exit 7, before that timeout", "exit 7"));
+        let long = "x".repeat(95);
+        let all = format!("{long}, before that exit 7");
+        assert_eq!(push(&long), told(5, &all, &long), "there is no room for a third");
     }
 
     #[test]
@@ -175,10 +239,10 @@ mod tests {
         while history.shrink() && seen.len() < 100 {
             seen.push(lengths(&history));
         }
-        let shorter = |short: usize| [vec![60; short], vec![100; 8 - short]].concat();
-        let expected = [vec![100; 10], vec![100; 9]].into_iter().chain((0..=8).map(shorter));
+        let shorter = |short: usize| [vec![40; short], vec![100; 4 - short]].concat();
+        let expected = (5..=10).rev().map(|kept| vec![100; kept]).chain((0..=4).map(shorter));
         // Only where somebody has edited the state do these go as well.
-        let expected = expected.chain((0..8).rev().map(|kept| vec![60; kept]));
+        let expected = expected.chain((0..4).rev().map(|kept| vec![40; kept]));
         assert_eq!(seen, expected.collect::<Vec<_>>());
     }
 

@@ -38,6 +38,10 @@ pub enum Reason {
     Disabled,
     /// `cb enable`
     Enabled,
+    /// The time of a hold is over, or a person has ended it.
+    HoldOver,
+    /// A run has reported by itself that it is to stay away.
+    OwnReport,
     /// What a person gave as the reason; or what a history tells, in the words in which it was told then.
     Words(String),
 }
@@ -53,7 +57,7 @@ pub struct Share {
 
 impl Reason {
     /// Those of which nothing but their words must be known, to know them again.
-    const PLAIN: [Self; 4] = [Self::Reset, Self::Tripped, Self::Disabled, Self::Enabled];
+    const PLAIN: [Self; 5] = [Self::Reset, Self::Tripped, Self::Disabled, Self::Enabled, Self::HoldOver];
 
     /// As a history keeps it: in words, but for those which it knows again.
     pub fn kept(self) -> Self {
@@ -93,6 +97,8 @@ impl Reason {
             Self::Tripped => return Cow::Borrowed("tripped"),
             Self::Disabled => return Cow::Borrowed("disabled"),
             Self::Enabled => return Cow::Borrowed("enabled"),
+            Self::HoldOver => return Cow::Borrowed("hold is over"),
+            Self::OwnReport => return Cow::Borrowed("reported by the run"),
             Self::Words(words) => return Cow::Borrowed(words),
         })
     }

@@ -68,6 +68,8 @@ struct Text {
     settings: Option<SettingsText>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     rules_differ: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    windows_differ: bool,
     /// Of the last results, how many in a row were exit 75 that counted as nothing.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     in_vain: u8,
@@ -156,6 +158,7 @@ impl Text {
         let Breaker { id, generation, serial, spent, state, hold, consecutive_failures, recent, .. } = breaker;
         let Breaker { slices, failures, totals, last, last_failure, history, settings, rules_differ, in_vain, .. } =
             breaker;
+        let windows_differ = &breaker.windows_differ;
         Self {
             id: format!("{id:016x}"),
             generation: *generation,
@@ -174,6 +177,7 @@ impl Text {
             own_words: own_words_text(history),
             settings: settings.as_ref().map(settings_text),
             rules_differ: *rules_differ,
+            windows_differ: *windows_differ,
             in_vain: *in_vain,
         }
     }
@@ -199,6 +203,7 @@ impl Text {
             },
             settings: self.settings.map(|text| settings(&text)),
             rules_differ: self.rules_differ,
+            windows_differ: self.windows_differ,
             in_vain: self.in_vain.min(Breaker::MANY_IN_VAIN),
         })
     }

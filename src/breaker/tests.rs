@@ -5,13 +5,48 @@ mod model;
 mod protocol;
 mod scripts;
 
-use super::{Breaker, FailureTimes, Slices};
+use std::time::Duration;
+
+use super::{Breaker, Change, FailureTimes, HoldKind, Order, Ordered, Slices};
+use crate::time::Timestamp;
+
+impl Ordered {
+    /// What it changed.
+    pub fn change(self) -> Option<Change> {
+        match self {
+            Self::InForce(change, _) | Self::Ended(change) => Some(change),
+            Self::Dropped(_) | Self::NoneToEnd => None,
+        }
+    }
+}
 
 /// What nobody but the state and its tests is told.
 impl Breaker {
     /// The random identity.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// `cb trip`; `None` if that changes nothing.
+    pub fn trip(
+        &mut self,
+        span: Option<Duration>,
+        reason: Option<String>,
+        by: String,
+        now: Timestamp,
+    ) -> Option<Change> {
+        self.order(Order { kind: HoldKind::Trip, span, replace: false, reason, by }, now).change()
+    }
+
+    /// `cb disable`; `None` if that changes nothing.
+    pub fn disable(
+        &mut self,
+        span: Option<Duration>,
+        reason: Option<String>,
+        by: String,
+        now: Timestamp,
+    ) -> Option<Change> {
+        self.order(Order { kind: HoldKind::Disable, span, replace: false, reason, by }, now).change()
     }
 
     /// The numbers of the last 256 permits that are good for nothing any more.

@@ -26,7 +26,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name))? };
     let setup = file.resolve(Some(name), args.options.given())?.setup;
-    let guard = Guard { name, context, on_change: None };
+    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
     let entrance = if switched_off() {
         Entrance::Unguarded
     } else {

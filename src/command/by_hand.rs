@@ -3,15 +3,16 @@
 use anyhow::{Result, bail};
 
 use super::look;
-use crate::breaker::{Breaker, Change, LONGEST_REASON, stored_len};
+use crate::breaker::{Breaker, Change, HoldKind, LONGEST_REASON, Order, stored_len};
 use crate::cli::{HoldArgs, Selection};
 use crate::config::Tables;
 use crate::context::Context;
+use crate::environment::who;
 use crate::exit::Exit;
 use crate::guard::{Done, Guard};
 use crate::name::Name;
 use crate::report::speech::say;
-use crate::store::IfAbsent;
+use crate::store::{IfAbsent, Trouble};
 use crate::time::{Timestamp, parse_duration};
 
 /// Changes a breaker. `None` from `act` is no change.
@@ -24,12 +25,40 @@ pub(super) fn change(
     if_absent: IfAbsent,
     act: impl Fn(&mut Breaker, Timestamp) -> Option<Change>,
 ) -> Result<Done> {
-    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
-    let guard = Guard { name, context, on_change: config.setup.run.on_change.as_deref() };
-    match guard.change(if_absent, act)? {
+    match guarded(context, name, |guard| guard.change(if_absent, act))? {
         Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
         done => Ok(done),
     }
+}
+
+/// Does something to a breaker as its configuration says.
+///
+/// # Errors
+/// Wrong configuration; the state cannot be used.
+pub(super) fn guarded<T>(
+    context: &Context,
+    name: &Name,
+    act: impl FnOnce(&Guard<'_>) -> Result<T, Trouble>,
+) -> Result<T> {
+    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
+    let guard = Guard { name, context, on_change: config.setup.run.on_change.as_deref() };
+    Ok(act(&guard)?)
+}
+
+/// Holds a breaker, or ends a hold.
+///
+/// # Errors
+/// Wrong configuration; the state cannot be used.
+pub(super) fn hold(
+    context: &Context,
+    name: &Name,
+    kind: HoldKind,
+    args: &HoldArgs,
+    reason: Option<&String>,
+) -> Result<()> {
+    let (span, replace) = (args.span, args.replace);
+    let order = Order { kind, span, replace, reason: reason.cloned(), by: who() };
+    guarded(context, name, |guard| guard.order(&order))
 }
 
 /// Does something to each of several breakers; what fails for one is said and does not stop the others.

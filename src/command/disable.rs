@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 
-use super::by_hand::{change, checked_reason, each};
+use super::by_hand::{checked_reason, each, hold};
+use crate::breaker::HoldKind;
 use crate::cli::DisableArgs;
 use crate::context::Context;
-use crate::environment::who;
 use crate::exit::Exit;
-use crate::store::IfAbsent;
 
 /// Disables the named breakers.
 ///
@@ -15,10 +14,5 @@ use crate::store::IfAbsent;
 /// The reason is too long, or a duration stands where a name should.
 pub fn run(args: &DisableArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
-    Ok(each(&args.hold.names, |name| {
-        change(context, name, IfAbsent::Create, |breaker, now| {
-            Some(breaker.disable(args.hold.span, reason.clone(), who(), now))
-        })?;
-        Ok(())
-    }))
+    Ok(each(&args.hold.names, |name| hold(context, name, HoldKind::Disable, &args.hold, reason.as_ref())))
 }

@@ -1,11 +1,12 @@
 //! Lines on stderr. Each is one write, so that those of many processes do not mix.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use super::{escape, stderr, write_all};
-use crate::breaker::{Breaker, Cause, Change, HoldKind, Phase, Refusal};
+use crate::breaker::{Breaker, Cause, Change, Hold, HoldKind, Phase, Reason, Refusal};
 use crate::name::Name;
-use crate::time::{Timestamp, format_rough};
+use crate::time::{Timestamp, format_duration, format_rough};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +109,16 @@ pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -
         return format!("{name}: {}", by_hand(name, by, change, breaker, now));
     }
     let reason = &change.reason;
+    if change.reason == Reason::HoldOver {
+        let to = change.to.word().replace('_', "-");
+        return match (change.from, breaker.retry_at(now)) {
+            (Phase::Disabled, None) => format!("{name}: {reason}: disabled no more, and {to} as before"),
+            (Phase::Disabled, at) => {
+                format!("{name}: {reason}: disabled no more, and {to}; {}", next_try(name, at, now))
+            }
+            (_, at) => format!("{name}: {reason}: {to}; {}", next_try(name, at, now)),
+        };
+    }
     if change.to == Phase::Closed {
         return format!("{name}: closed again: {reason}");
     }
@@ -119,10 +130,10 @@ pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -
 fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Timestamp) -> String {
     let Some(hold) = breaker.hold(now) else {
         let to = change.to.word().replace('_', "-");
-        // One that was over as it began.
-        let disabled = breaker.hold_or_what_was().is_some_and(|hold| hold.kind == HoldKind::Disable);
         return match (change.from, change.to) {
-            _ if disabled => format!("disabled by {by} for 0s, which is over: {to} as before"),
+            (from, _) if from != Phase::Disabled && change.reason == Reason::HoldOver => {
+                format!("hold ended by {by}: {to}, with a probe due")
+            }
             (Phase::Disabled, _) => format!("enabled by {by}, and {to} as before"),
             (_, Phase::Closed) => format!("closed by {by}"),
             _ => format!("{to} by {by}, with a probe due"),
@@ -139,6 +150,41 @@ fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Times
         }
         None => format!("{what} by {by} until {way_out}{reason}"),
     }
+}
+
+/// A hold, who ordered it, until when, and why.
+fn held(name: &Name, hold: &Hold) -> String {
+    let (what, way_out) = match hold.kind {
+        HoldKind::Trip => ("held open", "reset"),
+        HoldKind::Disable => ("disabled", "enable"),
+    };
+    let until = hold.until().map_or_else(|| format!("'cb {way_out} {name}'"), |until| until.to_string());
+    let reason = hold.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+    format!("{what} by {} until {until}{reason}", hold.by)
+}
+
+/// That a hold of the same kind ends no sooner, so that the new one comes to nothing.
+pub fn outlasted(name: &Name, hold: &Hold) -> String {
+    format!("{name}: unchanged, it is {}, which does not end sooner; to shorten it: --replace", held(name, hold))
+}
+
+/// That a hold of the same kind is dropped for a new one.
+pub fn replaced(name: &Name, hold: &Hold) -> String {
+    format!("{name}: it was {}; that is dropped", held(name, hold))
+}
+
+/// That what a run reports by itself changes nothing of a hold.
+pub fn not_touched(name: &Name, hold: &Hold) -> String {
+    format!("{name}: the report is counted and changes nothing, it is {}", held(name, hold))
+}
+
+/// That a window of time was emptied for one of another length.
+pub fn emptied(name: &Name, before: Option<Duration>, after: Option<Duration>) -> String {
+    let [before, after] = [before, after].map(|length| format_duration(length.unwrap_or_default()));
+    format!(
+        "{name}: the window of {after} begins empty, as another caller has one of {before} and a breaker keeps one window \
+         of time; give all its callers the same, or each a name of its own"
+    )
 }
 
 /// That runs end with 75 again and again, and that none of them counts.
@@ -177,7 +223,7 @@ fn why(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> Str
 }
 
 /// When it is worth another try, and the way out.
-fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {
+pub fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {
     match at.map(|at| (at, at.left(now))) {
         Some((_, left)) if left.is_zero() => format!("the next run is a probe, or close it with 'cb reset {name}'"),
         Some((at, left)) => format!("next try in {} ({at}), or now with 'cb reset {name}'", format_rough(left)),

@@ -310,6 +310,10 @@ fn about(name: &Name, look: &Look, facts: &mut Vec<(&str, String)>) {
     if breaker.rules_differ() {
         facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));
     }
+    if breaker.windows_differ() {
+        let note = "its callers have windows of time of different lengths, which empty each other";
+        facts.push(("note", note.to_owned()));
+    }
     if breaker.is_in_vain() {
         let note = "the last runs ended with 75, which counts as nothing; if that is its outage: --failure-codes 1-124";
         facts.push(("note", note.to_owned()));

@@ -73,7 +73,7 @@ impl Directory {
         mut decide: impl FnMut(&mut Turn<'_>) -> Keep<T>,
     ) -> Result<Option<Kept<T>>, Trouble> {
         let Some(mut locked) = self.lock(name, if_absent)? else { return Ok(None) };
-        let now = clock::now();
+        let now = locked.breaker.time(clock::now());
         let before = Before::of(&locked.breaker);
         let keep = decide(&mut Turn { breaker: &mut locked.breaker, now, notice: locked.notice.as_deref() });
         let (value, must) = match keep {
@@ -122,7 +122,8 @@ impl Directory {
                 Content::Unused => return Ok(None),
                 Content::Breaker { mut breaker, .. } => {
                     forget_dead_probes(&file, &mut breaker);
-                    return Ok(Some(Seen { breaker: *breaker, now: clock::now() }));
+                    let now = breaker.time(clock::now());
+                    return Ok(Some(Seen { breaker: *breaker, now }));
                 }
                 // Perhaps a writer was at it just now: once more, under the lock.
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,

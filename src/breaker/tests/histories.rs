@@ -6,10 +6,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-use super::model::{Change as Told, END_OF_TIME, Millis, Model, Pass, Report, Verdict};
+use super::model::{Away, Change as Told, END_OF_TIME, Millis, Model, Pass, Report, Verdict};
 use crate::breaker::permit::Permit;
 use crate::breaker::stored;
-use crate::breaker::{Admission, Answer, Ask, Breaker, Cause, Change, HoldKind, Phase, Recorded, State};
+use crate::breaker::{
+    Admission, Answer, Ask, Breaker, Cause, Change, HoldKind, Order, Phase, Recorded, Reported, State,
+};
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Key, Settings, TripRules, Window};
 use crate::time::{LONGEST, Timestamp};
@@ -125,10 +127,12 @@ enum Deed {
     },
     Observe(usize, Seen),
     Die(usize),
-    Trip(Option<Millis>),
-    Disable(Option<Millis>),
+    Trip(Option<Millis>, bool),
+    Disable(Option<Millis>, bool),
     Enable,
     Reset,
+    /// A run reports by itself that it is to stay away.
+    Report(Option<Millis>),
     Foreign(usize, Seen),
     /// Many calls in a row, or permits that are asked for.
     Many {
@@ -158,6 +162,7 @@ enum Kind {
     Disable,
     Enable,
     Reset,
+    Report,
     Foreign,
     Many,
 }
@@ -171,11 +176,11 @@ const RARELY: [bool; 16] = {
 
 impl From<u64> for Step {
     fn from(number: u64) -> Self {
-        use Kind::{Again, Begin, Call, Die, Disable, Enable, End, Foreign, Many, Observe, Reset, Trip};
+        use Kind::{Again, Begin, Call, Die, Disable, Enable, End, Foreign, Many, Observe, Report, Reset, Trip};
         let mut choose = Choices(number);
         let kind = choose.of(&[
             Call, Call, Call, Call, Call, Call, Call, Begin, Begin, Begin, Begin, End, End, End, End, End, Again,
-            Observe, Observe, Die, Trip, Disable, Enable, Reset, Foreign, Many,
+            Observe, Observe, Die, Trip, Trip, Disable, Disable, Enable, Reset, Report, Foreign, Many,
         ]);
         let caller = choose.of(&[0, 1, 2]);
         let which = choose.of(&[0, 1, 2, 3, 4, 5, 6, 7]);
@@ -191,6 +196,7 @@ impl From<u64> for Step {
         let took = choose.of(&[None, Some(0), Some(99), Some(100), Some(1_000), Some(1_000_000)]);
         let seen = Seen { outcome, trips: trips && outcome == Outcome::Failure, took };
         let span = choose.of(&[None, Some(10_000), Some(1_000), Some(0), Some(DAY)]);
+        let replace = choose.of(&[false, false, false, true]);
         let numbered = choose.of(&[false, true]);
         let dry = choose.of(&[false, false, false, true]);
         let deed = match kind {
@@ -200,8 +206,9 @@ impl From<u64> for Step {
             Again => Deed::Again { permit: which, caller, seen },
             Observe => Deed::Observe(caller, seen),
             Die => Deed::Die(which),
-            Trip => Deed::Trip(span),
-            Disable => Deed::Disable(span),
+            Trip => Deed::Trip(span, replace),
+            Disable => Deed::Disable(span, replace),
+            Report => Deed::Report(span),
             Enable => Deed::Enable,
             Reset => Deed::Reset,
             Foreign => Deed::Foreign(caller, seen),
@@ -240,6 +247,8 @@ struct World {
     last_caller: Option<usize>,
     /// When a failure was last counted.
     last_failure: Option<Millis>,
+    /// What the clock says, and the time by which all is judged.
+    clock: Millis,
     now: Millis,
     /// What was admitted and has not reported.
     under_way: Vec<Pass>,
@@ -259,6 +268,7 @@ impl World {
             callers,
             last_caller: None,
             last_failure: None,
+            clock: now,
             now,
             under_way,
             reported,
@@ -269,11 +279,11 @@ impl World {
         Timestamp::from_millis(self.now)
     }
 
-    fn set_clock(&mut self, clock: Clock) {
-        self.now = match clock {
-            Clock::Stays => self.now,
-            Clock::Goes(far) => self.now.saturating_add(far).min(END_OF_TIME),
-            Clock::Returns(far) => self.now.saturating_sub(far),
+    fn set_clock(&mut self, clock: Clock) -> Checked {
+        self.clock = match clock {
+            Clock::Stays => self.clock,
+            Clock::Goes(far) => self.clock.saturating_add(far).min(END_OF_TIME),
+            Clock::Returns(far) => self.clock.saturating_sub(far),
             Clock::Reaches(moment, beside) => {
                 let moments = self.model.moments(&self.callers);
                 let moment = moments[usize::from(moment) % moments.len()];
@@ -281,10 +291,13 @@ impl World {
             }
             Clock::Is(moment) => moment,
         };
+        self.now = self.model.time(self.clock);
+        prop_assert_eq!(self.breaker.time(Timestamp::from_millis(self.clock)), self.at());
+        Ok(())
     }
 
     fn step(&mut self, step: Step) -> Checked {
-        self.set_clock(step.clock);
+        self.set_clock(step.clock)?;
         self.act(step.deed)?;
         self.compare()?;
         self.write_and_read()
@@ -332,16 +345,17 @@ impl World {
                     self.model.abandon(serial);
                 }
             }
-            Deed::Trip(span) => {
-                let change = self.breaker.trip(span.map(Duration::from_millis), None, "somebody".to_owned(), at);
-                let told = self.model.trip(span, now);
+            Deed::Trip(span, replace) => {
+                let change = self.order(HoldKind::Trip, span, replace);
+                let told = self.model.trip(span, replace, now);
                 self.compare_change(change.as_ref(), told.as_ref(), 0)?;
             }
-            Deed::Disable(span) => {
-                let change = self.breaker.disable(span.map(Duration::from_millis), None, "somebody".to_owned(), at);
-                let told = self.model.disable(span, now);
-                self.compare_change(Some(&change), Some(&told), 0)?;
+            Deed::Disable(span, replace) => {
+                let change = self.order(HoldKind::Disable, span, replace);
+                let told = self.model.disable(span, replace, now);
+                self.compare_change(change.as_ref(), told.as_ref(), 0)?;
             }
+            Deed::Report(away) => self.report(away)?,
             Deed::Enable => {
                 let change = self.breaker.enable("somebody".to_owned(), at);
                 let told = self.model.enable(now);
@@ -366,8 +380,47 @@ impl World {
                             self.record(pass, caller, seen)?;
                         }
                     }
-                    self.set_clock(Clock::Goes(1));
+                    self.set_clock(Clock::Goes(1))?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, kind: HoldKind, span: Option<Millis>, replace: bool) -> Option<Change> {
+        let (span, by) = (span.map(Duration::from_millis), "somebody".to_owned());
+        self.breaker.order(Order { kind, span, replace, reason: None, by }, self.at()).change()
+    }
+
+    fn report(&mut self, away: Option<Millis>) -> Checked {
+        let (now, at) = (self.now, self.at());
+        let settings = self.last_caller.map_or_else(Settings::default, |caller| self.callers[caller].clone());
+        let reported = self.breaker.report(away.map(Duration::from_millis), None, at);
+        let expected = self.model.report(away, &settings, now);
+        self.last_failure = Some(now);
+        match (reported, self.breaker.state().clone(), expected) {
+            (Reported::Held(hold), _, Away::Held) => prop_assert_eq!(self.breaker.hold(at), Some(&hold)),
+            (Reported::Opened(change), State::Open { cooldown, .. }, Away::Opened(told, least, most)) => {
+                compare_told(&change, &told)?;
+                let cooldown: Millis = cooldown.as_millis().try_into().expect("less than half a billion years");
+                prop_assert!((least..=most).contains(&cooldown), "{} is not in {}..={}", cooldown, least, most);
+                self.model.set_cooldown(cooldown);
+            }
+            (Reported::Open, _, Away::Until(least, _)) => {
+                prop_assert!(self.model.cools_until(now).is_some_and(|before| least <= before));
+            }
+            (Reported::Lengthened, State::Open { since, cooldown, .. }, Away::Until(least, most)) => {
+                let until = since.after(cooldown).as_millis();
+                // No state says more than this.
+                let longest = cooldown == 2 * LONGEST;
+                prop_assert!(longest || (least..=most).contains(&until), "{until} is not in {least}..={most}");
+                prop_assert!(self.model.cools_until(now).is_none_or(|before| longest || before < until));
+                self.model.stay_open(until, now);
+                // At the end of time a span reaches beyond what it can.
+                self.model.set_cooldown(cooldown.as_millis().try_into().expect("less than half a billion years"));
+            }
+            (reported, state, expected) => {
+                prop_assert!(false, "the core says {reported:?} in {state:?}, the model {expected:?}");
             }
         }
         Ok(())
@@ -460,6 +513,7 @@ impl World {
         prop_assert_eq!(breaker.consecutive_failures(), model.consecutive_failures());
         prop_assert_eq!(breaker.rules_differ(), model.rules_differ());
         prop_assert_eq!(breaker.is_in_vain(), model.is_in_vain());
+        prop_assert_eq!(breaker.windows_differ(), model.windows_differ());
         prop_assert_eq!(breaker.settings(), self.last_caller.map(|caller| &self.callers[caller]));
         let time = |millis: Option<Millis>| millis.map(Timestamp::from_millis);
         prop_assert_eq!(breaker.last_failure().map(|last| last.at), time(self.last_failure));

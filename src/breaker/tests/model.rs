@@ -44,6 +44,9 @@ pub struct Model {
     hold: Option<Hold>,
     /// Of each result whether it was exit 75 and counted as nothing.
     in_vain: Vec<bool>,
+    /// When the last result came, and the last failure.
+    last_result: Option<Millis>,
+    last_failure: Option<Millis>,
     /// The changes, a row of failed probes as one.
     pub changes: Vec<Change>,
 }
@@ -112,6 +115,11 @@ impl Hold {
     fn is_in_force(&self, now: Millis) -> bool {
         self.span.is_none_or(|span| self.since <= now && now < later(self.since, span))
     }
+
+    /// When it ends. Without end is later than any time.
+    fn end(&self) -> Millis {
+        self.span.map_or(Millis::MAX, |span| later(self.since, span))
+    }
 }
 
 /// A change, as it is told.
@@ -143,6 +151,16 @@ pub enum Verdict {
     Refused(Option<Millis>),
 }
 
+/// What became of what a run reports by itself.
+#[derive(Debug)]
+pub enum Away {
+    /// It opened, for at least and at most so long.
+    Opened(Change, Millis, Millis),
+    /// It is open at least until some time between these.
+    Until(Millis, Millis),
+    Held,
+}
+
 /// What became of a report.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Report {
@@ -163,6 +181,8 @@ impl Model {
             events: Vec::new(),
             hold: None,
             in_vain: Vec::new(),
+            last_result: None,
+            last_failure: None,
             changes: Vec::new(),
         }
     }
@@ -259,6 +279,17 @@ impl Model {
         let found_others =
             |pair: &[(TripRules, usize)]| pair[0].0 != pair[1].0 && cleared.is_none_or(|at| pair[1].1 > at);
         self.asked.windows(2).any(found_others)
+    }
+
+    /// "another length starts it empty, which is told once", until everything counted so far is cleared.
+    pub fn windows_differ(&self) -> bool {
+        let results = self.results();
+        let lengths = results.iter().filter_map(|result| match result.3 {
+            Window::Time(length) => Some(length),
+            Window::Calls(_) => None,
+        });
+        let lengths: Vec<Duration> = lengths.collect();
+        lengths.windows(2).any(|pair| pair[0] != pair[1])
     }
 
     /// "The file keeps the last 1,000 results": failed, slow.
@@ -393,9 +424,24 @@ impl Model {
         }
     }
 
-    /// A hold that somebody finds over is over for good.
+    /// "Where the newest past event in the state is after now by at most a minute, that time is now"
+    pub fn time(&self, clock: Millis) -> Millis {
+        let mut events: Vec<Millis> = self.era().since.into_iter().chain(self.last_result).collect();
+        events.extend(self.last_failure);
+        events.extend(self.probes_under_way().iter().map(|probe| probe.since));
+        events.extend(self.hold.iter().map(|hold| hold.since));
+        let ahead = events.into_iter().filter(|&event| event > clock && event - clock <= 60_000);
+        ahead.max().unwrap_or(clock)
+    }
+
+    /// "The end of a hold is told, in the history, … once, by the first command that writes and finds it over, dated with
+    /// its end"; where the clock was set back to before it began, that is yet to come.
     fn notice(&mut self, now: Millis) {
-        self.hold.take_if(|hold| !hold.is_in_force(now));
+        let Some(hold) = self.hold.take_if(|hold| !hold.is_in_force(now)) else { return };
+        let to = self.state();
+        let from = if hold.kind == HoldKind::Disable { Phase::Disabled } else { to };
+        let reasons = vec!["hold is over".to_owned()];
+        self.changes.push(Change { at: hold.end().min(now), from, to, count: 1, by_hand: false, reasons });
     }
 
     fn number(&mut self) -> u64 {
@@ -467,7 +513,7 @@ impl Model {
             return Report::Late;
         }
         self.reported.extend(pass.serial);
-        self.happen(run);
+        self.happen(run, now);
         let slow = is_slow(run, settings);
         self.enter(run, settings, now);
         let disabled = self.is_held(HoldKind::Disable, now);
@@ -513,7 +559,7 @@ impl Model {
     /// A report of what was seen elsewhere.
     pub fn observe(&mut self, run: &Finished, settings: &Settings, now: Millis) -> Option<Change> {
         self.notice(now);
-        self.happen(run);
+        self.happen(run, now);
         let disabled = self.is_held(HoldKind::Disable, now);
         let success = run.outcome == Outcome::Success;
         // "changes nothing but totals when open"
@@ -531,7 +577,11 @@ impl Model {
         }
     }
 
-    fn happen(&mut self, run: &Finished) {
+    fn happen(&mut self, run: &Finished, now: Millis) {
+        self.last_result = Some(now);
+        if run.outcome == Outcome::Failure {
+            self.last_failure = Some(now);
+        }
         self.events.push(Event::Result(run.outcome));
         // No caller of these histories lists codes.
         self.in_vain.push(run.outcome == Outcome::Ignored && run.end == Some(End::Exit(75)));
@@ -643,13 +693,18 @@ impl Model {
         self.tell(from, vec!["reset".to_owned()], true, now)
     }
 
-    pub fn trip(&mut self, span: Option<Millis>, now: Millis) -> Option<Change> {
+    /// "Of two holds of the same kind the later end wins"; "`--replace` shortens one"
+    fn loses(&self, kind: HoldKind, span: Option<Millis>, replace: bool, now: Millis) -> bool {
+        let end = span.map_or(Millis::MAX, |span| later(now, span));
+        !replace && self.is_held(kind, now) && self.hold.as_ref().is_some_and(|hold| end <= hold.end())
+    }
+
+    pub fn trip(&mut self, span: Option<Millis>, replace: bool, now: Millis) -> Option<Change> {
         self.notice(now);
-        // "A `trip` without end is shortened by no `--for`"
-        let endless = self.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::Trip && hold.span.is_none());
-        if endless && span.is_some() {
+        if span != Some(0) && self.loses(HoldKind::Trip, span, replace, now) {
             return None;
         }
+        let was_held = self.is_held(HoldKind::Trip, now);
         let from = self.phase(now);
         if self.state() != Phase::Open {
             self.events.push(Event::Opened);
@@ -657,16 +712,77 @@ impl Model {
         self.begin(Kind::Open, false, now);
         // "One hold at a time: `disable` and `trip` replace each other": nothing of a hold outlives it.
         self.set_cooldown(0);
-        self.hold = Some(Hold { kind: HoldKind::Trip, since: now, span });
-        Some(self.tell(from, vec!["tripped".to_owned()], true, now))
+        // "`--for 0` ends a hold of its kind at once …; without one opens with a probe due"
+        self.hold = (span != Some(0)).then_some(Hold { kind: HoldKind::Trip, since: now, span });
+        let reason = if span == Some(0) && was_held { "hold is over" } else { "tripped" };
+        Some(self.tell(from, vec![reason.to_owned()], true, now))
     }
 
     /// "Disabled, the state stands still".
-    pub fn disable(&mut self, span: Option<Millis>, now: Millis) -> Change {
+    pub fn disable(&mut self, span: Option<Millis>, replace: bool, now: Millis) -> Option<Change> {
         self.notice(now);
         let from = self.phase(now);
+        if span == Some(0) {
+            // "without one changes nothing"
+            self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
+            return Some(self.tell(from, vec!["hold is over".to_owned()], true, now));
+        }
+        if self.loses(HoldKind::Disable, span, replace, now) {
+            return None;
+        }
         self.hold = Some(Hold { kind: HoldKind::Disable, since: now, span });
-        self.tell(from, vec!["disabled".to_owned()], true, now)
+        Some(self.tell(from, vec!["disabled".to_owned()], true, now))
+    }
+
+    /// "what the run has learned: it counts as one failure with a trip code … by the settings last used and opens for
+    /// `--for` …, without it for the cool-down". How long it then stays open, at least and at most, where it does anything.
+    pub fn report(&mut self, away: Option<Millis>, settings: &Settings, now: Millis) -> Away {
+        self.notice(now);
+        let run = Finished { outcome: Outcome::Failure, trips: true, end: None, took: None };
+        self.happen(&run, now);
+        self.enter(&run, settings, now);
+        if self.hold.is_some() {
+            return Away::Held;
+        }
+        // At most an hour; and for no time is as nothing said.
+        let away = away.filter(|&away| away > 0).map(|away| away.min(3_600_000));
+        let lengthened = |span: Millis| span + span * Millis::from(settings.jitter) / 100;
+        let reasons = vec!["reported by the run".to_owned()];
+        match self.state() {
+            Phase::Closed => {
+                let change = self.open(reasons, false, now);
+                let (least, most) = self.next_cooldown(settings);
+                Away::Opened(change, away.unwrap_or(least), away.map_or(most, lengthened))
+            }
+            Phase::HalfOpen => {
+                // "from half-open for the longer of it and the next cool-down"
+                let change = self.open(reasons, true, now);
+                let (least, most) = self.next_cooldown(settings);
+                Away::Opened(change, away.unwrap_or(0).max(least), away.map_or(0, lengthened).max(most))
+            }
+            // "Open, it only lengthens"
+            _ => {
+                let unjittered = Settings { jitter: 0, ..settings.clone() };
+                let (least, most) = self.next_cooldown(&unjittered);
+                Away::Until(later(now, away.unwrap_or(least)), later(now, away.unwrap_or(most)))
+            }
+        }
+    }
+
+    /// It stays open until then; where its cool-down was over, as from now on.
+    pub fn stay_open(&mut self, until: Millis, now: Millis) {
+        let runs = self.verdict(&Settings::default(), now) != Verdict::Probes;
+        let era = self.eras.last_mut().expect("there is always one");
+        let since = if runs { era.since.unwrap_or(0) } else { now };
+        (era.since, era.cooldown) = (Some(since), until - since);
+    }
+
+    /// Whether its cool-down is under way, and until when.
+    pub fn cools_until(&self, now: Millis) -> Option<Millis> {
+        match self.verdict(&Settings::default(), now) {
+            Verdict::Refused(until) => until,
+            Verdict::Passes | Verdict::Probes => None,
+        }
     }
 
     /// "`enable` ends only `disable`"

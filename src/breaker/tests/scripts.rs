@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::breaker::permit::Permit;
-use crate::breaker::{Admission, Answer, Ask, Breaker, Phase, Recorded, State};
+use crate::breaker::{Admission, Answer, Ask, Breaker, HoldKind, Order, Ordered, Phase, Recorded, Reported, State};
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Fault, Key, Settings};
 use crate::time::{Timestamp, format_duration, parse_duration};
@@ -18,6 +18,8 @@ const LEASE: Duration = Duration::from_secs(3_600);
 struct Play {
     breaker: Breaker,
     settings: Settings,
+    /// What the clock says, and the time by which the breaker is judged.
+    clock: Timestamp,
     now: Timestamp,
     permits: BTreeMap<String, Copied>,
 }
@@ -47,6 +49,7 @@ fn with(settings: &str) -> Play {
     Play {
         breaker: Breaker::new(7),
         settings: read(settings).unwrap_or_else(|fault| panic!("{settings}: {fault:?}")),
+        clock: Timestamp::from_millis(TODAY),
         now: Timestamp::from_millis(TODAY),
         permits: BTreeMap::new(),
     }
@@ -78,6 +81,7 @@ impl Play {
     /// `ok fail fatal slow slowfail ignored later`: a whole run. `NAME!`: a run begins, `NAME:fail`: it ends. `NAME?`: a permit
     /// is asked for. `NAME~`: the prober dies. `seen:ok`: reported without a permit. `+30s -1h`: the clock. `ask`: what a
     /// run would be told. `left`: until the next try. `trip trip:10s disable disable:10s enable reset`: by hand.
+    /// `trip=10s disable=10s`: the same with `--replace`. `away away:10s`: what the run itself reports.
     /// `fail*9`: nine times, of which the last counts.
     #[track_caller]
     fn goes(&mut self, script: &str, story: &str) -> &mut Self {
@@ -93,15 +97,21 @@ impl Play {
         self
     }
 
+    fn set_clock(&mut self, clock: Timestamp) {
+        self.clock = clock;
+        self.now = self.breaker.time(clock);
+    }
+
     fn word(&mut self, word: &str) -> Option<String> {
+        self.set_clock(self.clock);
         let span = |text: &str| parse_duration(text).unwrap_or_else(|error| panic!("{error}"));
         if let Some(ahead) = word.strip_prefix('+') {
-            self.now = self.now.after(span(ahead));
+            self.set_clock(self.clock.after(span(ahead)));
             return None;
         }
         if let Some(back) = word.strip_prefix('-') {
             let back = u64::try_from(span(back).as_millis()).expect("at most a century");
-            self.now = Timestamp::from_millis(self.now.as_millis().saturating_sub(back));
+            self.set_clock(Timestamp::from_millis(self.clock.as_millis().saturating_sub(back)));
             return None;
         }
         if let Some(run) = run(word) {
@@ -121,8 +131,9 @@ impl Play {
             return Some(self.state());
         }
         let by = || "somebody".to_owned();
-        let (verb, object) = word.split_once(':').unwrap_or((word, ""));
+        let (verb, object) = word.split_once([':', '=']).unwrap_or((word, ""));
         let for_span = (!object.is_empty()).then_some(object);
+        let replace = word.contains('=');
         match (verb, run(object)) {
             ("seen", Some(run)) => drop(self.breaker.observe(&run, &self.settings, self.now)),
             (name, Some(run)) => return Some(self.end(name, &run)),
@@ -140,8 +151,12 @@ impl Play {
                 let left = refusal.retry_at.map(|at| format_duration(at.left(self.now)).replace(' ', ""));
                 return Some(left.unwrap_or_else(|| "endless".to_owned()));
             }
-            ("trip", None) => drop(self.breaker.trip(for_span.map(span), None, by(), self.now)),
-            ("disable", None) => drop(self.breaker.disable(for_span.map(span), None, by(), self.now)),
+            ("trip" | "disable", None) => {
+                let kind = if verb == "trip" { HoldKind::Trip } else { HoldKind::Disable };
+                let order = Order { kind, span: for_span.map(span), replace, reason: None, by: by() };
+                drop(self.breaker.order(order, self.now));
+            }
+            ("away", None) => drop(self.breaker.report(for_span.map(span), None, self.now)),
             ("enable", None) => drop(self.breaker.enable(by(), self.now)),
             ("reset", None) => drop(self.breaker.reset(by(), self.now)),
             _ => panic!("'{word}' is no word of a script"),
@@ -540,17 +555,17 @@ fn a_million_reopenings_overflow_nothing() {
         play.goes("fail", "open");
         let State::Open { reopened, .. } = &mut play.breaker.state else { panic!("a failure opens it") };
         *reopened = 999_999;
-        play.goes("-1ms fail left", &format!("open {longest}"));
+        play.goes("-61s fail left", &format!("open {longest}"));
         let State::Open { reopened, .. } = &mut play.breaker.state else { panic!("a failed probe opens it") };
         assert_eq!(*reopened, 1_000_000);
         *reopened = u32::MAX;
-        play.goes("-1ms fail", "open");
+        play.goes("-61s fail", "open");
         let text = serde_json::to_string(&play.breaker).expect("plain data");
         assert_eq!(serde_json::from_str::<Breaker>(&text).expect("our own text"), play.breaker);
         // Counters end where JSON does, and generations begin again.
         play.breaker.totals.opened = (1 << 53) - 2;
         play.breaker.generation = u64::MAX;
-        play.goes("-1ms fail -1ms fail", "open open");
+        play.goes("-61s fail -61s fail", "open open");
         assert_eq!(play.breaker.totals().opened, (1 << 53) - 1);
     }
 }
@@ -705,11 +720,42 @@ fn an_ignored_probe_gives_its_place_back() {
 
 #[test]
 fn a_clock_that_steps_back_makes_a_probe_due() {
-    with("threshold=1").goes("fail -1ms ask a! a:ok", "open probes probe closed");
+    with("threshold=1").goes("fail -61s ask a! a:ok", "open probes probe closed");
     with("threshold=1 cooldown=1h").goes("fail -400d ask", "open probes");
     // A reboot into 1970, and a file from a host that is ahead.
     with("threshold=1").goes("fail -99999d ask", "open probes");
     with("threshold=1").goes("+20000d fail -20000d ask", "open probes");
+}
+
+#[test]
+fn a_clock_that_steps_back_by_a_minute_stands_still_meanwhile() {
+    // The cool-down goes on when the clock is where it was.
+    with("threshold=1").goes("fail -1m left +1m left +29s left +1s ask", "open 30s 30s 1s probes");
+    with("threshold=1").goes("fail +10s -1s left -9.001s left", "open 21s 30s");
+    with("threshold=1").goes("fail -60.001s ask", "open probes");
+    // Neither a hold nor a probe's place is lost.
+    with("threshold=1").goes("trip:1h -1s ask left", "open refused 1h");
+    with("threshold=1").goes("disable:1h -1m fail*9 enable", "closed closed closed");
+    with("threshold=1 lease=2m").goes("fail +30s a! -1m b! left +1m left a:ok", "open probe refused 2m 2m closed");
+    // Nor a failure, whatever came after it.
+    for last in ["ok", "ignored", "fail"] {
+        let mut play = with("failure-rate=100 window=1h min-calls=100 failure-budget=100/1h");
+        play.goes(
+            &format!("fail fail {last} -30s ignored ok ok fail"),
+            "closed closed closed closed closed closed closed",
+        );
+        let failures = if last == "fail" { 4 } else { 3 };
+        assert_eq!(play.breaker.budget_used(&play.settings, play.now), failures, "{last}");
+        assert_eq!(play.window().1, u32::try_from(failures).expect("few"), "{last}");
+    }
+    // A step by more than that is found even beside what is not so far ahead.
+    with("threshold=1").goes("fail +30s a! -75s ask", "open probe probes");
+}
+
+#[test]
+fn a_clock_that_was_once_far_ahead_costs_no_later_step_its_tolerance() {
+    let mut play = with("threshold=9 failure-budget=3/1h");
+    play.goes("+400d reset -400d fail fail -2s fail", "closed closed closed open");
 }
 
 #[test]
@@ -729,13 +775,13 @@ fn a_step_back_frees_the_places_of_probes_and_ends_holds() {
 #[test]
 fn results_dated_after_now_leave_windows_and_budgets() {
     let mut play = with("failure-rate=50 window=1h min-calls=3 failure-budget=3/1h");
-    play.goes("fail fail -1s", "closed closed");
+    play.goes("fail fail -61s", "closed closed");
     assert_eq!(play.window(), (0, 0, 0));
     assert_eq!(play.breaker.budget_used(&play.settings, play.now), 0);
     play.goes("fail", "closed");
     assert_eq!(play.window(), (1, 1, 0));
     assert_eq!(play.breaker.budget_used(&play.settings, play.now), 1);
-    play.goes("+1s", "");
+    play.goes("+61s", "");
     assert_eq!(play.window(), (1, 1, 0), "what has left does not come back");
 }
 
@@ -743,7 +789,7 @@ fn results_dated_after_now_leave_windows_and_budgets() {
 fn absurd_times_are_no_panic_and_no_endless_refusal() {
     for start in [0, 1, 253_402_300_799_998, 253_402_300_799_999, u64::MAX] {
         let mut play = with("threshold=1 failure-rate=50 window=1h failure-budget=3/1h");
-        play.now = Timestamp::from_millis(start);
+        play.clock = Timestamp::from_millis(start);
         play.goes("fail +30s ok fail +30s a! +1h b! b:ok", "open closed open probe probe closed");
         play.goes("trip:1h +1h ask reset disable:1h ok", "open probes closed closed closed");
     }
@@ -752,7 +798,7 @@ fn absurd_times_are_no_panic_and_no_endless_refusal() {
 #[test]
 fn a_hold_without_end_holds_whatever_the_clock_does() {
     let mut play = with("threshold=1");
-    play.now = Timestamp::from_millis(u64::MAX);
+    play.clock = Timestamp::from_millis(u64::MAX);
     play.goes("trip ask left -99999d ask +400d ask", "open refused endless refused refused");
 }
 
@@ -797,17 +843,158 @@ fn a_trip_without_end_is_shortened_by_none_that_ends() {
     let mut play = with("threshold=1");
     play.goes("trip", "open");
     let before = play.breaker.clone();
-    assert_eq!(play.breaker.trip(Some(Duration::ZERO), None, "another".to_owned(), play.now), None);
-    assert_eq!(play.breaker, before);
+    let hold = play.breaker.hold(play.now).cloned().expect("it is held");
+    for span in [Some(Duration::from_secs(1)), None] {
+        let (kind, by) = (HoldKind::Trip, "another".to_owned());
+        let order = Order { kind, span, replace: false, reason: Some("no".to_owned()), by };
+        assert_eq!(play.breaker.order(order, play.now), Ordered::Dropped(hold.clone()));
+        assert_eq!(play.breaker, before, "no history, no generation");
+    }
     play.goes("trip:10s left", "open endless");
     // One that ends is replaced by one that does not.
     with("threshold=1").goes("trip:10s trip left", "open open endless");
 }
 
 #[test]
-fn between_two_trips_that_end_the_last_word_wins() {
-    with("threshold=1").goes("trip:10s trip:5s left +5s ask", "open open 5s probes");
+fn of_two_holds_of_a_kind_the_later_end_wins() {
+    with("threshold=1").goes("trip:10s trip:5s left +5s trip:5s left", "open open 10s open 5s");
     with("threshold=1").goes("trip:10s trip:1d left", "open open 1d");
+    with("threshold=1").goes("disable:10s disable:5s +5s fail +5s fail", "closed closed closed open");
+    with("threshold=1").goes("disable:10s disable:15s +10s fail +5s fail", "closed closed closed open");
+    with("threshold=1").goes("disable disable:1s +1s fail enable fail", "closed closed closed closed open");
+    // What is over is no hold.
+    with("threshold=1").goes("trip:1h +1h trip:5s left", "open open 5s");
+}
+
+#[test]
+fn replace_shortens_a_hold() {
+    with("threshold=1").goes("trip trip=5s left +5s ask", "open open 5s probes");
+    with("threshold=1").goes("trip:1h trip=5s left", "open open 5s");
+    with("threshold=1").goes("disable disable=5s fail +5s fail", "closed closed closed open");
+}
+
+#[test]
+fn a_hold_for_no_time_ends_one_of_its_kind_at_once() {
+    with("threshold=1").goes("trip trip:0 ask a! a:ok", "open open probes probe closed");
+    with("threshold=1").goes("trip:1h trip:0 ask", "open open probes");
+    with("threshold=1").goes("disable disable:0 fail", "closed closed open");
+    with("threshold=1").goes("fail disable disable:0 left", "open open open 30s");
+    // It ends none of the other kind, but a trip replaces a disable.
+    with("threshold=1").goes("trip disable:0 ask left", "open open refused endless");
+    with("threshold=1").goes("disable trip:0 ask", "closed open probes");
+    // The person is in the history, and what it was for remains.
+    let mut play = with("threshold=1");
+    drop(play.breaker.trip(None, Some("moving".to_owned()), "ann".to_owned(), play.now));
+    play.goes("trip:0", "open");
+    assert_eq!(told(&play), ["open open hold is over somebody", "closed open moving ann"]);
+    assert_eq!(play.breaker.reason(play.now).as_deref(), Some("moving"));
+    play.goes("reset disable disable:0", "closed closed closed");
+    assert_eq!(told(&play)[0], "disabled closed hold is over somebody");
+    let (before, order) = (play.breaker.clone(), |kind| {
+        let by = "ann".to_owned();
+        Order { kind, span: Some(Duration::ZERO), replace: false, reason: None, by }
+    });
+    assert_eq!(play.breaker.order(order(HoldKind::Disable), play.now), Ordered::NoneToEnd);
+    assert_eq!(play.breaker, before);
+    let Ordered::Ended(change) = play.breaker.order(order(HoldKind::Trip), play.now) else { panic!("it opens") };
+    assert_eq!((change.from, change.to, &*change.reason.text()), (Phase::Closed, Phase::Open, "tripped"));
+}
+
+/// The changes that are remembered, newest first: from, to, why, who.
+fn told(play: &Play) -> Vec<String> {
+    let changes = play.breaker.history().newest_first().map(|change| {
+        let by = change.by.as_deref().unwrap_or("-");
+        format!("{} {} {} {by}", change.from.word(), change.to.word(), change.reason)
+    });
+    changes.collect()
+}
+
+#[test]
+fn the_end_of_a_hold_is_in_the_history_once_as_of_its_end() {
+    let mut play = with("threshold=1");
+    play.goes("trip:10s +1h ask left", "open probes nothing");
+    assert_eq!(told(&play), ["closed open tripped somebody"], "nobody has written");
+    let generation = play.breaker.generation();
+    let change = play.breaker.settle(play.now).expect("it is over");
+    assert_eq!(change.at, Timestamp::from_millis(TODAY + 10_000));
+    assert_eq!(told(&play), ["open open hold is over -", "closed open tripped somebody"]);
+    assert_eq!((play.breaker.settle(play.now), play.breaker.generation()), (None, generation));
+    // Whatever comes first finds it over.
+    for deed in ["ok", "seen:fail", "enable", "reset", "disable:1s"] {
+        let mut play = with("threshold=9");
+        play.goes("disable:10s +1h", "closed");
+        play.goes(deed, "closed");
+        let all = told(&play);
+        assert_eq!(all[all.len() - 2], "disabled closed hold is over -", "{deed}");
+    }
+    let mut play = with("threshold=1");
+    play.goes("fail disable:10s +10s ok", "open open refused");
+    assert_eq!(told(&play)[0], "disabled open hold is over -");
+    // One that is over because the clock was set back has no end yet.
+    let mut play = with("threshold=1");
+    play.goes("trip:10s -1h ok", "open closed");
+    let over = play.breaker.history().newest_first().nth(1).expect("a change");
+    assert_eq!((over.at, &*over.reason.text()), (play.now, "hold is over"));
+    // What is replaced or ended by hand is no more to be over.
+    for story in ["trip:10s disable enable", "disable:10s trip reset", "disable:10s disable:0", "trip:10s reset"] {
+        let mut play = with("threshold=9");
+        for word in story.split(' ') {
+            play.word(word);
+        }
+        play.goes("+1h", "");
+        assert_eq!(play.breaker.settle(play.now), None, "{story}");
+    }
+}
+
+// What a run reports by itself.
+
+#[test]
+fn a_runs_own_report_opens_for_as_long_as_it_says_or_for_the_cool_down() {
+    with("threshold=9").goes("a! away:90s left a:ok +90s ask", "run open 1m30s late probes");
+    with("threshold=9 cooldown=10s").goes("a! away left", "run open 10s");
+    with("threshold=9").goes("a! away:0 left", "run open 30s");
+    with("threshold=9").goes("a! away:1d left", "run open 1h");
+    // No longest cool-down bounds it.
+    with("threshold=9 cooldown=1s max-cooldown=2s").goes("a! away:90s left", "run open 1m30s");
+    let mut play = with("threshold=9");
+    play.goes("a! away:90s", "run open");
+    let totals = play.breaker.totals();
+    assert_eq!((totals.failures, totals.opened, play.window()), (1, 1, (1, 1, 0)));
+    assert_eq!(play.breaker.last_failure().map(|last| last.at), Some(play.now));
+    assert_eq!(told(&play), ["closed open reported by the run -"]);
+}
+
+#[test]
+fn half_open_a_runs_own_report_reopens_for_the_longer_of_it_and_the_next_cool_down() {
+    let settings = "threshold=1 cooldown=10s backoff=2";
+    with(settings)
+        .goes("fail +10s a! away:5s left a:ok +20s b! b:fail left", "open probe open 20s late probe open 40s");
+    with(settings).goes("fail +10s a! away:90s left", "open probe open 1m30s");
+}
+
+#[test]
+fn open_a_runs_own_report_only_lengthens() {
+    with("threshold=1").goes("a! fail away:90s left away:10s left a:ok", "run open open 1m30s open 1m30s late");
+    with("threshold=1").goes("fail +10s away left", "open open 30s");
+    // With a probe due as well, also where the clock was set back.
+    with("threshold=1").goes("fail +1h away:10s left", "open open 10s");
+    with("threshold=1").goes("fail -1h away:10s left", "open open 10s");
+    let mut play = with("threshold=1");
+    play.goes("fail", "open");
+    let before = (play.breaker.generation(), told(&play));
+    assert_eq!(play.breaker.report(Some(Duration::from_secs(90)), None, play.now), Reported::Lengthened);
+    assert_eq!(play.breaker.report(Some(Duration::from_secs(90)), None, play.now), Reported::Open);
+    assert_eq!((play.breaker.generation(), told(&play)), before);
+    assert_eq!(play.breaker.totals().failures, 3);
+}
+
+#[test]
+fn a_runs_own_report_is_counted_under_a_hold_and_changes_nothing() {
+    with("threshold=1").goes("a! trip:10s away:90s left a:ok", "run open open 10s late");
+    let mut play = with("threshold=1");
+    play.goes("disable a! away:90s ask a:ok enable ask", "closed run closed passes closed closed passes");
+    let totals = play.breaker.totals();
+    assert_eq!((totals.failures, totals.successes, totals.late), (1, 1, 0), "no generation has begun");
 }
 
 #[test]
@@ -918,10 +1105,16 @@ fn of_time_windows_another_length_starts_it_empty() {
     assert_eq!(play.window(), (2, 2, 0));
     play.but_with("failure-rate=100 window=20s min-calls=100");
     assert_eq!(play.window(), (0, 0, 0));
+    assert!(!play.breaker.windows_differ(), "nobody has written");
     play.goes("fail", "closed");
+    assert!(play.breaker.windows_differ());
     assert_eq!(play.window(), (1, 1, 0));
     play.but_with("failure-rate=100 window=10s min-calls=100");
     assert_eq!(play.window(), (0, 0, 0));
+    assert!(play.breaker.windows_differ());
+    play.goes("reset", "closed");
+    assert!(!play.breaker.windows_differ(), "it is told again once all is cleared");
+    play.but_with("failure-rate=100 window=20s min-calls=100").goes("fail", "closed");
     // Who counts calls leaves it as it is, and adds to it.
     play.but_with("failure-rate=100 window=20 min-calls=20").goes("fail", "closed");
     play.but_with("failure-rate=100 window=20s min-calls=100");

@@ -113,6 +113,9 @@ fn facts(breaker: &Breaker) -> Vec<String> {
     facts.push(format!("last failure: {}", last(breaker.last_failure())));
     facts.push(format!("rules differ: {}", if breaker.rules_differ() { "yes" } else { "no" }));
     // What no version before 0.2 knew is a fact only where it is there.
+    if breaker.windows_differ() {
+        facts.push("windows differ: yes".to_owned());
+    }
     if breaker.is_in_vain() {
         facts.push("in vain: yes".to_owned());
     }
