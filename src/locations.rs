@@ -3,12 +3,17 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use directories::BaseDirs;
 
 use crate::environment;
+use crate::sys;
+
+/// Where root's home is on every Linux: of this one nobody need ask whose it is.
+const ROOTS_HOME: &str = "/root";
 
 /// The directory of the state files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ pub struct Locations {
 
 impl Locations {
     /// Finds them: options first, then `CB_STATE_DIR` and `CB_CONFIG`, then the user's cache and config directories by
-    /// the XDG rules (relative paths in the environment are not used).
+    /// the XDG rules (relative paths in the environment are not used, nor by root those of other users).
     ///
     /// # Errors
     /// A path given by option cannot be made absolute, as the current directory is gone.
@@ -87,17 +92,27 @@ struct Base {
 
 impl Base {
     fn find() -> Option<Self> {
-        if environment::absolute("HOME").is_some() {
+        let is_root = sys::is_root();
+        let usable = |dir: &PathBuf| !is_root || !is_anothers(dir);
+        let given = ["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"].map(environment::absolute);
+        if given[0].is_some() && given.iter().flatten().all(usable) {
             let base = BaseDirs::new()?;
             return Some(Self { cache: base.cache_dir().to_owned(), config: base.config_dir().to_owned() });
         }
+        let [home, cache, config] = given.map(|dir| dir.filter(usable));
         // Without HOME the C library would be asked, and a static one loads name service modules of another build.
-        let home = home_of(nix::unistd::getuid().as_raw(), &fs::read("/etc/passwd").unwrap_or_default());
-        let place = |variable, under: &str| {
-            environment::absolute(variable).or_else(|| home.as_ref().map(|home| home.join(under)))
-        };
-        Some(Self { cache: place("XDG_CACHE_HOME", ".cache")?, config: place("XDG_CONFIG_HOME", ".config")? })
+        let in_passwd = || home_of(nix::unistd::getuid().as_raw(), &fs::read("/etc/passwd").unwrap_or_default());
+        let home = home.or_else(in_passwd);
+        let place = |given: Option<PathBuf>, under: &str| given.or_else(|| home.as_ref().map(|home| home.join(under)));
+        Some(Self { cache: place(cache, ".cache")?, config: place(config, ".config")? })
     }
+}
+
+/// Whether a directory, or that in which it would be made, belongs to another user than root: what root made there would
+/// shut its owner out, and what is configured there is not for root.
+fn is_anothers(dir: &Path) -> bool {
+    let owner = || dir.ancestors().find_map(|dir| fs::metadata(dir).ok()).map(|there| there.uid());
+    dir != Path::new(ROOTS_HOME) && owner().is_some_and(|owner| owner != 0)
 }
 
 /// The home directory of a user by the text of `/etc/passwd`: its sixth field, if it is an absolute path.

@@ -16,6 +16,7 @@
 //! | `spawn`, `spawn`, `run_child` | a child in our memory | we wait; it has its own stack, allocates nothing, runs no handler |
 //! | `next_signal`, `try_wait`, `random` | what the kernel tells | it writes into live buffers of ours, as long as is said |
 //! | `send`, `own_pid`, `leads_session`, `die_of` | numbers of processes | numbers go in and come out, no memory |
+//! | `is_root` | who we are | a number goes in and one comes out, no memory |
 //! | `in_foreground` | the terminal | a constant path; the descriptor is ours alone until it is closed |
 //! | `Alarm::after`, `Alarm::drop` | a timer, its signal | its handler does nothing; in the end the signal is as it was |
 //! | `entry::main` | the symbol `main` | the crate is `no_main`: there is no other |
@@ -317,6 +318,12 @@ pub fn random() -> Option<u64> {
 pub fn own_pid() -> pid_t {
     // SAFETY: getpid cannot fail.
     unsafe { libc::getpid() }
+}
+
+/// Whether this process began as root. The kernel has said so at its start, so that nobody is asked.
+pub fn is_root() -> bool {
+    // SAFETY: getauxval has no memory effects.
+    unsafe { libc::getauxval(libc::AT_EUID) == 0 }
 }
 
 /// Whether we lead our session: such a process alone is told of a hang-up.

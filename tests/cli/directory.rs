@@ -424,6 +424,84 @@ fn without_home_the_one_in_passwd_is_used() {
 }
 
 #[test]
+fn root_uses_no_home_of_another_user() {
+    if !is_root() {
+        eprintln!("skipped: only root can make a home of another user");
+        return;
+    }
+    if !may_unshare(&["-Urm"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let home = sandbox.home();
+    fs::write(sandbox.work().join("passwd"), format!("root:x:0:0::{}/of-root:/bin/sh\n", home.display()))
+        .expect("a file");
+    let configured = |dir: &str, threshold: u32| {
+        fs::create_dir_all(home.join(dir).join("cb")).expect("a directory");
+        let text = format!("[defaults]\nthreshold = {threshold}\n");
+        fs::write(home.join(dir).join("cb/config.toml"), text).expect("a file");
+    };
+    for (dir, threshold) in [("of-root/.config", 11), ("of-ann/.config", 12), ("conf-of-ann", 13), ("conf-of-root", 14)]
+    {
+        configured(dir, threshold);
+    }
+    for dir in ["of-root", "of-ann", "cache-of-ann", "cache-of-root"] {
+        fs::create_dir_all(home.join(dir)).expect("a directory");
+    }
+    // So that root could use them, were it not for their owner.
+    for dir in ["of-ann", "cache-of-ann", "conf-of-ann"] {
+        fs::set_permissions(home.join(dir), Permissions::from_mode(0o755)).expect("ours");
+        chown(home.join(dir), Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    let threshold = |environment: &str| {
+        let script = format!(
+            "exec unshare -Urm sh -c 'mount --bind passwd /etc/passwd && cd .. && export {environment} && \
+             cb run -n a -- true && cb config a --json'"
+        );
+        let output = sandbox.bash(&script).any_stdout().run();
+        let config: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        config["settings"]["threshold"]["value"].as_str().expect("text").to_owned()
+    };
+    let made = |dir: &str| {
+        let cache = home.join(dir);
+        let made = cache.join("cb/a.json").exists();
+        drop(fs::remove_dir_all(cache.join("cb")));
+        made
+    };
+    // What is another's is as not set, a directory that root would make in one of those too.
+    for environment in [
+        "HOME=$PWD/of-ann",
+        "HOME=$PWD/of-ann/absent/too",
+        "HOME=$PWD/of-ann XDG_CACHE_HOME=$PWD/cache-of-ann XDG_CONFIG_HOME=$PWD/conf-of-ann",
+        "HOME=$PWD/of-root XDG_CACHE_HOME=$PWD/cache-of-ann/absent XDG_CONFIG_HOME=$PWD/conf-of-ann",
+    ] {
+        assert_eq!(threshold(environment), "11", "{environment}");
+        assert!(made("of-root/.cache"), "{environment}");
+        for dir in ["of-ann", "cache-of-ann"] {
+            assert!(!home.join(dir).join(".cache").exists() && !home.join(dir).join("cb").exists(), "{environment}");
+        }
+    }
+    // What is root's own is used beside it.
+    let environment = "HOME=$PWD/of-ann XDG_CACHE_HOME=$PWD/cache-of-root XDG_CONFIG_HOME=$PWD/conf-of-root";
+    assert_eq!(threshold(environment), "14");
+    assert!(made("cache-of-root"));
+}
+
+#[test]
+fn a_home_that_is_anothers_is_used_by_a_user_who_can_write_to_it() {
+    if !is_root() {
+        eprintln!("skipped: only root can make a home of another user");
+        return;
+    }
+    let sandbox = Sandbox::unprivileged();
+    let home = sandbox.home().join("of-root");
+    fs::create_dir(&home).expect("a directory");
+    fs::set_permissions(&home, Permissions::from_mode(0o777)).expect("ours");
+    sandbox.cb(["run", "-n", "a", "--", "true"]).env("HOME", &home).run();
+    assert_eq!(names_in(&home.join(".cache/cb")), ["a.json"]);
+}
+
+#[test]
 fn without_any_home_the_command_runs() {
     if !may_unshare(&["-Urm"]) {
         return;
