@@ -434,6 +434,11 @@ impl Breaker {
         if let State::HalfOpen { probes, .. } = &self.state { probes } else { &[] }
     }
 
+    /// The permit of a probe that is under way, as a word: all of them have been let in since the breaker became half-open.
+    pub fn permit_of(&self, serial: u64) -> String {
+        Permit::new(self.id, self.generation, Some(serial), true).to_string()
+    }
+
     /// What a rate would be taken of: the results in the window of these settings.
     pub fn window(&self, settings: &Settings, now: Timestamp) -> Tally {
         match settings.trip.window {

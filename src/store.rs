@@ -7,13 +7,15 @@
 mod advice;
 mod directory;
 mod format;
+mod slot;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
-pub use self::directory::{Directory, Slot};
+pub use self::directory::Directory;
+pub use self::slot::Slot;
 use crate::breaker::Breaker;
 use crate::clock;
 use crate::name::Name;

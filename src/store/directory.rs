@@ -1,9 +1,8 @@
 //! A state directory: one file a breaker, locked itself, written in place.
 //!
 //! Writes exist only on [`Locked`], which is the lock: `flock(2)` on the state file (fs2), exclusive to change it and
-//! shared to read it; waiters queue in the kernel. A probe has a lock of its own for its life: one byte of the file far
-//! beyond its text (`F_OFD_SETLK`), which the kernel frees however the process ends. Both belong to an open file
-//! description, which the child does not inherit.
+//! shared to read it; waiters queue in the kernel. A probe has a lock of its own for its life, a [`Slot`], which the kernel
+//! frees however the process ends. Both belong to an open file description, which the child does not inherit.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -12,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::fcntl::{FcntlArg, fcntl};
 
 use super::advice::{cure, effective_user, uncreated, unfit, unopened, with_cure};
 use super::format::{self, Content};
+use super::slot::{self, Slot};
 use super::{IfAbsent, Keep, Kept, Seen, Trouble, Turn};
 use crate::breaker::Breaker;
 use crate::clock;
@@ -27,23 +26,17 @@ use crate::sys::{self, message};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a file may be replaced under us before we give up.
 const REPLACEMENTS: usize = 100;
-/// The first byte of the probes' locks, far beyond any text.
-const PROBES_AT: i64 = 1 << 40;
 
 /// A state directory.
 pub struct Directory {
     dir: StateDir,
 }
 
-/// What a probe holds for its life, and nobody else can: the kernel frees it when this is dropped or the process is gone.
-#[must_use = "dropping it gives the probe's place away"]
-pub struct Slot {
-    _file: File,
-}
-
 /// A breaker under its exclusive lock: the only thing that can be written. Dropping it gives up the lock.
 struct Locked {
     breaker: Breaker,
+    /// The numbers of those probes that hold a file and no byte.
+    files: Vec<u64>,
     /// What happened to the file before, if the user should know.
     notice: Option<String>,
     name: Name,
@@ -82,9 +75,10 @@ impl Directory {
             Keep::Nothing(value) => return Ok(Some(Kept { value, slot: None })),
         };
         let probe = before.new_probe(&locked.breaker);
-        if let Some(serial) = probe {
-            locked.claim(serial)?;
-        }
+        let own = match probe {
+            Some(serial) => self.claim(&mut locked, serial)?,
+            None => None,
+        };
         match locked.save() {
             Err(error) if must => return Err(error.into()),
             saved => drop(saved),
@@ -95,7 +89,7 @@ impl Directory {
             if moved {
                 flush(&file);
             }
-            probe.map(|_| Slot { _file: file })
+            own.or_else(|| probe.map(|_| Slot::byte_of(file)))
         } else {
             None
         };
@@ -120,8 +114,9 @@ impl Directory {
         loop {
             match format::parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
                 Content::Unused => return Ok(None),
-                Content::Breaker { mut breaker, .. } => {
-                    forget_dead_probes(&file, &mut breaker);
+                Content::Breaker { mut breaker, files, .. } => {
+                    let look = if locked { Look::Only } else { Look::Afar };
+                    self.forget_dead_probes(name, &file, &mut breaker, &files, look);
                     let now = breaker.time(clock::now());
                     return Ok(Some(Seen { breaker: *breaker, now }));
                 }
@@ -160,6 +155,11 @@ impl Directory {
         }
         let removed = fs::remove_file(&path).map_err(|error| with_cure(&error));
         removed.with_context(|| format!("could not remove {}", path.display()))?;
+        if slot::has_no_bytes(&file)
+            || matches!(format::parse(&bytes, name), Content::Breaker { files, .. } if !files.is_empty())
+        {
+            slot::sweep(&self.dir.path, name, true);
+        }
         Ok(true)
     }
 
@@ -191,9 +191,9 @@ impl Directory {
         for _ in 0..REPLACEMENTS {
             let Some((file, metadata)) = self.open_locked(&path, if_absent, deadline)? else { return Ok(None) };
             let bytes = read_at_start(&file).with_context(|| unread(&path))?;
-            let (write, breaker) = match format::parse(&bytes, name) {
-                Content::Breaker { write, breaker } => (write, *breaker),
-                Content::Unused => (0, Breaker::new(random())),
+            let (write, breaker, files) = match format::parse(&bytes, name) {
+                Content::Breaker { write, breaker, files } => (write, *breaker, files),
+                Content::Unused => (0, Breaker::new(random()), Vec::new()),
                 Content::Unreadable(why) => {
                     notice = Some(set_aside(&path, why)?);
                     // It was there, so that it starts anew is not to make one out of nothing.
@@ -206,12 +206,59 @@ impl Directory {
                 // It is new, or somebody has copied it: whoever can open it can hold its lock.
                 self.set_access(&file, &metadata);
             }
-            let mut locked = Locked { breaker, notice, name: name.clone(), path, file, write, bytes };
+            let mut locked = Locked { breaker, files, notice, name: name.clone(), path, file, write, bytes };
             // Before anything else: what ends the half-open state would end what is known of them too.
-            forget_dead_probes(&locked.file, &mut locked.breaker);
+            self.forget_dead_probes(name, &locked.file, &mut locked.breaker, &locked.files, Look::AndRemove);
             return Ok(Some(locked));
         }
         Err(replaced(&path).into())
+    }
+
+    /// Takes the slot of a probe: a byte of the state, else a file. The latter is returned, the former lies in the state's
+    /// open file.
+    ///
+    /// # Errors
+    /// Neither can be had.
+    fn claim(&self, locked: &mut Locked, serial: u64) -> Result<Option<Slot>> {
+        if slot::claim_byte(&locked.file, serial) {
+            return Ok(None);
+        }
+        // What others have left here that nobody knows of any more.
+        slot::sweep(&self.dir.path, &locked.name, false);
+        let path = slot::file_of(&self.dir.path, &locked.name, &locked.breaker.permit_of(serial));
+        let give_access = |file: &File| {
+            if let Ok(metadata) = file.metadata() {
+                self.set_access(file, &metadata);
+            }
+        };
+        let own = Slot::file_at(path, give_access)?;
+        locked.files.push(serial);
+        Ok(Some(own))
+    }
+
+    /// Counts the probes out that died without reporting. Where that cannot be asked, the place lasts until its lease is
+    /// over.
+    fn forget_dead_probes(&self, name: &Name, file: &File, breaker: &mut Breaker, files: &[u64], look: Look) {
+        let probes: Vec<u64> =
+            breaker.probes().iter().filter(|probe| probe.pid.is_some()).map(|probe| probe.serial).collect();
+        for serial in probes {
+            let own = files.contains(&serial).then(|| {
+                let permit = breaker.permit_of(serial);
+                slot::file_of(&self.dir.path, name, &permit)
+            });
+            let free = match &own {
+                None => slot::is_byte_free(file, serial),
+                Some(_) if look == Look::Afar => None,
+                Some(own) => slot::is_file_free(own),
+            };
+            if free == Some(true) {
+                if let Some(own) = own.filter(|_| look == Look::AndRemove) {
+                    // Where it stays, it is free.
+                    drop(fs::remove_file(own));
+                }
+                breaker.abandon(serial);
+            }
+        }
     }
 
     /// Opens a file to change it, and locks it: that which is at the path once it is locked. `None` if there is none and
@@ -273,6 +320,17 @@ impl Directory {
     }
 }
 
+/// What may be done to find out which probes have died.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Without the lock of the state, no file is locked, not even for a moment.
+    Afar,
+    /// Under the shared lock.
+    Only,
+    /// Under the exclusive lock: the files of the dead are removed.
+    AndRemove,
+}
+
 /// What a decision found, to tell what it did.
 struct Before {
     generation: u64,
@@ -307,7 +365,7 @@ impl Locked {
     fn save(&mut self) -> Result<()> {
         self.write = self.write.wrapping_add(1);
         let unwritten = || format!("could not write {}", self.path.display());
-        let block = format::render(&mut self.breaker, &self.name, self.write).with_context(unwritten)?;
+        let block = format::render(&mut self.breaker, &self.name, self.write, &self.files).with_context(unwritten)?;
         match self.file.write_at(&block, 0) {
             Ok(written) if written == block.len() => {
                 if self.bytes.len() > block.len() {
@@ -327,16 +385,6 @@ impl Locked {
         }
     }
 
-    /// Takes the lock of a probe.
-    ///
-    /// # Errors
-    /// The file system has no such locks, or no room for one.
-    fn claim(&self, serial: u64) -> Result<()> {
-        let lock = byte_lock(serial);
-        let claimed = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock)).map_err(|error| with_cure(&error.into()));
-        claimed.map(drop).with_context(|| format!("could not lock a probe's place in {}", self.path.display()))
-    }
-
     /// Gives up the lock. A claimed slot stays taken as long as the file stays open.
     fn unlock(self) -> File {
         // A lock that cannot be given up ends with the descriptor.
@@ -351,31 +399,8 @@ fn flush(file: &File) {
     drop(file.sync_data());
 }
 
-fn forget_dead_probes(file: &File, breaker: &mut Breaker) {
-    let probes: Vec<u64> =
-        breaker.probes().iter().filter(|probe| probe.pid.is_some()).map(|probe| probe.serial).collect();
-    for serial in probes {
-        let mut lock = byte_lock(serial);
-        // Where the question cannot be asked, the place lasts until its lease is over.
-        if fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && i32::from(lock.l_type) == libc::F_UNLCK {
-            breaker.abandon(serial);
-        }
-    }
-}
-
-fn byte_lock(serial: u64) -> libc::flock {
-    libc::flock {
-        // The constants are tiny; the types of the fields differ between platforms.
-        l_type: libc::F_WRLCK.try_into().unwrap_or_default(),
-        l_whence: libc::SEEK_SET.try_into().unwrap_or_default(),
-        l_start: PROBES_AT + i64::try_from(serial % (1 << 40)).unwrap_or(0),
-        l_len: 1,
-        l_pid: 0,
-    }
-}
-
 /// How all state files are opened: no link is followed, and nothing that blocks is waited for.
-fn options() -> OpenOptions {
+pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     options
@@ -383,7 +408,7 @@ fn options() -> OpenOptions {
 
 /// Whether there is a file. What is there but is no regular file is never opened: opening a FIFO waits, a device acts.
 #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
-fn is_regular(path: &Path) -> Result<bool> {
+pub(super) fn is_regular(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(true),
         Ok(metadata) => {
@@ -403,7 +428,7 @@ fn is_regular(path: &Path) -> Result<bool> {
 }
 
 /// A descriptor that is none of the standard ones, even where those are closed: they belong to the child.
-fn above_standard(file: File) -> Result<File> {
+pub(super) fn above_standard(file: File) -> Result<File> {
     use std::os::fd::AsRawFd;
     if file.as_raw_fd() > 2 {
         return Ok(file);

@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Trouble;
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Probe};
 use crate::name::Name;
 
 /// The size of a state file, one block of the usual file systems: it is allocated once, and then a full disk cannot
@@ -26,8 +26,8 @@ const VERSION: u64 = 1;
 pub(super) enum Content {
     /// Nothing: a breaker that nobody has used.
     Unused,
-    /// A breaker, as of this write.
-    Breaker { write: u64, breaker: Box<Breaker> },
+    /// A breaker, as of this write, and the numbers of those of its probes that hold a file and no byte.
+    Breaker { write: u64, breaker: Box<Breaker>, files: Vec<u64> },
     /// Nothing of ours, and why.
     Unreadable(&'static str),
     /// Something that must be left alone.
@@ -66,6 +66,8 @@ struct Read<'a> {
     #[serde(borrow)]
     name: std::borrow::Cow<'a, str>,
     breaker: Breaker,
+    #[serde(default)]
+    probe_files: u64,
     end: u64,
 }
 
@@ -75,7 +77,15 @@ struct Written<'a> {
     version: u64,
     name: &'a Name,
     breaker: &'a Breaker,
+    /// A bit for each probe in their order, the lowest for the first: whether it holds a file of its own.
+    #[serde(skip_serializing_if = "is_zero")]
+    probe_files: u64,
     end: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Reads a state file of this name.
@@ -118,7 +128,9 @@ pub(super) fn parse(bytes: &[u8], name: &Name) -> Content {
             _ => Content::Unreadable("it is the state of another breaker"),
         };
     }
-    Content::Breaker { write: read.write, breaker: Box::new(read.breaker) }
+    let probes = read.breaker.probes().iter().take(64).enumerate();
+    let files = probes.filter(|(place, _)| read.probe_files >> place & 1 == 1).map(|(_, probe)| probe.serial).collect();
+    Content::Breaker { write: read.write, breaker: Box::new(read.breaker), files }
 }
 
 /// The text without the spaces at its end: a parser would look at each of them.
@@ -144,15 +156,22 @@ pub(super) fn belongs_to(bytes: &[u8], name: &Name) -> bool {
     bytes.is_empty() || is_ours(bytes) || bytes.get(..BLOCK).is_some_and(is_ours)
 }
 
-/// The block to write. History gives way where there is too much of everything.
+/// The block to write, with the numbers of those probes that hold a file and no byte. History gives way where there is too
+/// much of everything.
 ///
 /// # Errors
 /// It does not fit even so. A test shows that this cannot be.
-pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64) -> Result<Vec<u8>> {
+pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64, files: &[u64]) -> Result<Vec<u8>> {
+    let probes = breaker.probes().iter().take(64).enumerate();
+    let bit = |(place, probe): (usize, &Probe)| u64::from(files.contains(&probe.serial)) << place;
+    let probe_files = probes.map(bit).sum();
     let mut block = Vec::with_capacity(BLOCK);
     loop {
         block.clear();
-        serde_json::to_writer(&mut block, &Written { write, version: VERSION, name, breaker, end: write })?;
+        serde_json::to_writer(
+            &mut block,
+            &Written { write, version: VERSION, name, breaker, probe_files, end: write },
+        )?;
         // A line end, so that `cat` is legible.
         if block.len() < BLOCK {
             block.resize(BLOCK - 1, b' ');

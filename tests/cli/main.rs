@@ -55,6 +55,7 @@ mod scripts;
 mod secrets;
 mod settings;
 mod signals;
+mod slots;
 mod timeout;
 mod transparent;
 mod two_step;

@@ -55,7 +55,7 @@ fn golden() -> Vec<Golden> {
 fn meaning(state: &[u8], name: &Name) -> String {
     let facts = match parse(state, name) {
         Content::Unused => vec!["unused".to_owned()],
-        Content::Breaker { write, breaker } => {
+        Content::Breaker { write, breaker, .. } => {
             [vec![format!("write: {write}")], facts(&breaker), changes(&breaker), settings(breaker.settings())].concat()
         }
         Content::Unreadable(why) => vec![format!("unreadable: {why}")],
@@ -320,10 +320,10 @@ fn every_golden_state_means_what_it_meant() {
 #[test]
 fn what_is_read_of_a_golden_state_is_written_so_that_it_is_read_again() {
     for Golden { name, state, .. } in golden() {
-        let Content::Breaker { write, mut breaker } = parse(&state, &name) else { continue };
+        let Content::Breaker { write, mut breaker, .. } = parse(&state, &name) else { continue };
         let before = breaker.clone();
-        let block = render(&mut breaker, &name, write).expect("it fits");
-        let Content::Breaker { write: again, breaker: read } = parse(&block, &name) else {
+        let block = render(&mut breaker, &name, write, &[]).expect("it fits");
+        let Content::Breaker { write: again, breaker: read, .. } = parse(&block, &name) else {
             panic!("{name} was written so that it cannot be read")
         };
         assert_eq!(again, write, "{name}");

@@ -119,11 +119,13 @@ fn fullest() -> Breaker {
 fn everything_at_its_largest_fits_into_the_block() {
     let name: Name = "n".repeat(LONGEST_NAME).parse().expect("the longest name");
     let mut breaker = fullest();
-    let block = render(&mut breaker, &name, MOST).expect("it fits");
+    let probes: Vec<u64> = breaker.probes().iter().map(|probe| probe.serial).collect();
+    let block = render(&mut breaker, &name, MOST, &probes).expect("it fits");
     assert_eq!(block.len(), BLOCK);
-    let Content::Breaker { write: MOST, breaker: read } = parse(&block, &name) else {
+    let Content::Breaker { write: MOST, breaker: read, files } = parse(&block, &name) else {
         panic!("it cannot be read again")
     };
+    assert_eq!((files.len(), files), (16, probes));
     assert!(*read == breaker, "something was lost on the way through the text");
     let kept: Vec<_> = read.history().newest_first().collect();
     assert!(kept.len() >= 4, "{} changes are kept", kept.len());
@@ -166,10 +168,23 @@ fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
     let run = Finished { outcome: Outcome::Success, trips: false, end: None, took: None };
     for now in [0, 1, u64::MAX] {
         drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
-        let block = render(&mut breaker, &name, u64::MAX).expect("it fits");
+        let block = render(&mut breaker, &name, u64::MAX, &[]).expect("it fits");
         assert_eq!(block.len(), BLOCK);
         let Content::Breaker { breaker: read, .. } = parse(&block, &name) else { panic!("it cannot be read again") };
         assert!(*read == breaker, "something was lost on the way through the text");
+    }
+}
+
+#[test]
+fn which_probes_hold_a_file_is_kept() {
+    let name: Name = "a".parse().expect("a name");
+    let mut breaker = fullest();
+    let serials: Vec<u64> = breaker.probes().iter().map(|probe| probe.serial).collect();
+    for held in [&serials[..], &serials[..1], &serials[15..], &[serials[3], serials[9]], &[]] {
+        // One that is no probe of it any more is left out.
+        let block = render(&mut breaker, &name, 1, &[held, &[7]].concat()).expect("it fits");
+        let Content::Breaker { files, .. } = parse(&block, &name) else { panic!("it cannot be read again") };
+        assert_eq!(files, held);
     }
 }
 
@@ -181,7 +196,7 @@ fn history_is_kept_where_there_is_room() {
         let by = "root".to_owned();
         breaker.reset(by, Timestamp::from_millis(index));
     }
-    let block = render(&mut breaker, &name, 1).expect("it fits");
+    let block = render(&mut breaker, &name, 1, &[]).expect("it fits");
     assert_eq!(block.len(), BLOCK);
     let times = |breaker: &Breaker| breaker.history().newest_first().map(|change| change.at).collect::<Vec<_>>();
     let newest: Vec<_> = (18..50).rev().map(Timestamp::from_millis).collect();
@@ -191,7 +206,7 @@ fn history_is_kept_where_there_is_room() {
 /// A state with something in every field, not padded.
 fn example(name: &Name, fuller: bool) -> String {
     let mut breaker = if fuller { fullest() } else { Breaker::new(0xff) };
-    let block = render(&mut breaker, name, 7).expect("it fits");
+    let block = render(&mut breaker, name, 7, &[]).expect("it fits");
     String::from_utf8(block).expect("text").trim_end().to_owned()
 }
 
@@ -282,9 +297,9 @@ fn a_state_of_any_length_fits_or_shrinks() {
     for letters in 1..=LONGEST_NAME {
         let (mut kept, name) = (breaker.clone(), name(letters));
         let fits = length(&breaker) + letters - 1 < BLOCK;
-        let block = render(&mut kept, &name, 7).expect("it fits");
+        let block = render(&mut kept, &name, 7, &[]).expect("it fits");
         assert_eq!((block.len(), block.last()), (BLOCK, Some(&b'\n')));
-        let Content::Breaker { breaker: read, write: 7 } = parse(&block, &name) else {
+        let Content::Breaker { breaker: read, write: 7, .. } = parse(&block, &name) else {
             panic!("with {letters} letters it cannot be read again")
         };
         assert!(*read == kept && (kept == breaker) == fits, "{letters} letters");
@@ -293,7 +308,7 @@ fn a_state_of_any_length_fits_or_shrinks() {
 
 /// How long the text of a state is that fits.
 fn example_length(breaker: &Breaker, name: &Name) -> usize {
-    let block = render(&mut breaker.clone(), name, 7).expect("it fits");
+    let block = render(&mut breaker.clone(), name, 7, &[]).expect("it fits");
     String::from_utf8(block).expect("text").trim_end().len()
 }
 
@@ -306,7 +321,7 @@ fn no_text_breaks_the_reader_of_states() {
     let now = Timestamp::from_millis(1_767_323_045_678);
     drop(small.observe(&failure, &settings, now));
     drop(small.disable(Some(Duration::from_secs(9)), Some("why".to_owned()), "ann".to_owned(), now));
-    let open = String::from_utf8(render(&mut small, &name, 3).expect("it fits")).expect("text");
+    let open = String::from_utf8(render(&mut small, &name, 3, &[]).expect("it fits")).expect("text");
     small.reset("ann".to_owned(), now);
     let mut words = vec!["null", "{", "}", "[", "]", "\"", ",", ":", "-", "{}", "[]", "\"\"", "1.5", "true"];
     words.extend(["9999-12-31T23:59:59.999Z", "1970-01-01T00:00:00.000Z", "______________", "AAAA", "\"end\":7"]);
@@ -320,8 +335,8 @@ fn no_text_breaks_the_reader_of_states() {
         let Content::Breaker { mut breaker, .. } = parse(&text, &name) else { continue };
         read += 1;
         let shown = || String::from_utf8_lossy(&text);
-        let block = render(&mut breaker, &name, 9).unwrap_or_else(|error| panic!("{}: {error}", shown()));
-        let Content::Breaker { breaker: again, write: 9 } = parse(&block, &name) else {
+        let block = render(&mut breaker, &name, 9, &[]).unwrap_or_else(|error| panic!("{}: {error}", shown()));
+        let Content::Breaker { breaker: again, write: 9, .. } = parse(&block, &name) else {
             panic!("what was written for {} cannot be read", shown())
         };
         assert!(again == breaker, "something of {} was lost on the way through the text", shown());
@@ -345,7 +360,7 @@ fn no_text_breaks_the_reader_of_states() {
             drop(breaker.trip(Some(LONGEST), None, "ann".to_owned(), now));
             breaker.reset("ann".to_owned(), now);
             assert_eq!(breaker.answer(&last, now), Answer::Pass, "{}", shown());
-            assert!(render(&mut breaker, &name, 10).is_ok(), "{}", shown());
+            assert!(render(&mut breaker, &name, 10, &[]).is_ok(), "{}", shown());
         }
     }
     assert!(read >= 2_000, "only {read} texts were states");
