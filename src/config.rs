@@ -7,26 +7,36 @@ use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Error, Result, anyhow, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::name::{Name, nearest};
-use crate::settings::{Fault, Key, Setup};
+use crate::settings::{Fault, Key, Settings, Setup, Stored};
 use crate::sys::message;
 
 /// No configuration is larger; what is, is something else.
 const LARGEST: u64 = 1 << 20;
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    file: usize,
+    /// The byte of its text.
+    position: usize,
+}
 
 /// Where a setting comes from, strongest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// An option.
     Option,
-    /// `[breakers.NAME]`, at this byte of the file.
-    Breaker(usize),
-    /// `[defaults]`, at this byte of the file.
-    Defaults(usize),
+    /// The settings last used.
+    LastUsed,
+    /// `[breakers.NAME]`.
+    Breaker(Place),
+    /// `[defaults]`.
+    Defaults(Place),
     /// Nobody said anything.
     BuiltIn,
 }
@@ -36,37 +46,123 @@ impl Origin {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Option => "option",
+            Self::LastUsed => "last used",
             Self::Breaker(_) => "breaker",
             Self::Defaults(_) => "defaults",
             Self::BuiltIn => "built in",
         }
     }
+
+    /// Where in a file it was said, if it was.
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Breaker(place) | Self::Defaults(place) => Some(*place),
+            Self::Option | Self::LastUsed | Self::BuiltIn => None,
+        }
+    }
 }
 
-/// One setting of the configuration file.
+/// One setting of a configuration file.
 struct Entry {
     key: Key,
     text: String,
     position: usize,
 }
 
-/// The configuration file: the tables that were asked for, each value readable by itself.
-#[derive(Default)]
-pub struct Config {
+/// For which breakers a table is.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    /// `[breakers.NAME]`.
+    Breaker(Name),
+    /// `[defaults]`.
+    Defaults,
+}
+
+impl Scope {
+    fn is_for(&self, name: Option<&str>) -> bool {
+        match self {
+            Self::Breaker(known) => name == Some(known.as_str()),
+            Self::Defaults => true,
+        }
+    }
+
+    fn origin(&self, place: Place) -> Origin {
+        match self {
+            Self::Breaker(_) => Origin::Breaker(place),
+            Self::Defaults => Origin::Defaults(place),
+        }
+    }
+}
+
+/// One table of a configuration file.
+struct Table {
+    scope: Scope,
+    file: usize,
+    entries: Vec<Entry>,
+}
+
+/// A configuration file as it was read.
+struct File {
     path: PathBuf,
     /// The whole of it. To count its lines takes as long as to read one, so it waits until somebody asks.
     text: String,
-    defaults: Vec<Entry>,
-    breakers: Vec<(Name, Vec<Entry>)>,
+}
+
+/// The configuration: the tables that were asked for, each value readable by itself.
+#[derive(Default)]
+pub struct Config {
+    files: Vec<File>,
+    /// The strongest first.
+    tables: Vec<Table>,
+}
+
+/// What a command uses of the configuration. What it does not use is not judged: a file that the options of a run complete
+/// must not stop others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// `cb run`, and who answers for it.
+    Run,
+    /// `cb allow`: it starts nothing, so that no time limit is its own.
+    Allow,
+    /// `cb record`.
+    Record,
+    /// What a person does: nothing but the hook.
+    ByHand,
+}
+
+impl Use {
+    fn has(self, key: Key) -> bool {
+        let of_breaker = key.stored() != Stored::Not;
+        match self {
+            Self::Run => true,
+            Self::Allow => of_breaker || key == Key::OpenExitCode,
+            Self::Record => of_breaker || key == Key::OnChange,
+            Self::ByHand => key == Key::OnChange,
+        }
+    }
+
+    /// Whether a key that there is not may be one that it would use.
+    fn has_unknown(self) -> bool {
+        self != Self::ByHand
+    }
 }
 
 /// Which tables beside `[defaults]` are read.
 #[derive(Clone, Copy)]
 pub enum Tables<'a> {
-    /// This breaker's. What is wrong in the others is not this run's business.
-    Only(&'a Name),
-    /// All.
+    /// This breaker's, as far as they are used. What is wrong in the others is not this caller's business.
+    Only(&'a Name, Use),
+    /// All, and all of them.
     All,
+}
+
+impl Tables<'_> {
+    fn usage(self) -> Use {
+        match self {
+            Self::Only(_, usage) => usage,
+            Self::All => Use::Run,
+        }
+    }
 }
 
 impl Config {
@@ -75,89 +171,50 @@ impl Config {
     /// # Errors
     /// It cannot be read, or something in it is wrong: file, line, key and what would be right.
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
-        let Some((path, named)) = place else { return Ok(Self::default()) };
-        let Some(text) = read(path, *named)? else { return Ok(Self::default()) };
-        Self::parse(path, text, tables)
+        let (config, mistakes) = Self::read(place, tables);
+        mistakes.into_iter().next().map_or(Ok(config), Err)
     }
 
-    fn parse(path: &Path, text: String, tables: Tables<'_>) -> Result<Self> {
-        let mut config = Self { path: path.to_owned(), ..Self::default() };
-        config.take(&Source { path, text: &text }, tables)?;
-        Ok(Self { text, ..config })
+    /// The same with all that is wrong, and what is left.
+    pub fn read(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> (Self, Vec<Error>) {
+        let (mut config, mut mistakes) = (Self::default(), Vec::new());
+        if let Some((path, named)) = place {
+            match read(path, *named) {
+                Ok(Some(text)) => config.add(path, text, tables, &mut mistakes),
+                Ok(None) => {}
+                Err(error) => mistakes.push(error),
+            }
+        }
+        config.tables.sort_by(|left, right| left.scope.cmp(&right.scope));
+        (config, mistakes)
     }
 
     /// Takes in the tables that were asked for.
-    fn take(&mut self, source: &Source<'_>, tables: Tables<'_>) -> Result<()> {
-        let document = DeTable::parse(source.text).map_err(|error| {
-            let span = error.span().unwrap_or(0..0);
-            source.error(span.start, source.no_toml(span, error.message()))
-        })?;
-        for (word, value) in document.get_ref() {
-            let Some(table) =
-                value.get_ref().as_table().filter(|_| ["defaults", "breakers"].contains(&&**word.get_ref()))
-            else {
-                let hint = match &**word.get_ref() {
-                    known @ ("defaults" | "breakers") => format!("{known} must be a table, [{known}]"),
-                    key if Key::named(key).is_some() => {
-                        format!("{key} must stand in a table, [defaults] or [breakers.NAME]")
-                    }
-                    word => {
-                        let there = "there are [defaults] and [breakers.NAME]";
-                        unknown(word, "a table", there, ["defaults", "breakers"].into_iter())
-                    }
-                };
-                return Err(source.error(word.span().start, hint));
-            };
-            if word.get_ref() == "defaults" {
-                self.defaults = source.entries(table)?;
-                continue;
-            }
-            for (word, value) in table {
-                let wanted = match tables {
-                    // Without quotes, the dots of a name make tables of tables.
-                    Tables::Only(name) => {
-                        let rest = name.as_str().strip_prefix(&**word.get_ref());
-                        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && table_in(value).is_some())
-                    }
-                    Tables::All => true,
-                };
-                if !wanted {
-                    continue;
-                }
-                let name =
-                    word.get_ref().parse::<Name>().map_err(|message| source.error(word.span().start, message))?;
-                let Some(table) = value.get_ref().as_table() else {
-                    return Err(
-                        source.error(word.span().start, format!("breakers.{name} must be a table, [breakers.{name}]"))
-                    );
-                };
-                if let Some((key, inner)) = table_in(value) {
-                    let mut dotted = format!("{name}.{}", key.get_ref());
-                    let mut inner = inner;
-                    while let Some((key, next)) = table_in(inner) {
-                        dotted = format!("{dotted}.{}", key.get_ref());
-                        inner = next;
-                    }
-                    let right = format!("a name with dots must stand in quotes: [breakers.\"{dotted}\"]");
-                    return Err(source.error(key.span().start, right));
-                }
-                self.breakers.push((name, source.entries(table)?));
-            }
-        }
-        Ok(())
+    fn add(&mut self, path: &Path, text: String, tables: Tables<'_>, mistakes: &mut Vec<Error>) {
+        let mut reader = Reader {
+            source: Source { path, text: &text },
+            file: self.files.len(),
+            tables: &mut self.tables,
+            mistakes: Vec::new(),
+        };
+        reader.document(tables);
+        let mut found = reader.mistakes;
+        found.sort_by_key(|mistake| mistake.0);
+        mistakes.extend(found.into_iter().map(|mistake| mistake.1));
+        self.files.push(File { path: path.to_owned(), text });
     }
 
     /// The line in the file that says so.
     pub fn line(&self, origin: &Origin) -> Option<usize> {
-        match origin {
-            Origin::Breaker(position) | Origin::Defaults(position) => Some(line_at(&self.text, *position)),
-            Origin::Option | Origin::BuiltIn => None,
-        }
+        origin.place().and_then(|place| Some(line_at(&self.files.get(place.file)?.text, place.position)))
     }
 
     /// The breakers that have a table of their own, among those that were read.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.breakers.iter().map(|breaker| &breaker.0)
+        self.tables.iter().filter_map(|table| match &table.scope {
+            Scope::Breaker(name) => Some(name),
+            Scope::Defaults => None,
+        })
     }
 
     /// What holds for a breaker: options, its table, `[defaults]`, strongest first.
@@ -165,6 +222,50 @@ impl Config {
     /// # Errors
     /// A value or a combination that cannot be: where it was said, and what would be right.
     pub fn resolve(&self, name: Option<&Name>, options: &[(Key, String)]) -> Result<Resolved> {
+        let (resolved, faults) = self.judge(name.map(Name::as_str), options, None);
+        faults.first().map_or(Ok(()), |fault| Err(self.told(fault, &resolved.origins)))?;
+        Ok(resolved)
+    }
+
+    /// By what a result is judged that is reported with these options: by them, the others one by one by those last used,
+    /// else by the configuration. That may be completed by the options of runs, so only what an option contradicts is wrong.
+    ///
+    /// # Errors
+    /// An option that cannot be: why, and what would be right.
+    pub fn of_report(&self, name: &Name, options: &[(Key, String)], last: Option<&Settings>) -> Result<Settings> {
+        let (resolved, faults) = self.judge(Some(name.as_str()), options, last);
+        let by_option = |key: Key| resolved.origins[key as usize].1 == Origin::Option;
+        match faults.iter().find(|fault| by_option(fault.key) || fault.with.is_some_and(by_option)) {
+            Some(fault) => Err(self.told(fault, &resolved.origins)),
+            None => Ok(resolved.setup.breaker),
+        }
+    }
+
+    /// By what a run without options is judged.
+    ///
+    /// # Errors
+    /// The configuration makes no sense without options: why, and what would be right.
+    pub fn of_run(&self, name: &Name) -> Result<Settings> {
+        let resolved = self.resolve(Some(name), &[])?;
+        self.check_run(&resolved)?;
+        Ok(resolved.setup.breaker)
+    }
+
+    /// The command to run when a breaker changes, by the configuration.
+    pub fn on_change(&self, name: &Name) -> Option<&str> {
+        let entries = self.tables.iter().filter(|table| table.scope.is_for(Some(name.as_str())));
+        let said = entries.flat_map(|table| &table.entries).find(|entry| entry.key == Key::OnChange);
+        said.map(|entry| entry.text.as_str()).filter(|command| !command.is_empty())
+    }
+
+    /// All that is wrong with what holds for a breaker.
+    pub fn mistakes(&self, name: Option<&Name>) -> Vec<Error> {
+        let (resolved, mut faults) = self.judge(name.map(Name::as_str), &[], None);
+        faults.extend(resolved.setup.can_open().err());
+        faults.iter().map(|fault| self.told(fault, &resolved.origins)).collect()
+    }
+
+    fn judge(&self, name: Option<&str>, options: &[(Key, String)], last: Option<&Settings>) -> (Resolved, Vec<Fault>) {
         let mut origins = vec![(None, Origin::BuiltIn); Key::COUNT];
         let mut offer = |key: Key, text: &str, origin: Origin| {
             let slot = &mut origins[key as usize];
@@ -175,18 +276,22 @@ impl Config {
         for (key, text) in options {
             offer(*key, text, Origin::Option);
         }
-        let own = self.breakers.iter().filter(|breaker| Some(&breaker.0) == name).flat_map(|breaker| &breaker.1);
-        for entry in own {
-            offer(entry.key, &entry.text, Origin::Breaker(entry.position));
+        if let Some(last) = last {
+            for (key, value) in last.given() {
+                if let Some(text) = value.text() {
+                    offer(key, &text, Origin::LastUsed);
+                }
+            }
+        } else {
+            for table in self.tables.iter().filter(|table| table.scope.is_for(name)) {
+                for entry in &table.entries {
+                    let place = Place { file: table.file, position: entry.position };
+                    offer(entry.key, &entry.text, table.scope.origin(place));
+                }
+            }
         }
-        for entry in &self.defaults {
-            offer(entry.key, &entry.text, Origin::Defaults(entry.position));
-        }
-        let given = |key: Key| origins[key as usize].0.as_deref();
-        match Setup::parse(given) {
-            Ok(setup) => Ok(Resolved { setup, origins }),
-            Err(fault) => Err(self.told(&fault, &origins)),
-        }
+        let (setup, faults) = Setup::judge(|key| origins[key as usize].0.as_deref());
+        (Resolved { setup, origins }, faults)
     }
 
     /// That a run can open the breaker at all.
@@ -198,23 +303,31 @@ impl Config {
     }
 
     /// What is wrong, and where it was said; also where that was said with which it cannot go, if that is elsewhere.
-    fn told(&self, fault: &Fault, origins: &[(Option<String>, Origin)]) -> anyhow::Error {
-        let (file, name, message) = (self.path.display(), fault.key.name(), &fault.message);
+    fn told(&self, fault: &Fault, origins: &[(Option<String>, Origin)]) -> Error {
+        let (name, message) = (fault.key.name(), &fault.message);
         let origin = &origins[fault.key as usize].1;
+        let at = |place: Place| {
+            let file = self.files.get(place.file).map_or(Path::new(""), |file| &file.path);
+            format!("{}:{}", file.display(), self.line(&Origin::Defaults(place)).unwrap_or_default())
+        };
         let other = fault.with.map_or(String::new(), |key| {
             let (other, key) = (&origins[key as usize].1, key.name());
-            match (origin, other, self.line(other)) {
-                (Origin::Option, Origin::Option, _) => String::new(),
+            match (origin.place(), other, other.place()) {
+                (None, Origin::Option, _) if *origin == Origin::Option => String::new(),
                 (_, Origin::Option, _) => format!(" (--{key})"),
-                (Origin::Option, _, Some(line)) => format!(" ({key} at {file}:{line})"),
-                (_, _, Some(line)) => format!(" ({key} in line {line})"),
+                (_, Origin::LastUsed, _) => format!(" ({key} as last used)"),
+                (Some(here), _, Some(there)) if here.file == there.file => {
+                    format!(" ({key} in line {})", self.line(other).unwrap_or_default())
+                }
+                (_, _, Some(there)) => format!(" ({key} at {})", at(there)),
                 (_, _, None) => format!(" ({key} is built in)"),
             }
         });
-        match self.line(origin) {
-            Some(line) => anyhow!("{file}:{line}: {name}: {message}{other}"),
-            None if *origin == Origin::Option => anyhow!("--{name}: {message}{other}"),
-            None => anyhow!("{name}: {message}{other}"),
+        match (origin, origin.place()) {
+            (_, Some(place)) => anyhow!("{}: {name}: {message}{other}", at(place)),
+            (Origin::Option, None) => anyhow!("--{name}: {message}{other}"),
+            (Origin::LastUsed, None) => anyhow!("{name} as last used: {message}{other}"),
+            (_, None) => anyhow!("{name}: {message}{other}"),
         }
     }
 }
@@ -308,27 +421,125 @@ impl Source<'_> {
         };
         format!("'{}' is no TOML ({}); {right}", shown.escape_debug(), words.replace('\n', ", "))
     }
+}
 
-    fn entries(&self, table: &DeTable<'_>) -> Result<Vec<Entry>> {
-        table.iter().map(|(word, value)| self.entry(word, value)).collect()
+/// What reads a file.
+struct Reader<'a> {
+    source: Source<'a>,
+    file: usize,
+    tables: &'a mut Vec<Table>,
+    /// All that is wrong, each with its place in the text.
+    mistakes: Vec<(usize, Error)>,
+}
+
+impl Reader<'_> {
+    fn wrong(&mut self, position: usize, message: impl fmt::Display) {
+        self.mistakes.push((position, self.source.error(position, message)));
+    }
+
+    fn document(&mut self, tables: Tables<'_>) {
+        let document = match DeTable::parse(self.source.text) {
+            Ok(document) => document,
+            Err(error) => {
+                let span = error.span().unwrap_or(0..0);
+                let message = self.source.no_toml(span.clone(), error.message());
+                return self.wrong(span.start, message);
+            }
+        };
+        for (word, value) in document.get_ref() {
+            let position = word.span().start;
+            let word = &**word.get_ref();
+            match (word, value.get_ref().as_table()) {
+                ("defaults", Some(table)) => self.table(Scope::Defaults, table, tables.usage()),
+                ("breakers", Some(table)) => {
+                    for (word, value) in table {
+                        self.breaker(word, value, tables);
+                    }
+                }
+                ("defaults" | "breakers", None) => self.wrong(position, format!("{word} must be a table, [{word}]")),
+                _ if Key::named(word).is_some() => self.wrong(position, in_a_table(word)),
+                _ => {
+                    let there = "there are [defaults] and [breakers.NAME]";
+                    let known = ["defaults", "breakers"].into_iter();
+                    self.wrong(position, unknown(word, "a table", there, known));
+                }
+            }
+        }
+    }
+
+    /// What stands in `[breakers]`.
+    fn breaker(&mut self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, tables: Tables<'_>) {
+        let position = word.span().start;
+        let word = &**word.get_ref();
+        let Some(table) = value.get_ref().as_table() else {
+            let shown = word.escape_debug();
+            return match Key::named(word) {
+                Some(_) => self.wrong(position, in_a_table(word)),
+                None => self.wrong(position, format!("breakers.{shown} must be a table, [breakers.{shown}]")),
+            };
+        };
+        let wanted = match tables {
+            // Without quotes, the dots of a name make tables of tables.
+            Tables::Only(name, _) => {
+                let rest = name.as_str().strip_prefix(word);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && table_in(value).is_some())
+            }
+            Tables::All => true,
+        };
+        if !wanted {
+            return;
+        }
+        let scope = match word.parse() {
+            Ok(name) => Scope::Breaker(name),
+            Err::<_, String>(message) => return self.wrong(position, message),
+        };
+        if let Some((key, inner)) = table_in(value) {
+            let mut dotted = format!("{word}.{}", key.get_ref());
+            let mut inner = inner;
+            while let Some((key, next)) = table_in(inner) {
+                dotted = format!("{dotted}.{}", key.get_ref());
+                inner = next;
+            }
+            let right = format!("a name with dots must stand in quotes: [breakers.\"{dotted}\"]");
+            return self.wrong(key.span().start, right);
+        }
+        self.table(scope, table, tables.usage());
+    }
+
+    fn table(&mut self, scope: Scope, table: &DeTable<'_>, usage: Use) {
+        let entries = table.iter().filter_map(|(word, value)| self.entry(word, value, usage)).collect();
+        self.tables.push(Table { scope, file: self.file, entries });
     }
 
     /// Reads one setting, for itself: whether it goes with the others is judged when all are known.
-    fn entry(&self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Result<Entry> {
+    fn entry(&mut self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, usage: Use) -> Option<Entry> {
         let position = word.span().start;
         let Some(key) = Key::named(word.get_ref()) else {
-            let known = Key::all().map(Key::name);
-            return Err(self.error(position, unknown(word.get_ref(), "a setting", "'cb config' lists them", known)));
+            if usage.has_unknown() {
+                let known = Key::all().map(Key::name);
+                self.wrong(position, unknown(word.get_ref(), "a setting", "'cb config' lists them", known));
+            }
+            return None;
         };
+        if !usage.has(key) {
+            return None;
+        }
         let Some(text) = text(value) else {
             let (key, kind) = (key.name(), value.get_ref().type_str());
             let right = "write a string, a number, true or false, or a list of them";
-            return Err(self.error(position, format!("{key}: it cannot be a {kind}; {right}")));
+            self.wrong(position, format!("{key}: it cannot be a {kind}; {right}"));
+            return None;
         };
-        key.read(&mut Setup::default(), &text)
-            .map_err(|fault| self.error(position, format!("{}: {}", key.name(), fault.message)))?;
-        Ok(Entry { key, text, position })
+        if let Err(fault) = key.read(&mut Setup::default(), &text) {
+            self.wrong(position, format!("{}: {}", key.name(), fault.message));
+        }
+        Some(Entry { key, text, position })
     }
+}
+
+/// That a setting stands where none can.
+fn in_a_table(key: &str) -> String {
+    format!("{key} must stand in a table, [defaults] or [breakers.NAME]")
 }
 
 fn line_at(text: &str, position: usize) -> usize {
@@ -373,18 +584,28 @@ mod tests {
             let lines = entries.iter().map(|entry| format!("{} = {}\n", entry.key.name(), quoted(&entry.text)));
             lines.collect::<Vec<_>>().concat()
         };
-        let tables = config.breakers.iter().map(|(name, entries)| {
-            let name = quoted(name.as_str());
-            format!("[breakers.{name}]\n{}", lines(entries))
+        let tables = config.tables.iter().map(|Table { scope, entries, .. }| match scope {
+            Scope::Breaker(name) => format!("[breakers.{}]\n{}", quoted(name.as_str()), lines(entries)),
+            Scope::Defaults => format!("[defaults]\n{}", lines(entries)),
         });
-        format!("[defaults]\n{}{}", lines(&config.defaults), tables.collect::<Vec<_>>().concat())
+        tables.collect::<Vec<_>>().concat()
     }
 
     fn meaning(config: &Config) -> Vec<(Option<&Name>, Key, &str)> {
-        let own =
-            config.breakers.iter().flat_map(|(name, entries)| entries.iter().map(move |entry| (Some(name), entry)));
-        let all = config.defaults.iter().map(|entry| (None, entry)).chain(own);
-        all.map(|(name, entry)| (name, entry.key, entry.text.as_str())).collect()
+        let entries = config.tables.iter().flat_map(|table| {
+            let name = match &table.scope {
+                Scope::Breaker(name) => Some(name),
+                Scope::Defaults => None,
+            };
+            table.entries.iter().map(move |entry| (name, entry.key, entry.text.as_str()))
+        });
+        entries.collect()
+    }
+
+    fn parse(text: &str) -> Result<Config, Error> {
+        let (mut config, mut mistakes) = (Config::default(), Vec::new());
+        config.add(Path::new("config.toml"), text.to_owned(), Tables::All, &mut mistakes);
+        mistakes.into_iter().next().map_or(Ok(config), Err)
     }
 
     #[test]
@@ -399,20 +620,18 @@ mod tests {
         ];
         const WORDS: [&str; 14] =
             ["[", "]", "\"", "\"\"\"", "'", "= ", "\n", "[defaults]\n", "[breakers.a]\n", "[[", "{", "#", ".", "inf"];
-        let path = Path::new("config.toml");
         let mut mutator = Mutator::new(5, &SEEDS, &WORDS);
         let mut read = 0;
         for _ in 0..40_000 {
             let text = mutator.text();
-            let Ok(config) = Config::parse(path, text.clone(), Tables::All) else { continue };
+            let Ok(config) = parse(&text) else { continue };
             read += 1;
             for name in config.names().map(Some).chain([None]) {
                 // What is wrong with it together is told as well as it can be, and no more is asked here.
                 drop(config.resolve(name, &[]));
             }
             let again = written(&config);
-            let again_read =
-                Config::parse(path, again.clone(), Tables::All).unwrap_or_else(|error| panic!("{again}: {error}"));
+            let again_read = parse(&again).unwrap_or_else(|error| panic!("{again}: {error}"));
             assert_eq!(meaning(&again_read), meaning(&config), "{text:?}");
         }
         assert!(read >= 2_500, "only {read} texts were configurations");

@@ -4,7 +4,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::cli::Common;
 use crate::config::{Config, Tables};
@@ -53,6 +53,11 @@ impl Context {
     /// What is wrong in it.
     pub fn config(&self, tables: Tables<'_>) -> Result<Config> {
         Config::load(self.config_file.as_ref(), tables)
+    }
+
+    /// The whole configuration, as far as it is right, and all that is wrong in it.
+    pub fn whole_config(&self) -> (Config, Vec<Error>) {
+        Config::read(self.config_file.as_ref(), Tables::All)
     }
 
     /// Variables as a child's environment holds them, with those that every child gets.

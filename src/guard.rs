@@ -84,8 +84,6 @@ pub struct Report<'a> {
     pub run: Finished,
     /// How it is judged.
     pub settings: Cow<'a, Settings>,
-    /// Whether the settings are remembered as the last used ones.
-    pub remember: bool,
 }
 
 /// What became of a result.
@@ -194,8 +192,12 @@ impl Guard<'_> {
     /// Hands in a ticket with the result, of which `report` tells once it knows the breaker.
     ///
     /// # Errors
-    /// Misuse; or the result could not be recorded.
-    pub fn leave<'s>(&self, ticket: Ticket, report: impl Fn(&Breaker) -> Report<'s>) -> Result<Left, Trouble> {
+    /// Misuse, also what `report` says is wrong; or the result could not be recorded.
+    pub fn leave<'s>(
+        &self,
+        ticket: Ticket,
+        report: impl Fn(&Breaker) -> Result<Report<'s>, Error>,
+    ) -> Result<Left, Trouble> {
         let Ticket { permit, slot, ended } = ticket;
         if let Some(ended) = ended {
             self.run_hook(&ended);
@@ -211,8 +213,8 @@ impl Guard<'_> {
     /// Reports what was seen elsewhere, without a ticket.
     ///
     /// # Errors
-    /// Misuse; or the result could not be recorded.
-    pub fn observe<'s>(&self, report: impl Fn(&Breaker) -> Report<'s>) -> Result<Left, Trouble> {
+    /// Misuse, also what `report` says is wrong; or the result could not be recorded.
+    pub fn observe<'s>(&self, report: impl Fn(&Breaker) -> Result<Report<'s>, Error>) -> Result<Left, Trouble> {
         self.record(IfAbsent::Create, report, |turn, report| {
             Recorded::Counted(turn.breaker.observe(&report.run, &report.settings, turn.now))
         })
@@ -221,26 +223,24 @@ impl Guard<'_> {
     fn record<'s>(
         &self,
         if_absent: IfAbsent,
-        report: impl Fn(&Breaker) -> Report<'s>,
+        report: impl Fn(&Breaker) -> Result<Report<'s>, Error>,
         record: impl Fn(&mut Turn<'_>, &Report<'s>) -> Recorded,
     ) -> Result<Left, Trouble> {
-        let kept = self.change_state(if_absent, |turn, lines| {
-            let report = report(turn.breaker);
-            if report.remember {
-                self.remark_other_rules(turn.breaker, &report.settings, lines);
-            }
+        let kept = self.change_state(if_absent, |turn, _| {
+            let report = match report(turn.breaker) {
+                Ok(report) => report,
+                Err(error) => return Keep::Nothing(Err(error)),
+            };
             match record(turn, &report) {
-                Recorded::Foreign => Keep::Nothing((Left::Foreign, None)),
-                Recorded::Late => Keep::Must((Left::Late, None)),
+                Recorded::Foreign => Keep::Nothing(Ok((Left::Foreign, None))),
+                Recorded::Late => Keep::Must(Ok((Left::Late, None))),
                 Recorded::Counted(change) => {
-                    if report.remember {
-                        turn.breaker.use_settings(&report.settings);
-                    }
-                    Keep::Must((Left::Counted, change.map(|change| News::new(self.name, change, turn))))
+                    Keep::Must(Ok((Left::Counted, change.map(|change| News::new(self.name, change, turn)))))
                 }
             }
         })?;
-        let Some(Kept { value: (left, news), .. }) = kept else { return Ok(Left::Absent) };
+        let Some(Kept { value, .. }) = kept else { return Ok(Left::Absent) };
+        let (left, news) = value.map_err(Trouble::Misuse)?;
         if let Some(news) = news {
             self.announce(&news);
         }

@@ -1,7 +1,7 @@
 //! PURE. What a run is told: how its breaker decides, how long its child may run, what it does beside.
 //!
 //! A setting is written as text, on the command line, in `config.toml` and in the state. Its row in [`rows`] says how that
-//! text becomes a type, and what the reverse is; [`Setup::parse`] takes all of them together.
+//! text becomes a type, and what the reverse is; [`Setup::judge`] takes all of them together.
 
 mod rows;
 
@@ -40,27 +40,33 @@ impl Default for Settings {
 }
 
 impl Setup {
-    /// What `given` says; the built-in values where it says nothing.
-    ///
-    /// # Errors
-    /// The first setting that cannot be read, or that contradicts another.
-    pub fn parse<'a>(given: impl Fn(Key) -> Option<&'a str>) -> Result<Self, Fault> {
+    /// What `given` says, the built-in values where it says nothing; and all that is wrong with it: what cannot be read, or,
+    /// where everything can be, what contradicts something else.
+    pub fn judge<'a>(given: impl Fn(Key) -> Option<&'a str>) -> (Self, Vec<Fault>) {
         let mut setup = Self::default();
+        let mut faults = Vec::new();
         for key in Key::all() {
             if let Some(text) = given(key) {
-                key.read(&mut setup, text)?;
+                faults.extend(key.read(&mut setup, text).err());
             }
         }
+        let readable = faults.is_empty();
         let listed: Vec<_> = CODE_KEYS.iter().filter_map(|&(key, class)| Some((class, given(key)?))).collect();
-        if !listed.is_empty() {
+        if readable && !listed.is_empty() {
             let key = |class| CODE_KEYS.iter().find(|pair| pair.1 == class).map_or(Key::TripCodes, |pair| pair.0);
-            setup.breaker.codes = Codes::parse(&listed)
-                .map_err(|(class, message, other)| Fault { with: other.map(key), ..Fault::new(key(class), message) })?;
+            match Codes::parse(&listed) {
+                Ok(codes) => setup.breaker.codes = codes,
+                Err((class, message, other)) => {
+                    faults.push(Fault { with: other.map(key), ..Fault::new(key(class), message) });
+                }
+            }
         }
         setup.breaker.complete(given(Key::Threshold).is_some());
-        setup.breaker.contradiction()?;
-        setup.contradiction()?;
-        Ok(setup)
+        if readable {
+            faults.extend(setup.breaker.contradictions());
+            faults.extend(setup.contradiction().err());
+        }
+        (setup, faults)
     }
 
     /// The same of text that may be of another version: what cannot be read is as if it had not been given, and nothing
@@ -289,26 +295,25 @@ impl Settings {
     }
 
     /// What cannot be meant together.
-    fn contradiction(&self) -> Result<(), Fault> {
+    fn contradictions(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
         let trip = &self.trip;
         if trip.slow_rate.is_some() && self.slow_after.is_none() {
-            return Err(Fault::new(
-                Key::SlowRate,
-                "it needs slow-after, which says from what duration on a run is slow",
-            ));
+            faults
+                .push(Fault::new(Key::SlowRate, "it needs slow-after, which says from what duration on a run is slow"));
         }
         if let Some(max) = self.max_cooldown.filter(|max| *max < self.cooldown) {
             let (max, cooldown) = (format_duration(max), format_duration(self.cooldown));
             let message = format!("{max} is shorter than the cooldown of {cooldown}");
-            return Err(Fault::new(Key::MaxCooldown, message).against(Key::Cooldown));
+            faults.push(Fault::new(Key::MaxCooldown, message).against(Key::Cooldown));
         }
         let no_rule = trip.threshold.is_none() && !trip.has_other_rule();
         if no_rule && self.codes.list(CodeList::Trip).is_none() {
             let message = "0 switches off the only rule, so the breaker could never open; \
                            give failure-rate, slow-rate or failure-budget, or a threshold";
-            return Err(Fault::new(Key::Threshold, message));
+            faults.push(Fault::new(Key::Threshold, message));
         }
-        Ok(())
+        faults
     }
 
     /// How long the breaker stays open when it has been reopened `reopened` times in a row, before jitter.
@@ -411,6 +416,15 @@ pub struct RunSettings {
 impl RunSettings {
     const BUILT_IN: Self =
         Self { open_exit_code: exit::REFUSED, on_state_error: OnStateError::Run, fallback: None, on_change: None };
+}
+
+#[cfg(test)]
+impl Setup {
+    /// What `given` says, or the first thing that is wrong with it.
+    pub fn parse<'a>(given: impl Fn(Key) -> Option<&'a str>) -> Result<Self, Fault> {
+        let (setup, faults) = Self::judge(given);
+        faults.into_iter().next().map_or(Ok(setup), Err)
+    }
 }
 
 #[cfg(test)]

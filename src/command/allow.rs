@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use anyhow::Result;
 
 use crate::cli::AllowArgs;
-use crate::config::{Config, Tables};
+use crate::config::{Config, Tables, Use};
 use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::{Exit, REFUSED};
@@ -24,7 +24,7 @@ pub const UNGUARDED: &str = "unguarded";
 pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     let name = &args.name;
     // The kill switch touches no file.
-    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name))? };
+    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name, Use::Allow))? };
     let setup = file.resolve(Some(name), args.options.given())?.setup;
     let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
     let entrance = if switched_off() {
@@ -46,7 +46,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
                 // Nobody has the permit, so nobody will report: it comes to nothing, and a probe's place is free again.
                 let run = Finished { outcome: Outcome::Ignored, trips: false, end: None, took: None };
                 let settings = &setup.breaker;
-                drop(guard.leave(ticket, |_| Report { run, settings: Cow::Borrowed(settings), remember: false }));
+                drop(guard.leave(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) })));
             }
             printed.map(|_| Exit::Done)
         }

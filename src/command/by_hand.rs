@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::look;
 use crate::breaker::{Breaker, Change, HoldKind, LONGEST_REASON, Order, stored_len};
 use crate::cli::{HoldArgs, Selection};
-use crate::config::Tables;
+use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::environment::who;
 use crate::exit::Exit;
@@ -40,8 +40,8 @@ pub(super) fn guarded<T>(
     name: &Name,
     act: impl FnOnce(&Guard<'_>) -> Result<T, Trouble>,
 ) -> Result<T> {
-    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
-    let guard = Guard { name, context, on_change: config.setup.run.on_change.as_deref() };
+    let config = context.config(Tables::Only(name, Use::ByHand))?;
+    let guard = Guard { name, context, on_change: config.on_change(name) };
     Ok(act(&guard)?)
 }
 

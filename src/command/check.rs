@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::breaker::Answer;
 use crate::cli::CheckArgs;
 use crate::clock;
-use crate::config::Tables;
+use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::{Exit, REFUSED};
@@ -21,7 +21,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
     if switched_off() {
         return Ok(Exit::Done);
     }
-    let config = context.config(Tables::Only(name))?.resolve(Some(name), &[])?;
+    let config = context.config(Tables::Only(name, Use::Run))?;
     let seen = match context.store.read(name, clock::instant() + READERS_PATIENCE) {
         Ok(Some(seen)) => seen,
         Ok(None) => return Ok(Exit::Done),
@@ -31,8 +31,13 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
             return Ok(Exit::Done);
         }
     };
-    let settings = seen.breaker.settings().unwrap_or(&config.setup.breaker);
-    match seen.breaker.answer(settings, seen.now) {
+    let settings = config.of_run(name).unwrap_or_else(|error| {
+        context
+            .volume
+            .remark(|| format!("{name}: judged by the settings last used, as a run needs options: {error:#}"));
+        seen.breaker.settings().cloned().unwrap_or_default()
+    });
+    match seen.breaker.answer(&settings, seen.now) {
         Answer::Pass | Answer::Probe => Ok(Exit::Done),
         Answer::Refuse(refusal) => {
             context.volume.remark(|| speech::refusal(name, &refusal, &seen.breaker, seen.now));

@@ -1,14 +1,15 @@
 //! `cb config`: the settings in force, and where each comes from.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::{Map, json};
 
 use crate::cli::ConfigArgs;
-use crate::config::Tables;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::report::speech::say;
 use crate::report::{escape, json, print};
 use crate::settings::Key;
 
@@ -17,12 +18,21 @@ use crate::settings::Key;
 /// # Errors
 /// What is wrong in the configuration file, anywhere in it.
 pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
-    let config = context.config(Tables::All)?;
-    for name in config.names() {
-        config.check_run(&config.resolve(Some(name), &[])?)?;
+    let (config, mut mistakes) = context.whole_config();
+    for name in config.names().map(Some).chain([args.name.as_ref(), None]) {
+        mistakes.extend(config.mistakes(name));
+    }
+    if !mistakes.is_empty() {
+        let mut told = BTreeSet::new();
+        for text in mistakes.iter().map(|mistake| format!("{mistake:#}")) {
+            if !told.contains(&text) {
+                say(&text);
+                told.insert(text);
+            }
+        }
+        return Ok(Exit::Failed);
     }
     let resolved = config.resolve(args.name.as_ref(), &[])?;
-    config.check_run(&resolved)?;
     if args.json {
         let mut settings = Map::new();
         for key in Key::all() {

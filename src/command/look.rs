@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Error, Result, anyhow};
 
 use crate::clock;
-use crate::config::{Config, Tables};
+use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::name::{Name, nearest};
 use crate::report::speech::say;
@@ -22,10 +22,12 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
     // To know whether there is a store at all comes first.
     let stored = if names.is_empty() { store.names()? } else { names.to_vec() };
     // A slip in the configuration stops the runs it is about, but must not blind those who look why.
-    let config = context.config(Tables::All).unwrap_or_else(|error| {
-        say(&format!("{error:#}"));
-        Config::default()
-    });
+    // A slip in the configuration stops the runs it is about, but must not blind those who look why.
+    let (config, mistakes) = context.whole_config();
+    let mut told = Told::default();
+    if let Some(mistake) = mistakes.first() {
+        told.tell(mistake);
+    }
     let deadline = clock::instant() + READERS_PATIENCE;
     let wanted: BTreeSet<&Name> = stored.iter().chain(config.names().filter(|_| names.is_empty())).collect();
     let mut views = Vec::with_capacity(wanted.len());
@@ -39,20 +41,34 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
             Err(trouble) => Err(format!("{:#}", Error::from(trouble))),
         };
         let look = seen.map(|Seen { breaker, now }| {
-            let settings = breaker.settings().cloned().unwrap_or_else(|| configured(&config, name));
-            Look { breaker, now, settings }
+            let of_run = config.of_run(name);
+            let settings = match (breaker.settings(), &of_run) {
+                (Some(last_used), _) => last_used.clone(),
+                (None, Ok(of_run)) => of_run.clone(),
+                (None, Err(error)) => {
+                    told.tell(error);
+                    Settings::default()
+                }
+            };
+            // A file that only the options of runs complete says nothing of one without.
+            let of_run = of_run.unwrap_or_else(|_| settings.clone());
+            Look { breaker, now, settings, of_run }
         });
         views.push(View { path: store.locate(name)?, name: name.clone(), look });
     }
     Ok(views)
 }
 
-fn configured(config: &Config, name: &Name) -> Settings {
-    match config.resolve(Some(name), &[]) {
-        Ok(config) => config.setup.breaker,
-        Err(error) => {
-            say(&format!("{error:#}"));
-            Settings::default()
+/// What was told of the configuration, each mistake once.
+#[derive(Default)]
+struct Told(BTreeSet<String>);
+
+impl Told {
+    fn tell(&mut self, mistake: &Error) {
+        let text = format!("{mistake:#}");
+        if !self.0.contains(&text) {
+            say(&text);
+            self.0.insert(text);
         }
     }
 }
@@ -63,7 +79,7 @@ fn configured(config: &Config, name: &Name) -> Settings {
 /// There is no store; wrong configuration.
 pub(super) fn is_known(context: &Context, name: &Name) -> Result<bool> {
     let exists = context.store.has(name)?;
-    Ok(exists || context.config(Tables::Only(name))?.names().any(|known| known == name))
+    Ok(exists || context.config(Tables::Only(name, Use::ByHand))?.names().any(|known| known == name))
 }
 
 /// The breaker that may be meant by a name which nobody knows.

@@ -8,14 +8,15 @@ use super::allow::UNGUARDED;
 use super::look;
 use crate::breaker::{Breaker, Permit};
 use crate::cli::{RecordArgs, Reported};
-use crate::config::Tables;
+use crate::clock;
+use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::Exit;
 use crate::guard::{Guard, Left, Report, Ticket};
 use crate::outcome::{Codes, End, Finished, Outcome};
 use crate::report::speech::say;
-use crate::store::Trouble;
+use crate::store::{READERS_PATIENCE, Trouble};
 
 /// Records a result. Trouble with the state is a warning: what is reported has happened.
 ///
@@ -32,15 +33,20 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
     };
     let name = &args.name;
     let given = args.options.given();
-    let setup = context.config(Tables::Only(name))?.resolve(Some(name), given)?.setup;
-    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
-    // By the settings given, else by those last used, else by those of the configuration.
+    let config = context.config(Tables::Only(name, Use::Record))?;
+    let on_change = config.on_change(name);
+    let guard = Guard { name, context, on_change };
+    if !given.is_empty() {
+        // What is wrong must be known before a breaker is made of it.
+        let seen = context.store.read(name, clock::instant() + READERS_PATIENCE).ok().flatten();
+        config.of_report(name, given, seen.as_ref().and_then(|seen| seen.breaker.settings()))?;
+    }
     let report = |breaker: &Breaker| {
         let settings = match breaker.settings() {
-            Some(last_used) if given.is_empty() => Cow::Owned(last_used.clone()),
-            _ => Cow::Borrowed(&setup.breaker),
+            Some(last_used) if given.is_empty() => last_used.clone(),
+            last_used => config.of_report(name, given, last_used)?,
         };
-        Report { run: judge(args, &settings.codes), settings, remember: !given.is_empty() }
+        Ok(Report { run: judge(args, &settings.codes), settings: Cow::Owned(settings) })
     };
     let left = match permit {
         Some(permit) => guard.leave(Ticket::of(permit), report),

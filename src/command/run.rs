@@ -10,7 +10,7 @@ use crate::breaker::{Breaker, Cause, Refusal};
 use crate::child::{self, Ended, NotStarted, Task, TimeLimit};
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Tables};
+use crate::config::{Config, Tables, Use};
 use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::Exit;
@@ -38,7 +38,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     }
     let name = &args.name;
     // The kill switch touches no file.
-    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name))? };
+    let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name, Use::Run))? };
     let config = file.resolve(Some(name), args.options.given())?;
     file.check_run(&config)?;
     let setup = &config.setup;
@@ -139,7 +139,7 @@ impl Guarded<'_> {
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
         let (outcome, trips) = settings.codes.judge(end, ended.stopped);
         let run = Finished { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
-        let left = self.guard.leave(ticket, |_| Report { run, settings: Cow::Borrowed(settings), remember: false });
+        let left = self.guard.leave(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) }));
         if let Err(trouble) = left {
             say(&format!("{}: could not record the result: {:#}", self.guard.name, anyhow::Error::from(trouble)));
         }

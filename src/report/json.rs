@@ -149,7 +149,7 @@ struct Hold<'a> {
 
 impl<'a> Status<'a> {
     fn new(name: &'a Name, look: &'a Look, path: String) -> Self {
-        let Look { breaker, now, settings } = look;
+        let Look { breaker, now, settings, .. } = look;
         let now = *now;
         let probe_successes = if let State::HalfOpen { successes, .. } = breaker.state() { *successes } else { 0 };
         let retry_at = breaker.retry_at(now);

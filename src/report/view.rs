@@ -25,20 +25,22 @@ pub struct Look {
     pub now: Timestamp,
     /// The settings last used, else those of the configuration.
     pub settings: Settings,
+    /// Those of a run without options, which would ask now.
+    pub of_run: Settings,
 }
 
 impl Look {
     /// How it stands.
     pub fn standing(&self) -> Standing {
-        self.breaker.standing(&self.settings, self.now)
+        self.breaker.standing(&self.of_run, self.now)
     }
 
-    /// What a run that asked now would be told.
+    /// What a run without options that asked now would be told.
     pub fn answer(&self) -> Answer {
-        self.breaker.answer(&self.settings, self.now)
+        self.breaker.answer(&self.of_run, self.now)
     }
 
-    /// Whether a run that asked now would be let through.
+    /// Whether a run without options that asked now would be let through.
     pub fn admits(&self) -> bool {
         !matches!(self.answer(), Answer::Refuse(_))
     }

@@ -13,14 +13,21 @@ use crate::support::Sandbox;
 /// nothing.
 #[track_caller]
 fn wrong(text: &str, line: &str) {
+    is_wrong(text, line, false);
+}
+
+#[track_caller]
+fn is_wrong(text: &str, line: &str, completed_by_options: bool) {
     let sandbox = Sandbox::new();
     let path = sandbox.configure(text);
     let line = format!("cb: {}{line}\n", path.display());
     sandbox.cb(["run", "-n", "a", "--", "touch", "started"]).code(125).stderr(&line).run();
     sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
-    sandbox.cb(["check", "a"]).code(125).stderr(&line).run();
     // Those who look are told, and see what there is.
     sandbox.cb(["status"]).any_stdout().stderr(&line).run();
+    if !completed_by_options {
+        sandbox.cb(["check", "a"]).code(125).stderr(&line).run();
+    }
     assert!(!sandbox.work().join("started").exists() && !sandbox.home().join(".cache").exists());
 }
 
@@ -137,6 +144,7 @@ fn a_name_with_dots_and_no_quotes() {
 
 #[test]
 fn what_cannot_be_meant_together() {
+    let wrong = |text, line| is_wrong(text, line, true);
     wrong(
         "[breakers.a]\nthreshold = 0\n",
         ":2: threshold: 0 switches off the only rule, so the breaker could never open; give failure-rate, slow-rate or \
@@ -172,6 +180,108 @@ fn what_cannot_be_meant_together() {
     let line = format!("cb: --failure-codes: 1 is in success-codes too; list it once (success-codes at {file}:3)\n");
     sandbox.runs("a", &["--failure-codes", "1"], 125).stderr(line).run();
     sandbox.exits("a", &["--max-cooldown", "1h", "--cooldown", "5m"], 0);
+}
+
+/// What a run is completed by is its own affair: nobody else is stopped, and least of all what the run starts.
+#[test]
+fn a_file_that_options_complete_stops_only_a_run_without_them() {
+    let sandbox = Sandbox::new();
+    let wrong = "threshold: 0 switches off the only rule, so the breaker could never open; give failure-rate, slow-rate \
+                 or failure-budget, or a threshold";
+    let path = sandbox.configure("[defaults]\nthreshold = 0\n[breakers.a]\nlease = \"20s\"\ntimeout = 20\n");
+    let wrong = format!("{}:2: {wrong}", path.display());
+    let stopped = |args: &[&str]| sandbox.cb(args).code(125).stderr(format!("cb: {wrong}\n")).run();
+    stopped(&["run", "-n", "a", "--", "true"]);
+    stopped(&["allow", "a"]);
+    assert!(!sandbox.state_file("a").exists());
+    let options = ["run", "-n", "a", "--failure-rate", "50", "--lease", "1m", "--"];
+    let learns = ["sh", "-c", "cb trip \"$CB_NAME\" --for 90s || echo lost"];
+    sandbox.cb(options.into_iter().chain(learns)).run();
+    assert_eq!(sandbox.state("a"), "open");
+    sandbox.cb(["check", "a"]).code(75).run();
+    for args in [&["reset", "a"][..], &["disable", "a"], &["enable", "a"], &["check", "a"], &["record", "a", "failure"]]
+    {
+        sandbox.cb(args).run();
+    }
+    // That is judged by the settings last used, which is told.
+    let remark = format!("cb: a: judged by the settings last used, as a run needs options: {wrong}\n");
+    sandbox.cb(["check", "a", "-v"]).stderr(remark).run();
+    assert_eq!(sandbox.status("a")["admits"], true);
+    sandbox.cb(["record", "b", "failure", "--cooldown", "1m"]).run();
+    sandbox.cb(["allow", "a", "--failure-rate", "50"]).any_stdout().run();
+}
+
+#[test]
+fn what_is_done_by_hand_needs_nothing_but_the_hook() {
+    let sandbox = Sandbox::new();
+    let hook = "on-change = 'echo \"$CB_TO\" >>changes'";
+    let path = sandbox.configure(&format!("[defaults]\nthreshold = \"five\"\ncooldwn = 3\n{hook}\n"));
+    sandbox.runs("a", &[], 125).stderr_has(":2: threshold: 'five'").run();
+    for args in [&["trip", "a"][..], &["reset", "a"], &["disable", "a"], &["enable", "a"]] {
+        sandbox.cb(args).run();
+    }
+    let changes = fs::read_to_string(sandbox.work().join("changes")).expect("the hook has run");
+    assert_eq!(changes, "open\nclosed\ndisabled\nclosed\n");
+    sandbox.configure("[defaults]\non-change = \"a\\u0000b\"\n");
+    let line = format!("cb: {}:2: on-change: a command cannot contain a NUL byte\n", path.display());
+    for args in [&["trip", "a"][..], &["record", "a", "failure"]] {
+        sandbox.cb(args).code(125).stderr(&*line).run();
+    }
+    sandbox.cb(["allow", "a"]).any_stdout().run();
+}
+
+#[test]
+fn what_stands_in_breakers_and_is_no_table_is_wrong_for_everybody() {
+    let sandbox = Sandbox::new();
+    for (text, words) in [
+        ("[breakers]\nthreshold = 1\n", "threshold must stand in a table, [defaults] or [breakers.NAME]"),
+        ("[breakers]\nb = 3\n", "breakers.b must be a table, [breakers.b]"),
+        ("[breakers]\n\"b\\u001b\" = [[1]]\n", "breakers.b\\u{1b} must be a table, [breakers.b\\u{1b}]"),
+    ] {
+        let line = format!("cb: {}:2: {words}\n", sandbox.configure(text).display());
+        for args in [
+            &["run", "-n", "a", "--", "true"][..],
+            &["check", "a"],
+            &["allow", "a"],
+            &["record", "a", "failure"],
+            &["trip", "a"],
+            &["disable", "a"],
+            &["enable", "a"],
+            &["reset", "a"],
+            &["config"],
+            &["config", "a"],
+        ] {
+            sandbox.cb(args).code(125).stderr(&*line).run();
+        }
+        sandbox.cb(["status"]).any_stdout().stderr(&*line).run();
+    }
+}
+
+/// An answer is that of a run without options, whatever those before it were told.
+#[test]
+fn an_answer_is_that_of_a_run_without_options() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[breakers.a]\nprobes = 2\n");
+    for _ in 0..5 {
+        sandbox.runs("a", &["--probes", "1"], 1).any_stderr().run();
+        sandbox.runs("b", &["--probes", "2"], 1).any_stderr().run();
+    }
+    for (name, admits, code) in [("a", true, 0), ("b", false, 75)] {
+        sandbox.shift(name, 86_400_000);
+        sandbox.cb(["allow", name, "--probes", if name == "a" { "1" } else { "2" }]).any_stdout().run();
+        assert_eq!(sandbox.status(name)["admits"], admits, "{name}");
+        sandbox.cb(["check", name]).code(code).run();
+    }
+}
+
+#[test]
+fn a_time_limit_is_none_of_allow() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\ntimeout = \"5m\"\nprobe-timeout = 90\n[breakers.b]\nlease = \"1m\"\n");
+    sandbox.cb(["allow", "a", "--lease", "60s"]).any_stdout().run();
+    sandbox.cb(["allow", "b"]).any_stdout().run();
+    sandbox.cb(["record", "b", "failure", "--lease", "60s"]).run();
+    sandbox.runs("b", &[], 125).stderr_has(":5: lease: 1m is not longer than the 1m 30s that a probe may run").run();
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn due() -> Sandbox {
 
 /// The files of the probes of `a`.
 fn files(sandbox: &Sandbox) -> Vec<String> {
-    let of_a = |name: &String| name.starts_with("a.probe.") && !name.ends_with(".json");
+    let of_a = |name: &String| name.strip_prefix("a.probe.").is_some_and(|rest| !rest.contains(".json"));
     names_in(&sandbox.state_dir()).into_iter().filter(of_a).collect()
 }
 

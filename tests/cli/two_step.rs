@@ -438,22 +438,62 @@ fn a_result_is_judged_by_the_settings_given_with_it() {
 }
 
 #[test]
-fn the_settings_of_a_report_are_those_last_used() {
+fn a_setting_that_is_given_changes_no_other_and_is_not_kept() {
     let sandbox = Sandbox::new();
-    let options = ["--threshold", "3", "--cooldown", "5m"];
-    sandbox.cb(["record", "a", "failure"].into_iter().chain(options)).run();
-    assert_eq!(pick(&sandbox.status("a"), ["settings.threshold", "settings.cooldown_ms"]), json!([3, 300_000]));
-    sandbox.cb(["record", "a", "failure"]).run();
-    sandbox
-        .cb(["record", "a", "failure"])
-        .stderr_timeless("cb: a: opened: 3 failures in a row; next try in 5m (TIME), or now with 'cb reset a'\n")
-        .run();
-    // One that is late has judged nothing.
-    sandbox.cb(["reset", "a"]).run();
+    sandbox.configure("[defaults]\nthreshold = 9\ncooldown = \"9m\"\nmax-cooldown = \"10m\"\n");
+    let last_used = || {
+        pick(
+            &sandbox.status("a"),
+            ["settings.threshold", "settings.cooldown_ms", "settings.failure_codes", "settings.trip_codes"],
+        )
+    };
+    let options = ["--threshold", "1", "--cooldown", "5m", "--trip-codes", "99"];
     let permit = allow(&sandbox, &options);
-    record(&sandbox, &permit, &["success"]);
-    record_late(&sandbox, &permit, &["success", "--threshold", "9"]);
-    assert_eq!(sandbox.status("a")["settings"]["threshold"], 3);
+    let kept = json!([1, 300_000, null, "99"]);
+    assert_eq!(last_used(), kept);
+    sandbox
+        .cb(["record", "a", "--exit-code", "22", "--failure-codes", "22", "--permit", &permit])
+        .stderr_timeless(
+            "cb: a: opened: 1 failure in a row: exit 22; next try in 5m (TIME), or now with 'cb reset a'\n",
+        )
+        .run();
+    assert_eq!(last_used(), kept);
+    sandbox.cb(["reset", "a"]).run();
+    record(&sandbox, &allow(&sandbox, &options), &["failure", "--threshold", "2"]);
+    sandbox
+        .cb(["record", "a", "failure", "--threshold", "2", "--cooldown", "7m"])
+        .stderr_timeless("cb: a: opened: 2 failures in a row; next try in 7m (TIME), or now with 'cb reset a'\n")
+        .run();
+    assert_eq!(last_used(), kept);
+}
+
+#[test]
+fn a_first_report_leaves_no_settings_behind() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["record", "a", "failure", "--threshold", "3", "--cooldown", "5m"]).run();
+    assert_eq!(pick(&sandbox.status("a"), ["settings.threshold", "settings.cooldown_ms"]), json!([5, 30_000]));
+}
+
+#[test]
+fn a_setting_that_contradicts_those_last_used_is_refused() {
+    let sandbox = Sandbox::new();
+    let permit = allow(&sandbox, &["--max-cooldown", "1m", "--success-codes", "3"]);
+    let longer = "max-cooldown as last used: 1m is shorter than the cooldown of 5m (--cooldown)";
+    let twice = "--failure-codes: 3 is in success-codes too; list it once (success-codes as last used)";
+    let nothing = "--threshold: 0 switches off the only rule, so the breaker could never open; give failure-rate, \
+                   slow-rate or failure-budget, or a threshold";
+    for (options, line) in
+        [(["--cooldown", "5m"], longer), (["--failure-codes", "3"], twice), (["--threshold", "0"], nothing)]
+    {
+        let words = ["record", "a", "failure", "--permit", &permit].into_iter().chain(options);
+        sandbox.cb(words).code(125).stderr(format!("cb: {line}\n")).run();
+    }
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 0);
+    record(&sandbox, &permit, &["failure", "--max-cooldown", "5m", "--cooldown", "5m"]);
+    assert_eq!(sandbox.status("a")["consecutive_failures"], 1);
+    // And none is made by what is wrong.
+    sandbox.cb(["record", "new", "failure", "--threshold", "0"]).code(125).stderr(format!("cb: {nothing}\n")).run();
+    assert!(!sandbox.state_file("new").exists());
 }
 
 #[test]

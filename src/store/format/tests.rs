@@ -341,7 +341,7 @@ fn no_text_breaks_the_reader_of_states() {
         };
         assert!(again == breaker, "something of {} was lost on the way through the text", shown());
         // Whatever it says, it can be asked, told, shown and reset.
-        let look = Ok(Look { breaker: *breaker, now, settings: settings.clone() });
+        let look = Ok(Look { breaker: *breaker, now, settings: settings.clone(), of_run: settings.clone() });
         let view = View { name: name.clone(), path: "a.json".into(), look };
         let style = table::Style::of_stdout();
         let views = std::slice::from_ref(&view);
