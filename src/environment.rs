@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::PathBuf;
 
 use crate::breaker::{LONGEST_WHO, shorten};
@@ -30,10 +31,25 @@ pub fn reports_on(name: &Name) -> bool {
     is("CB_NAME", name.as_str()) && !is("CB_HOOK", "1") && !is("CB_FALLBACK", "1")
 }
 
-/// The person who changes something by hand: the login name, or the number of the user.
+/// The person who changes something by hand: who became root by sudo, else the login name, else the number of the user.
 pub fn who() -> String {
-    let named = ["LOGNAME", "USER"].iter().find_map(|variable| value(variable)?.into_string().ok());
-    let mut who = named.unwrap_or_else(|| nix::unistd::getuid().to_string());
+    let said = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|variable| value(variable)?.into_string().ok());
+    let uid = nix::unistd::getuid().as_raw();
+    let mut who = said.or_else(|| login_name(uid)).unwrap_or_else(|| uid.to_string());
     shorten(&mut who, LONGEST_WHO);
     who
+}
+
+/// The name of a user by `/etc/passwd`.
+fn login_name(uid: u32) -> Option<String> {
+    let passwd = fs::read("/etc/passwd").ok()?;
+    let name = passwd_entry(uid, &passwd)?.first().map(|name| name.to_vec())?;
+    String::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
+/// The fields of a user in the text of `/etc/passwd`.
+pub fn passwd_entry(uid: u32, passwd: &[u8]) -> Option<Vec<&[u8]>> {
+    let uid = uid.to_string();
+    let lines = passwd.split(|&byte| byte == b'\n').map(|line| line.split(|&byte| byte == b':').collect::<Vec<_>>());
+    lines.into_iter().find(|fields| fields.get(2) == Some(&uid.as_bytes()))
 }

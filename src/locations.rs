@@ -117,10 +117,7 @@ fn is_anothers(dir: &Path) -> bool {
 
 /// The home directory of a user by the text of `/etc/passwd`: its sixth field, if it is an absolute path.
 fn home_of(uid: u32, passwd: &[u8]) -> Option<PathBuf> {
-    let uid = uid.to_string();
-    let line = passwd.split(|&byte| byte == b'\n').map(|line| line.split(|&byte| byte == b':').collect::<Vec<_>>());
-    let mut own = line.filter(|fields| fields.get(2) == Some(&uid.as_bytes()));
-    let home = own.next()?.get(5).map(|home| PathBuf::from(OsStr::from_bytes(home)))?;
+    let home = environment::passwd_entry(uid, passwd)?.get(5).map(|home| PathBuf::from(OsStr::from_bytes(home)))?;
     home.is_absolute().then_some(home)
 }
 

@@ -375,14 +375,16 @@ fn a_clock_that_was_set_back_ends_holds_for_a_time_and_no_others() {
 #[test]
 fn holds_say_who_made_them() {
     let sandbox = Sandbox::new();
-    let uid = String::from_utf8(sandbox.command("id", ["-u"]).any_stdout().run().stdout).expect("a number");
+    let user = String::from_utf8(sandbox.command("id", ["-un"]).any_stdout().run().stdout).expect("a name");
     let long = "x".repeat(40);
-    let cases: [(&[(&str, &str)], &str); 6] = [
+    let cases: [(&[(&str, &str)], &str); 8] = [
+        (&[("SUDO_USER", "eve"), ("LOGNAME", "root"), ("USER", "root")], "eve"),
+        (&[("SUDO_USER", ""), ("LOGNAME", "ann")], "ann"),
         (&[("LOGNAME", "ann"), ("USER", "bob")], "ann"),
         (&[("USER", "bob")], "bob"),
         (&[("LOGNAME", ""), ("USER", "bob")], "bob"),
-        (&[], uid.trim()),
-        (&[("LOGNAME", ""), ("USER", "")], uid.trim()),
+        (&[], user.trim()),
+        (&[("LOGNAME", ""), ("USER", "")], user.trim()),
         (&[("LOGNAME", &long)], &long[..32]),
     ];
     for (variables, expected) in cases {
