@@ -28,7 +28,23 @@ pub fn switched_off() -> bool {
 /// the fallback of a run says is an order.
 pub fn reports_on(name: &Name) -> bool {
     let is = |variable, text: &str| value(variable).is_some_and(|value| value == text);
-    is("CB_NAME", name.as_str()) && !is("CB_HOOK", "1") && !is("CB_FALLBACK", "1")
+    is("CB_NAME", name.as_str()) && !is(HOOK, "1") && !is(FALLBACK, "1")
+}
+
+/// Says that a process is the `on-change` command of a breaker (1), or below a run in one (2).
+pub const HOOK: &str = "CB_HOOK";
+/// Says that a process is the fallback of a run (1), or below a run in one (2).
+pub const FALLBACK: &str = "CB_FALLBACK";
+
+/// Whether this process is in a hook, or in a fallback, however far below it: there it must start no further one, or it
+/// could feed itself for ever.
+pub fn is_within(variable: &str) -> bool {
+    value(variable).is_some()
+}
+
+/// Of the two, what the command of a run finds: that it is not the hook or the fallback itself, but below it.
+pub fn within() -> impl Iterator<Item = (&'static str, OsString)> {
+    [HOOK, FALLBACK].into_iter().filter(|variable| is_within(variable)).map(|variable| (variable, "2".into()))
 }
 
 /// The person who changes something by hand: who became root by sudo, else the login name, else the number of the user.

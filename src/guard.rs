@@ -15,6 +15,7 @@ use crate::breaker::{
 };
 use crate::clock;
 use crate::context::Context;
+use crate::environment::{HOOK, is_within};
 use crate::name::Name;
 use crate::outcome::Finished;
 use crate::report::speech::{self, Lines, say};
@@ -401,7 +402,8 @@ impl Guard<'_> {
         }
     }
 
-    /// Tells of a change once it is kept: by a line, and where it is news by the `on-change` command.
+    /// Tells of a change once it is kept: by a line, and where it is news by the `on-change` command, but not from within
+    /// such a command.
     fn announce(&self, news: &News) {
         self.tell(news);
         self.run_hook(news);
@@ -416,7 +418,7 @@ impl Guard<'_> {
     }
 
     fn run_hook(&self, news: &News) {
-        if let Some(command) = self.on_change.filter(|_| news.change.is_news()) {
+        if let Some(command) = self.on_change.filter(|_| news.change.is_news() && !is_within(HOOK)) {
             hook::run(command, self.name, &news.change, news.retry_at, self.context);
         }
     }

@@ -12,7 +12,7 @@ use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Tables, Use};
 use crate::context::Context;
-use crate::environment::switched_off;
+use crate::environment::{FALLBACK, is_within, switched_off, within};
 use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Report, Ticket};
 use crate::name::Name;
@@ -105,10 +105,11 @@ impl Guarded<'_> {
 
     /// What a refused run does instead.
     fn refuse(&self) -> Exit {
-        match &self.setup.run.fallback {
+        match self.setup.run.fallback.as_deref().filter(|_| !is_within(FALLBACK)) {
             None => Exit::Refused(self.setup.run.open_exit_code),
             Some(line) => {
-                self.child(&child::shell(line), false, TimeLimit { time: None, limits: &TimeLimits::NONE }).exit
+                let limit = TimeLimit { time: None, limits: &TimeLimits::NONE };
+                self.child(&child::shell(line), Some((FALLBACK, "1")), limit).exit
             }
         }
     }
@@ -116,13 +117,17 @@ impl Guarded<'_> {
     /// Runs the command and waits for its end.
     fn start(&self, command: &[OsString], probe: bool) -> Ended {
         let limits = &self.setup.limits;
-        self.child(command, probe, TimeLimit { time: limits.limit(probe), limits })
+        let variable = if probe { Some(("CB_PROBE", "1")) } else { None };
+        self.child(command, variable, TimeLimit { time: limits.limit(probe), limits })
     }
 
-    fn child(&self, command: &[OsString], probe: bool, limit: TimeLimit<'_>) -> Ended {
+    /// Runs a command that finds in its environment whose it is, and this variable.
+    fn child(&self, command: &[OsString], variable: Option<(&'static str, &str)>, limit: TimeLimit<'_>) -> Ended {
         let Guard { name, context, .. } = self.guard;
-        let named = [("CB_NAME", OsString::from(name.as_str()))];
-        let variables = named.into_iter().chain(probe.then(|| ("CB_PROBE", OsString::from("1"))));
+        let own = [Some(("CB_NAME", name.as_str())), variable].into_iter().flatten();
+        let own = own.map(|(variable, value)| (variable, OsString::from(value)));
+        let within = within().filter(|inherited| variable.is_none_or(|own| own.0 != inherited.0));
+        let variables = own.chain(within);
         let task = Task { command, variables: context.environment(variables), limit, is_hook: false };
         child::run(task, context.inherited).unwrap_or_else(|NotStarted { exit, message }| {
             let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::breaker::Change;
 use crate::child::{self, Ended, Task, TimeLimit};
 use crate::context::Context;
+use crate::environment::HOOK;
 use crate::name::Name;
 use crate::outcome::End;
 use crate::report::speech::say;
@@ -21,6 +22,8 @@ pub(super) fn run(command: &str, name: &Name, change: &Change, retry_at: Option<
         ("CB_FROM", change.from.word().to_owned()),
         ("CB_TO", change.to.word().to_owned()),
         ("CB_REASON", change.reason.to_string()),
+        ("CB_BY", change.by.clone().unwrap_or_default()),
+        (HOOK, "1".to_owned()),
         ("CB_RETRY_AT", retry_at.map_or(String::new(), |at| at.to_string())),
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.

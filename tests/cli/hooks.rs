@@ -114,6 +114,19 @@ fn the_command_of_an_option_goes_before_that_of_the_breaker_and_that_before_the_
 }
 
 #[test]
+fn it_is_told_who_did_it() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 1\non-change = 'echo \"$CB_FROM $CB_TO <$CB_BY>\"'\n");
+    sandbox.cb(["trip", "a"]).stderr("closed open <tester>\n").run();
+    sandbox.cb(["disable", "a"]).env("LOGNAME", "ann").stderr("open disabled <ann>\n").run();
+    sandbox.cb(["enable", "a"]).env("SUDO_USER", "bob").stderr("disabled open <bob>\n").run();
+    sandbox.cb(["reset", "a"]).stderr("open closed <tester>\n").run();
+    // What a run or a report changes is no person's doing, whatever an earlier hook has left in the environment.
+    sandbox.runs("a", &[], 1).env("CB_BY", "ann").stderr_has("closed open <>\n").run();
+    sandbox.cb(["-q", "record", "a", "success"]).stderr("open closed <>\n").run();
+}
+
+#[test]
 fn a_reason_reaches_the_command_as_it_was_given() {
     const REASON: &str = "it's \"odd\" $HOME `x`\n\u{1b}[31m é";
     let sandbox = Sandbox::new();
@@ -190,7 +203,7 @@ fn it_can_ask_cb_itself_after_a_change_by_hand_or_by_a_report_too() {
     for (args, told) in [
         (&["trip", "a"][..], "status 75\n"),
         (&["disable", "a"], "run\nstatus 0\n"),
-        (&["enable", "a"], "run\ncb: a: closed again: probe succeeded\nrun\nstatus 0\nstatus 0\n"),
+        (&["enable", "a"], "run\ncb: a: closed again: probe succeeded\nstatus 0\n"),
         (&["trip", "a", "--for", "1h"], "status 75\n"),
         (&["reset", "a"], "run\nstatus 0\n"),
         (&["-q", "record", "a", "failure", "--threshold", "1"], "status 75\n"),
@@ -236,6 +249,88 @@ fn fifty_processes_at_the_moment_of_tripping_tell_it_once() {
     assert_eq!(timeless(&lines), format!("cb: a: {opened}\n"));
     assert_eq!(told(&sandbox), "a: closed -> open (5 failures in a row: exit 1) TIME\n");
     assert_eq!(pick(&sandbox.status("a"), ["totals.failures", "totals.late", "totals.opened"]), json!([5, 45, 1]));
+}
+
+// It cannot feed itself.
+
+/// A breaker whose hook says so in a file and goes on with this.
+fn feeding(hooks: &[(&str, &str)]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let table = |(name, next): &(&str, &str)| {
+        format!("[breakers.{name}]\non-change = '''echo \"$CB_NAME $CB_TO\" >>~/hooks; {next}'''\nthreshold = 1\n")
+    };
+    sandbox.configure(&hooks.iter().map(table).collect::<String>());
+    sandbox
+}
+
+/// The hooks that were run, in their order.
+fn hooks(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.home().join("hooks")).unwrap_or_default()
+}
+
+#[test]
+fn a_hook_that_changes_its_own_breaker_is_run_once() {
+    let sandbox = feeding(&[("api", r#"test "$CB_TO" = open && cb trip api --for 10m"#)]);
+    sandbox.runs("api", &[], 7).any_stderr().run();
+    assert_eq!(hooks(&sandbox), "api open\n");
+    assert_eq!(sandbox.status("api")["mode"], "held", "the change is made");
+    let sandbox = feeding(&[("api", "cb reset api; cb trip api; cb disable api; cb enable api; cb reset api")]);
+    sandbox.cb(["trip", "api"]).run();
+    assert_eq!(hooks(&sandbox), "api open\n");
+    let sandbox = feeding(&[("api", "cb record api success; cb run -n api -- cb trip api")]);
+    sandbox.runs("api", &[], 7).any_stderr().run();
+    assert_eq!(hooks(&sandbox), "api open\n", "nor below a run in it");
+}
+
+#[test]
+fn breakers_that_trip_each_other_end_where_they_meet() {
+    let sandbox = feeding(&[("a", "cb trip b"), ("b", "cb run -n b -- true; cb trip a; cb reset b; cb trip b")]);
+    sandbox.cb(["trip", "a"]).run();
+    assert_eq!(hooks(&sandbox), "a open\n");
+    sandbox.cb(["reset", "a", "b"]).run();
+    assert_eq!(hooks(&sandbox), "a open\na closed\nb closed\n");
+    assert_eq!([sandbox.state("a"), sandbox.state("b")], ["open", "open"]);
+}
+
+#[test]
+fn what_changes_in_a_hook_is_told_as_ever() {
+    let sandbox = feeding(&[("a", "cb run -n b -- sh -c 'exit 3'; :"), ("b", "echo never")]);
+    let told = "cb: b: opened: 1 failure in a row: exit 3; next try in 30s (TIME), or now with 'cb reset b'\n";
+    sandbox.cb(["trip", "a"]).stderr_timeless(told).run();
+    assert_eq!(hooks(&sandbox), "a open\n");
+    assert_eq!(sandbox.state("b"), "open");
+}
+
+#[test]
+fn a_fallback_in_a_hook_and_a_hook_in_a_fallback_end_too() {
+    let sandbox = Sandbox::new();
+    let again =
+        "echo \"$1 $CB_NAME\" >>~/hooks; cb run -n \"$CB_NAME\" -- true; cb reset b; cb trip b; cb run -n b -- true";
+    sandbox.script("again", again);
+    sandbox.configure("[defaults]\non-change = 'again hook'\nfallback = 'again fallback'\n");
+    sandbox.cb(["trip", "a"]).stderr_has("75").run();
+    let started = hooks(&sandbox);
+    assert_eq!(started, "hook a\nfallback a\nfallback b\n");
+    fs::remove_file(sandbox.home().join("hooks")).expect("the list");
+    sandbox.runs("a", &[], 0).code(75).stderr_has("75").run();
+    assert_eq!(hooks(&sandbox), "fallback a\nhook b\nhook b\n");
+}
+
+#[test]
+fn a_hook_and_what_is_below_it_are_told_where_they_are() {
+    let sandbox = Sandbox::new();
+    let show = "echo \"${CB_HOOK-no} ${CB_FALLBACK-no}\"";
+    let hook = format!("{show}; cb run -n b -- sh -c '{show}'");
+    let run = || sandbox.runs("a", &["--threshold", "1", "--on-change", &hook], 1);
+    let opened = "cb: a: opened: 1 failure in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n";
+    run().stderr_timeless(format!("{opened}1 no\n2 no\n")).run();
+    sandbox.cb(["reset", "a"]).run();
+    // Below a fallback it is run, and runs none.
+    run().env("CB_FALLBACK", "2").stderr_timeless(format!("{opened}1 2\n2 2\n")).run();
+    for value in ["1", "2", "x"] {
+        sandbox.cb(["reset", "a"]).run();
+        run().env("CB_HOOK", value).stderr_timeless(opened).run();
+    }
 }
 
 // When it fails.

@@ -220,6 +220,40 @@ fn a_fallback_may_stand_in_the_configuration() {
     sandbox.runs("a", &["--fallback="], 0).code(7).run();
 }
 
+#[test]
+fn a_fallback_runs_no_fallback() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[defaults]\nfallback = 'echo \"$CB_NAME\"; cb run -n backup -- true'\n\
+         [breakers.b]\nfallback = 'echo \"$CB_NAME\"; cb run -n c -E 9 -- true'\n\
+         [breakers.d]\nfallback = 'echo \"$CB_NAME\"; cb run -n free -- cb run -n backup -- true'\n",
+    );
+    sandbox.cb(["trip", "a", "b", "c", "d", "backup"]).run();
+    sandbox.runs("a", &[], 0).code(75).stdout("a\n").run();
+    sandbox.runs("backup", &[], 0).code(75).stdout("backup\n").run();
+    sandbox.runs("b", &[], 0).code(9).stdout("b\n").run();
+    // Not even below a run that is let through in it.
+    sandbox.runs("d", &[], 0).code(75).stdout("d\n").run();
+    assert_eq!(sandbox.status("backup")["totals"]["refused"], 4);
+}
+
+#[test]
+fn a_fallback_and_what_is_below_it_are_told_where_they_are() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let show = "echo \"${CB_HOOK-no} ${CB_FALLBACK-no}\"";
+    let fallback = format!("{show}; cb run -n b -- sh -c '{show}; cb run -n b -- sh -c \"$0\"' '{show}'");
+    let run = || sandbox.runs("a", &["--fallback", &fallback], 0);
+    run().stdout("no 1\nno 2\nno 2\n").run();
+    // Below a hook it may run, and says both.
+    run().env("CB_HOOK", "1").stdout("2 1\n2 2\n2 2\n").run();
+    // In one it may not.
+    for value in ["1", "2", "x"] {
+        run().env("CB_FALLBACK", value).code(75).run();
+    }
+    run().env("CB_FALLBACK", "").stdout("no 1\nno 2\nno 2\n").run();
+}
+
 // --dry-run.
 
 #[test]
