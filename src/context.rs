@@ -1,8 +1,10 @@
 //! What every command has: where breakers are kept, what is configured, how much is said, what a child inherits.
 
+use std::cell::Cell;
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Error, Result};
 
@@ -23,6 +25,8 @@ pub struct Context {
     pub inherited: Inherited,
     /// The configuration file, and whether it was named: then it must exist.
     pub config_file: Option<(PathBuf, bool)>,
+    /// How long `on-change` commands have run: all that one command of a user causes share their time.
+    pub time_in_hooks: Cell<Duration>,
     /// What a child finds in its environment: it may ask `cb` itself, and must ask about the same breakers.
     variables: Vec<(&'static str, OsString)>,
 }
@@ -44,7 +48,7 @@ impl Context {
             Ok(dir) => Store::Directory(Directory::new(dir)),
             Err(error) => Store::Nowhere(error.to_string()),
         };
-        Ok(Self { store, volume, inherited, config_file: config, variables })
+        Ok(Self { store, volume, inherited, config_file: config, time_in_hooks: Cell::default(), variables })
     }
 
     /// The configuration, as far as these tables.

@@ -119,7 +119,8 @@ pub struct Program {
     pub unset: &'static [&'static CStr],
     /// Whether it leads a process group of its own.
     pub own_group: bool,
-    /// Whether it reads nothing and its data goes where speech goes: stdin is `/dev/null`, stdout is stderr.
+    /// Whether it reads nothing and its data goes where speech goes: stdin is `/dev/null`, stdout is stderr. Its group is a
+    /// session: no terminal is its own, which would stop it where it writes or asks for a password in the background.
     pub is_hook: bool,
 }
 
@@ -212,10 +213,11 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
     // SAFETY: `start` is the live value of `spawn`, which waits for us. Only functions that are safe between vfork and
     // exec are called; glibc's execvpe is written to be (it uses the stack alone).
     unsafe {
-        if (*start).own_group {
+        if (*start).own_group && !(*start).is_hook {
             libc::setpgid(0, 0);
         }
         if (*start).is_hook {
+            libc::setsid();
             let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
             if nothing > 0 {
                 libc::dup2(nothing, 0);

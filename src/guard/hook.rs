@@ -8,14 +8,13 @@ use crate::context::Context;
 use crate::environment::HOOK;
 use crate::name::Name;
 use crate::outcome::End;
-use crate::report::speech::say;
 use crate::settings::TimeLimits;
 use crate::time::{Timestamp, format_duration};
 
-/// How long it may take.
+/// How long those of one process may take together.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Runs it, and waits for its end. Its trouble is a warning.
+/// Runs it, and waits for its end. Its trouble is a warning, unless nothing is to be said.
 pub(super) fn run(command: &str, name: &Name, change: &Change, retry_at: Option<Timestamp>, context: &Context) {
     let variables = [
         ("CB_NAME", name.to_string()),
@@ -28,19 +27,34 @@ pub(super) fn run(command: &str, name: &Name, change: &Change, retry_at: Option<
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.
     let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
+    let warn = |line: String| context.volume.news(&format!("{name}: {line}"));
+    let spent = context.time_in_hooks.get();
+    let left = LIMIT.saturating_sub(spent);
+    if left.is_zero() {
+        let limit = format_duration(LIMIT);
+        warn(format!("the on-change command was not run: those before it took the {limit} that all have together"));
+        return;
+    }
     let limits = TimeLimits { signal: libc::SIGKILL, ..TimeLimits::NONE };
     let task = Task {
         command: &child::shell(command),
         variables: context.environment(variables),
-        limit: TimeLimit { time: Some(LIMIT), limits: &limits },
+        limit: TimeLimit { time: Some(left), limits: &limits },
         is_hook: true,
     };
     match child::run(task, context.inherited) {
-        Ok(Ended { end: End::Exit(0), .. }) => {}
-        Ok(Ended { end: End::TimedOut, .. }) => {
-            say(&format!("{name}: the on-change command took more than {} and was ended", format_duration(LIMIT)));
+        Ok(Ended { end, took, .. }) => {
+            context.time_in_hooks.set(spent.saturating_add(took));
+            match end {
+                End::Exit(0) => {}
+                End::TimedOut => {
+                    let limit = format_duration(LIMIT);
+                    let whose = if spent.is_zero() { "" } else { ", with those before it," };
+                    warn(format!("the on-change command{whose} took more than {limit} and was ended"));
+                }
+                _ => warn(format!("the on-change command failed: {end}")),
+            }
         }
-        Ok(ended) => say(&format!("{name}: the on-change command failed: {}", ended.end)),
-        Err(error) => say(&format!("{name}: could not run the on-change command: {}", error.message)),
+        Err(error) => warn(format!("could not run the on-change command: {}", error.message)),
     }
 }

@@ -20,7 +20,7 @@ pub enum Volume {
 }
 
 impl Volume {
-    /// Says what a run changed: the breaker opened from closed, or closed.
+    /// Says what a run changed: the breaker opened from closed, or closed; and trouble with telling others of it.
     pub fn news(self, line: &str) {
         if self != Self::Quiet {
             say(line);

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Sandbox, pick, timeless};
+use crate::support::terminal::Terminal;
+use crate::support::{Sandbox, have, pick, timeless};
 
 const MINUTE: i64 = 60_000;
 
@@ -358,6 +359,42 @@ fn its_failure_is_a_warning_and_the_status_is_the_childs() {
 }
 
 #[test]
+fn quiet_silences_its_trouble() {
+    let sandbox = Sandbox::new();
+    let fails = "exit 3";
+    sandbox.cb(["-q", "run", "-n", "a", "--threshold", "1", "--on-change", fails, "--", "false"]).code(1).run();
+    sandbox.configure("[defaults]\non-change = 'exit 3'\n");
+    for args in [&["trip", "a"][..], &["disable", "a"], &["enable", "a"], &["reset", "a"]] {
+        let warning = "cb: a: the on-change command failed: exit 3\n";
+        sandbox.cb(args).stderr(warning).run();
+    }
+    for args in [&["trip", "a"][..], &["disable", "a"], &["enable", "a"], &["reset", "a"]] {
+        sandbox.cb([&["-q"], args].concat()).run();
+    }
+    sandbox.cb(["-q", "record", "a", "failure", "--threshold", "1"]).run();
+    assert_eq!(sandbox.state("a"), "open");
+    // Where there is no process to be had for it.
+    let few = "ulimit -v 60000; exec cb -q reset a";
+    sandbox.cb(["trip", "a"]).any_stderr().run();
+    sandbox.bash(few).run();
+}
+
+#[test]
+fn a_hook_may_write_to_a_terminal_that_stops_the_background() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let line = "stty tostop; cb run -n a --threshold 1 --on-change 'echo told; echo also >/dev/stderr; (read x </dev/tty) || echo none' -- false";
+    let (status, seen) = Terminal::start(&sandbox, line).end();
+    assert_eq!(status.code(), Some(1));
+    let opened = "cb: a: opened: 1 failure in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n";
+    let after = timeless(&seen);
+    let after = after.strip_prefix(opened).unwrap_or_else(|| panic!("{after}"));
+    assert!(after.starts_with("told\nalso\n") && after.ends_with("none\n"), "{after}");
+}
+
+#[test]
 fn the_shell_is_found_whatever_the_path() {
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\non-change = 'echo told'\n");
@@ -370,7 +407,10 @@ fn the_shell_is_found_whatever_the_path() {
 fn slow_a_hook_that_does_not_end_is_ended_with_all_it_started() {
     let sandbox = Sandbox::new();
     // All of them hold stderr open: this test would not end before they do.
+    let leaves = "setsid sh -c 'read word <~/to; echo \"$word\" >~/from' >/dev/null 2>&1 &";
     let hook = "trap '' TERM INT HUP; echo started; (trap '' TERM; sleep 300) & sleep 300; echo not reached";
+    let hook = &format!("{leaves} {hook}");
+    sandbox.bash("mkfifo ~/to ~/from").run();
     let begun = Instant::now();
     sandbox
         .runs("a", &["--threshold", "1", "--on-change", hook], 7)
@@ -384,4 +424,30 @@ fn slow_a_hook_that_does_not_end_is_ended_with_all_it_started() {
     assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(200), "{took:?}");
     assert_eq!(pick(&sandbox.status("a"), ["state", "last.took_ms"])[0], "open");
     assert!(sandbox.status("a")["last"]["took_ms"].as_u64() < Some(10_000), "the hook is no part of the run");
+    // What has left its group is not its own any more.
+    sandbox.bash("timeout 60 sh -c 'echo alive >~/to; cat ~/from'").stdout("alive\n").run();
+}
+
+/// Slow: it takes the ten seconds that hooks may take.
+#[test]
+fn slow_the_hooks_of_several_names_share_their_time() {
+    let sandbox = Sandbox::new();
+    let hook = "echo \"$CB_NAME\" >>~/hooks; test \"$CB_NAME\" = a || exec sleep 300";
+    sandbox.configure(&format!("[defaults]\non-change = '{hook}'\n"));
+    let begun = Instant::now();
+    let all = "the 10s that all have together";
+    sandbox
+        .cb(["trip", "a", "b", "c", "d"])
+        .stderr(format!(
+            "cb: b: the on-change command, with those before it, took more than 10s and was ended\n\
+             cb: c: the on-change command was not run: those before it took {all}\n\
+             cb: d: the on-change command was not run: those before it took {all}\n"
+        ))
+        .run();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(9) && took < Duration::from_secs(60), "{took:?}");
+    assert_eq!(hooks(&sandbox), "a\nb\n");
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(sandbox.state(name), "open");
+    }
 }
