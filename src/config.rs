@@ -524,10 +524,21 @@ impl Reader<'_> {
         if !usage.has(key) {
             return None;
         }
-        let Some(text) = text(value) else {
-            let (key, kind) = (key.name(), value.get_ref().type_str());
-            let right = "write a string, a number, true or false, or a list of them";
-            self.wrong(position, format!("{key}: it cannot be a {kind}; {right}"));
+        let text = match value.get_ref() {
+            DeValue::Boolean(false) if key.is_command() => Some(String::new()),
+            // As text, a list or `true` would be run.
+            other if key.is_command() && !other.is_str() => None,
+            _ => text(value),
+        };
+        let Some(text) = text else {
+            let (name, kind) = (key.name(), value.get_ref().type_str());
+            let right = if key.is_command() {
+                "a command is a string, and false is none"
+            } else {
+                "write a string, a number, true or false, or a list of them"
+            };
+            let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
+            self.wrong(position, format!("{name}: it cannot be {article} {kind}; {right}"));
             return None;
         };
         if let Err(fault) = key.read(&mut Setup::default(), &text) {

@@ -87,6 +87,11 @@ impl Key {
         self.row().default.map_or_else(|| self.value(&BUILT_IN), |default| default(setup))
     }
 
+    /// Whether it is a command line for `sh -c`.
+    pub fn is_command(self) -> bool {
+        matches!(self, Self::Fallback | Self::OnChange)
+    }
+
     fn row(self) -> &'static Row {
         &ROWS[self as usize]
     }

@@ -98,6 +98,20 @@ fn what_is_no_value() {
         "[defaults]\nsignal = \"NOPE\"\n",
         ":2: signal: 'NOPE' is not a signal; write a name like TERM or a number from 0 to 64",
     );
+    for key in ["fallback", "on-change"] {
+        for (value, kind) in [
+            ("true", "a boolean"),
+            ("1", "an integer"),
+            ("1.5", "a float"),
+            ("[\"echo\", \"hi\"]", "an array"),
+            ("[]", "an array"),
+            ("1979-05-27", "a datetime"),
+            ("{ command = \"echo\" }", "a table"),
+        ] {
+            let right = "a command is a string, and false is none";
+            wrong(&format!("[defaults]\n{key} = {value}\n"), &format!(":2: {key}: it cannot be {kind}; {right}"));
+        }
+    }
     wrong("[defaults]\nfallback = \"a\\u0000b\"\n", ":2: fallback: a command cannot contain a NUL byte");
     wrong(
         "[defaults]\ntrip-codes = [22, 300]\n",

@@ -101,7 +101,7 @@ fn the_command_of_an_option_goes_before_that_of_the_breaker_and_that_before_the_
     let sandbox = Sandbox::new();
     sandbox.configure(
         "[defaults]\nthreshold = 1\non-change = 'echo defaults'\n[breakers.b]\non-change = 'echo breaker'\n\
-         [breakers.c]\non-change = ''\n",
+         [breakers.c]\non-change = ''\n[breakers.f]\non-change = false\n",
     );
     let heard = |name: &str, options: &[&str]| {
         let stderr = sandbox.runs(name, options, 1).any_stderr().run().stderr;
@@ -110,6 +110,7 @@ fn the_command_of_an_option_goes_before_that_of_the_breaker_and_that_before_the_
     assert_eq!(heard("a", &[]), "defaults\n");
     assert_eq!(heard("b", &[]), "breaker\n");
     assert_eq!(heard("c", &[]), "");
+    assert_eq!(heard("f", &[]), "");
     assert_eq!(heard("d", &["--on-change", "echo option"]), "option\n");
     assert_eq!(heard("e", &["--on-change", ""]), "");
 }

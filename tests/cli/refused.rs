@@ -218,6 +218,12 @@ fn a_fallback_may_stand_in_the_configuration() {
     sandbox.runs("a", &[], 0).stdout("cached\n").run();
     sandbox.runs("a", &["--fallback", "echo option"], 0).stdout("option\n").run();
     sandbox.runs("a", &["--fallback="], 0).code(7).run();
+    // Neither a command `false`, whose status would be that of the run, nor one that the defaults name.
+    sandbox.configure("[defaults]\nfallback = 'echo cached'\n[breakers.a]\nfallback = false\n");
+    sandbox.runs("a", &[], 0).code(75).run();
+    sandbox.cb(["trip", "b"]).run();
+    sandbox.runs("b", &[], 3).code(0).stdout("cached\n").run();
+    sandbox.runs("a", &["--fallback", "false"], 0).code(1).run();
 }
 
 #[test]
