@@ -47,6 +47,13 @@ pub fn within() -> impl Iterator<Item = (&'static str, OsString)> {
     [HOOK, FALLBACK].into_iter().filter(|variable| is_within(variable)).map(|variable| (variable, "2".into()))
 }
 
+/// Whether this process is what a run of this breaker started, or below it: what it says of the breaker is what that run
+/// has learned. In a hook or a fallback itself it is an order.
+pub fn reports_on(name: &Name) -> bool {
+    let is = |variable, expected: &str| value(variable).is_some_and(|value| value == expected);
+    is("CB_NAME", name.as_str()) && !is(HOOK, "1") && !is(FALLBACK, "1")
+}
+
 /// The person who changes something by hand: who became root by sudo, else the login name, else the number of the user.
 pub fn who() -> String {
     let said = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|variable| value(variable)?.into_string().ok());

@@ -30,7 +30,7 @@ pub struct Locations {
     pub state_dir: Result<StateDir>,
     /// The configuration file, and whether it was named: then it must exist.
     pub config: Option<(PathBuf, bool)>,
-    /// What a child finds in its environment, where it was said by option.
+    /// What a child finds in its environment, where it was said: it may be in another directory when it asks.
     pub variables: Vec<(&'static str, OsString)>,
 }
 
@@ -46,42 +46,36 @@ impl Locations {
         let base = if state_dir.is_some() && config.is_some() { None } else { Base::find() };
         let mut variables = Vec::new();
         for (place, variable) in [(&state_dir, "CB_STATE_DIR"), (&config, "CB_CONFIG")] {
-            if let Some(Named { path, by_option: true }) = place {
+            if let Some(path) = place {
                 variables.push((variable, path.clone().into_os_string()));
             }
         }
         let state_dir = match (state_dir, &base) {
             // Without a slash at its end: that would look through a link in its place.
-            (Some(named), _) => Ok(StateDir { path: named.path.components().collect(), named: true }),
+            (Some(named), _) => Ok(StateDir { path: named.components().collect(), named: true }),
             (None, Some(base)) => Ok(StateDir { path: base.cache.join("cb"), named: false }),
             (None, None) => Err(anyhow!(
                 "there is no home directory to keep the state in; set HOME to an absolute path, or give --state-dir"
             )),
         };
         let config = match (config, base) {
-            (Some(named), _) => Some((named.path, true)),
+            (Some(named), _) => Some((named, true)),
             (None, base) => base.map(|base| (base.config.join("cb/config.toml"), false)),
         };
         Ok(Self { state_dir, config, variables })
     }
 }
 
-struct Named {
-    path: PathBuf,
-    by_option: bool,
-}
-
 /// A path that was given by option, else by environment, made absolute. An empty variable is unset.
-fn named(option: &str, given: Option<&Path>, variable: &str) -> Result<Option<Named>> {
-    let (path, by_option) = match (given, environment::value(variable)) {
-        (Some(path), _) => (path.to_owned(), true),
-        (None, Some(path)) => (PathBuf::from(path), false),
+fn named(option: &str, given: Option<&Path>, variable: &str) -> Result<Option<PathBuf>> {
+    let (path, source) = match (given, environment::value(variable)) {
+        (Some(path), _) => (path.to_owned(), option),
+        (None, Some(path)) => (PathBuf::from(path), variable),
         (None, None) => return Ok(None),
     };
-    let source = if by_option { option } else { variable };
-    let path = std::path::absolute(&path)
+    let absolute = std::path::absolute(&path)
         .with_context(|| format!("could not make {source} '{}' absolute; give an absolute path", path.display()))?;
-    Ok(Some(Named { path, by_option }))
+    Ok(Some(absolute))
 }
 
 /// The user's directories by the XDG rules.

@@ -94,3 +94,28 @@ fn the_kill_switch_stops_no_change_by_hand() {
     sandbox.cb(["remove", "a"]).env("CB_DISABLED", "1").run();
     assert!(!sandbox.state_file("a").exists());
 }
+
+#[test]
+fn under_the_kill_switch_what_a_run_reports_itself_is_as_little_recorded_as_its_result() {
+    let sandbox = Sandbox::new();
+    let script = |command: &'static str| ["run", "-n", "a", "--", "sh", "-c", command];
+    let off = |command| sandbox.cb(script(command)).env("CB_DISABLED", "1");
+    off("cb trip \"$CB_NAME\" --for 90s --reason 'HTTP 429'; exit 3").code(3).run();
+    assert!(!sandbox.home().join(".cache").exists(), "no directory was made");
+    off("cb trip a; cb record a failure; cb run -n b -- cb trip b").run();
+    assert!(!sandbox.home().join(".cache").exists(), "not by a run below it either");
+    // Of several names only the run's own is a report; the others are an order.
+    off("cb trip a b").run();
+    assert!(!sandbox.state_file("a").exists());
+    assert_eq!(sandbox.status("b")["mode"], "held");
+    // As are all from elsewhere, and those of a hook or a fallback.
+    off("cd /; env -u CB_NAME cb trip a").run();
+    assert_eq!(sandbox.status("a")["mode"], "held");
+    for variable in ["CB_HOOK", "CB_FALLBACK"] {
+        for (value, mode) in [("1", "held"), ("2", "normal")] {
+            sandbox.cb(["reset", "a"]).run();
+            sandbox.cb(["trip", "a"]).env("CB_DISABLED", "1").env("CB_NAME", "a").env(variable, value).run();
+            assert_eq!(sandbox.status("a")["mode"], mode, "{variable}={value}");
+        }
+    }
+}

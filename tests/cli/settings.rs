@@ -536,7 +536,7 @@ fn where_the_state_is() {
 }
 
 #[test]
-fn the_child_finds_what_was_given_by_option() {
+fn the_child_finds_what_was_given_by_option_or_inherited() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.work().join("c.toml"), "").expect("a file");
     let script = "echo \"${CB_STATE_DIR-none} ${CB_CONFIG-none}\"";
@@ -546,7 +546,7 @@ fn the_child_finds_what_was_given_by_option() {
     let work = work.display();
     run(&[]).stdout("none none\n").run();
     run(&["--state-dir", "s", "--config", "c.toml"]).stdout(format!("{work}/s {work}/c.toml\n")).run();
-    run(&["--state-dir", "s"]).env("CB_CONFIG", "c.toml").stdout(format!("{work}/s c.toml\n")).run();
+    run(&["--state-dir", "s"]).env("CB_CONFIG", "c.toml").stdout(format!("{work}/s {work}/c.toml\n")).run();
     run(&["--state-dir", "s"]).env("CB_STATE_DIR", "other").stdout(format!("{work}/s none\n")).run();
 }
 

@@ -202,22 +202,34 @@ fn a_probe_is_told_that_it_is_one_and_others_are_not() {
 }
 
 #[test]
-fn a_child_finds_the_places_that_options_named() {
+fn a_child_finds_the_places_that_were_named() {
     let sandbox = Sandbox::new();
     let work = sandbox.work();
     let work = work.display();
     fs::write(sandbox.work().join("c.toml"), "").expect("a configuration");
     variables(&sandbox, &["--state-dir", "s"]).stdout(format!("CB_NAME=x\nCB_STATE_DIR={work}/s\n")).run();
     variables(&sandbox, &["--config", "./c.toml"]).stdout(format!("CB_CONFIG={work}/c.toml\nCB_NAME=x\n")).run();
-    // An option replaces what was inherited; what was only inherited stays as it is.
+    // An option replaces what was inherited, and that is made absolute too: the child may be in another directory.
     let both = variables(&sandbox, &["--state-dir", "s"]).env("CB_STATE_DIR", "other").env("CB_CONFIG", "c.toml");
-    both.stdout(format!("CB_CONFIG=c.toml\nCB_NAME=x\nCB_STATE_DIR={work}/s\n")).run();
+    both.stdout(format!("CB_CONFIG={work}/c.toml\nCB_NAME=x\nCB_STATE_DIR={work}/s\n")).run();
+    let inherited = |value| variables(&sandbox, &[]).env("CB_STATE_DIR", value);
+    inherited("../work/s").stdout(format!("CB_NAME=x\nCB_STATE_DIR={work}/../work/s\n")).run();
+    inherited("/dev/null/s").any_stderr().stdout("CB_NAME=x\nCB_STATE_DIR=/dev/null/s\n").run();
     variables(&sandbox, &[]).env("CB_STATE_DIR", "").stdout("CB_NAME=x\nCB_STATE_DIR=\n").run();
     assert!(!sandbox.work().join("other").exists());
     // So a child can trip its own breaker, wherever it goes.
     let child = ["run", "-n", "y", "--state-dir", "s", "sh", "-c", "cd /; cb trip \"$CB_NAME\""];
     sandbox.cb(child).run();
     sandbox.cb(["run", "-n", "y", "--state-dir", "s", "true"]).code(75).run();
+    // As can one whose place came from the environment, under the kill switch too, and so do fallback and hook.
+    let relative = |args: &[&str]| sandbox.cb(args).env("CB_STATE_DIR", "s").env("CB_CONFIG", "c.toml");
+    let show = r#"cd /; echo "$CB_STATE_DIR $CB_CONFIG"; cb config y | head -1"#;
+    let seen = format!("{work}/s {work}/c.toml\nthreshold        5                    built in\n");
+    relative(&["run", "-n", "z", "sh", "-c", show]).stdout(&seen).run();
+    relative(&["run", "-n", "z", "sh", "-c", show]).env("CB_DISABLED", "1").stdout(&seen).run();
+    relative(&["run", "-n", "y", "--fallback", show, "true"]).stdout(&seen).run();
+    fs::write(sandbox.work().join("c.toml"), format!("[defaults]\non-change = '''{show}'''\n")).expect("a file");
+    relative(&["reset", "y"]).stderr(&seen).run();
 }
 
 #[test]
