@@ -24,13 +24,6 @@ pub fn switched_off() -> bool {
     value("CB_DISABLED").is_some_and(|value| value != "0" && value != "false")
 }
 
-/// Whether this process is part of a run of this breaker, and so speaks for the run and not for a person. What the hook or
-/// the fallback of a run says is an order.
-pub fn reports_on(name: &Name) -> bool {
-    let is = |variable, text: &str| value(variable).is_some_and(|value| value == text);
-    is("CB_NAME", name.as_str()) && !is(HOOK, "1") && !is(FALLBACK, "1")
-}
-
 /// Says that a process is the `on-change` command of a breaker (1), or below a run in one (2).
 pub const HOOK: &str = "CB_HOOK";
 /// Says that a process is the fallback of a run (1), or below a run in one (2).

@@ -56,6 +56,7 @@ mod secrets;
 mod settings;
 mod signals;
 mod slots;
+mod snippets;
 mod timeout;
 mod transparent;
 mod two_step;
