@@ -294,12 +294,12 @@ impl Config {
         (Resolved { setup, origins }, faults)
     }
 
-    /// That a run can open the breaker at all.
+    /// That a run can open the breaker at all, and no probe outlives its place.
     ///
     /// # Errors
     /// What makes it impossible: where it was said, and what would be right.
     pub fn check_run(&self, resolved: &Resolved) -> Result<()> {
-        resolved.setup.can_open().map_err(|fault| self.told(&fault, &resolved.origins))
+        resolved.setup.suits_a_run().map_err(|fault| self.told(&fault, &resolved.origins))
     }
 
     /// What is wrong, and where it was said; also where that was said with which it cannot go, if that is elsewhere.

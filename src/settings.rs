@@ -88,16 +88,32 @@ impl Setup {
             let message = "a probe without a place would be no probe; give it longer than it runs, like 1m";
             return Err(Fault::new(Key::Lease, message));
         }
-        let outlived = self.breaker.lease.zip(self.limits.limit(true)).filter(|(lease, limit)| lease <= limit);
-        if let Some((lease, limit)) = outlived {
-            let (lease, limit) = (format_duration(lease), format_duration(limit));
-            let message = format!(
-                "{lease} is not longer than the {limit} that a probe may run, so its place would be given away"
-            );
-            let by = if self.limits.probe_timeout.is_some() { Key::ProbeTimeout } else { Key::Timeout };
-            return Err(Fault::new(Key::Lease, message).against(by));
-        }
         Ok(())
+    }
+
+    /// What no run can be told, beside what nobody can: who has no command has no time limit, and reports what he likes.
+    ///
+    /// # Errors
+    /// The setting at fault.
+    pub fn suits_a_run(&self) -> Result<(), Fault> {
+        self.outlives_its_place()?;
+        self.can_open()
+    }
+
+    /// Whether a probe's place might be given away while its command is yet to be ended.
+    fn outlives_its_place(&self) -> Result<(), Fault> {
+        let limits = &self.limits;
+        let longest = limits.limit(true).map(|limit| limit + limits.kill_after.unwrap_or_default());
+        let Some((lease, longest)) = self.breaker.lease.zip(longest).filter(|(lease, longest)| lease <= longest) else {
+            return Ok(());
+        };
+        let (lease, longest) = (format_duration(lease), format_duration(longest));
+        let with = if limits.kill_after.is_some() { ", kill-after included" } else { "" };
+        let message = format!(
+            "{lease} is not longer than the {longest} that a probe may run{with}, so its place would be given away"
+        );
+        let by = if limits.probe_timeout.is_some() { Key::ProbeTimeout } else { Key::Timeout };
+        Err(Fault::new(Key::Lease, message).against(by))
     }
 
     /// How long a probe keeps its place: what `lease` says, else its limit + `kill-after` + 10 s, without a limit 1 h.
@@ -114,7 +130,7 @@ impl Setup {
     ///
     /// # Errors
     /// The list of codes at fault.
-    pub fn can_open(&self) -> Result<(), Fault> {
+    fn can_open(&self) -> Result<(), Fault> {
         let settings = &self.breaker;
         if settings.codes == Codes::default() {
             return Ok(());

@@ -48,13 +48,26 @@ fn a_lease_is_as_long_as_a_probe_may_take_and_ten_seconds() {
 
 #[test]
 fn a_lease_that_a_probe_would_outlive_is_refused() {
-    let refused = |pairs: &[(Key, &str)]| limits(pairs).expect_err("no such lease");
+    let run = |pairs: &[(Key, &str)]| {
+        let setup = Setup::parse(|key| pairs.iter().find(|pair| pair.0 == key).map(|pair| pair.1));
+        setup.expect("one of a script").suits_a_run()
+    };
+    let refused = |pairs: &[(Key, &str)]| run(pairs).expect_err("no such lease");
     let outlived = "1m is not longer than the 1m that a probe may run, so its place would be given away";
     for limit in [Key::Timeout, Key::ProbeTimeout] {
         assert_eq!(refused(&[(Key::Lease, "1m"), (limit, "1m")]), Fault::new(Key::Lease, outlived).against(limit));
-        assert!(limits(&[(Key::Lease, "60001ms"), (limit, "1m")]).is_ok());
+        assert_eq!(run(&[(Key::Lease, "60001ms"), (limit, "1m")]), Ok(()));
+        // It takes KILL to end some.
+        let killed = "1m 10s is not longer than the 1m 10s that a probe may run, kill-after included, so its place would \
+                      be given away";
+        let both = |lease| [(Key::Lease, lease), (limit, "1m"), (Key::KillAfter, "10s")];
+        assert_eq!(refused(&both("70s")), Fault::new(Key::Lease, killed).against(limit));
+        assert_eq!(run(&both("70001ms")), Ok(()));
     }
-    assert!(limits(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "30s")]).is_ok());
+    assert_eq!(run(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "30s")]), Ok(()));
+    // Without a limit nothing is outlived, whenever KILL would follow.
+    assert_eq!(run(&[(Key::Lease, "1s"), (Key::KillAfter, "1m")]), Ok(()));
+    let refused = |pairs: &[(Key, &str)]| limits(pairs).expect_err("no such lease");
     let none = "a probe without a place would be no probe; give it longer than it runs, like 1m";
     assert_eq!(refused(&[(Key::Lease, "0")]), Fault::new(Key::Lease, none));
 }

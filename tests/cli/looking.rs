@@ -266,7 +266,7 @@ fn json_of_a_hold() {
         "hold": { "by": "tester", "reason": null, "until": null },
     });
     shows(&sandbox, held.clone());
-    sandbox.cb(["trip", "a", "--reason", "maintenance"]).run();
+    sandbox.cb(["trip", "a", "--reason", "maintenance", "--replace"]).any_stderr().run();
     let because = json!({ "reason": "maintenance", "generation": 3, "hold": { "reason": "maintenance" } });
     shows(&sandbox, with(held, because));
 }

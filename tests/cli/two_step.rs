@@ -204,6 +204,21 @@ fn a_lease_says_for_how_long_a_place_is_kept() {
 }
 
 #[test]
+fn no_time_limit_of_a_run_stops_who_has_no_command() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\ntimeout = \"2m\"\nkill-after = \"10s\"\n[breakers.a]\nlease = \"130s\"\n");
+    sandbox.cb(["run", "-n", "a", "--", "true"]).code(125).stderr_has(
+        ":5: lease: 2m 10s is not longer than the 2m 10s that a probe may run, kill-after included, so its place would be \
+         given away ",
+    ).run();
+    let permit = allow(&sandbox, &["--lease", "60s"]);
+    record(&sandbox, &permit, &["success", "--lease", "60s"]);
+    for command in [["check", "a"], ["trip", "a"], ["reset", "a"], ["disable", "a"], ["enable", "a"]] {
+        sandbox.cb(command).run();
+    }
+}
+
+#[test]
 fn the_lease_of_the_configuration_holds_for_allow_too() {
     let sandbox = opened("10s", &[]);
     sandbox.configure("[breakers.a]\nlease = \"10m\"\n");
