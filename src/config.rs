@@ -261,7 +261,7 @@ impl Config {
     /// All that is wrong with what holds for a breaker.
     pub fn mistakes(&self, name: Option<&Name>) -> Vec<Error> {
         let (resolved, mut faults) = self.judge(name.map(Name::as_str), &[], None);
-        faults.extend(resolved.setup.can_open().err());
+        faults.extend(resolved.setup.faults_of_a_run());
         faults.iter().map(|fault| self.told(fault, &resolved.origins)).collect()
     }
 

@@ -96,8 +96,12 @@ impl Setup {
     /// # Errors
     /// The setting at fault.
     pub fn suits_a_run(&self) -> Result<(), Fault> {
-        self.outlives_its_place()?;
-        self.can_open()
+        self.faults_of_a_run().next().map_or(Ok(()), Err)
+    }
+
+    /// All that makes it unfit for a run.
+    pub fn faults_of_a_run(&self) -> impl Iterator<Item = Fault> {
+        [self.outlives_its_place(), self.can_open()].into_iter().filter_map(Result::err)
     }
 
     /// Whether a probe's place might be given away while its command is yet to be ended.

@@ -505,7 +505,7 @@ fn a_reason_is_bounded_by_what_it_takes_to_store() {
         sandbox.cb(["trip", "a", "--replace", "--reason", &reason]).any_stderr().run();
         assert_eq!(sandbox.status("a")["hold"]["reason"], reason.as_str());
     }
-    sandbox.cb(["trip", "a", "--reason", ""]).run();
+    sandbox.cb(["trip", "a", "--replace", "--reason", ""]).any_stderr().run();
     assert_eq!(sandbox.status("a")["hold"]["reason"], json!(null), "an empty one is none");
 }
 
@@ -704,7 +704,7 @@ fn what_a_command_reports_of_itself_is_no_order() {
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "mode", "hold"]), json!(["open", "normal", null]));
     assert_eq!(pick(&status, ["totals.late", "totals.failures", "totals.opened"]), json!([1, 1, 1]));
-    assert_eq!(pick(&status, ["last_failure.outcome", "window.failures"]), json!(["failure", 1]));
+    assert_eq!(pick(&status, ["last.outcome", "window.failures"]), json!(["failure", 1]));
     assert_eq!(millis(&status["retry_at"]) - millis(&status["since"]), 90_000);
     sandbox.runs("a", &[], 0).code(75).run();
     // A probe reopens it, for the longer of that and the next cool-down.

@@ -141,7 +141,8 @@ pub fn json_api(recipe: &Recipe) {
         (429, "Retry-After: 0\r\n".to_owned(), 60),
     ] {
         server.answers(Answer(status, header.clone(), "slow down".to_owned()));
-        run().code(75).stderr(said(status)).run();
+        let opened = format!("cb: api.example.com: opened: HTTP {status}; next try in ");
+        run().code(75).stderr_has(said(status)).stderr_has(opened).run();
         let left = seconds_left();
         assert!(left <= f64::from(expected) && left > f64::from(expected) - 30.0, "{left} for {header}");
         assert_eq!(sandbox.status("api.example.com")["reason"], format!("HTTP {status}"));
