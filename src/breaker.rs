@@ -66,6 +66,17 @@ pub struct Breaker {
     windows_differ: bool,
     /// How many of the last results in a row were exit 75 that counted as nothing, up to [`Breaker::MANY_IN_VAIN`].
     in_vain: u8,
+    /// The outage that goes on, or, once it has closed, the last one.
+    outage: Option<Outage>,
+}
+
+/// From the first opening to the next closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// When it opened from closed.
+    pub since: Timestamp,
+    /// How many runs had been refused before.
+    pub refused_before: u64,
 }
 
 /// The three states, each with exactly its own data. Times other than `since` are relative to it.
@@ -339,6 +350,7 @@ impl Breaker {
             rules_differ: false,
             windows_differ: false,
             in_vain: 0,
+            outage: None,
         }
     }
 
@@ -413,6 +425,13 @@ impl Breaker {
     /// means an outage by it would never open the breaker.
     pub fn is_in_vain(&self) -> bool {
         self.in_vain >= Self::MANY_IN_VAIN
+    }
+
+    /// Of the outage that ends at this time: how long it was, and how many runs were refused in it. `None` if none ends,
+    /// or if an older version has not written down when it began.
+    pub fn ended_outage(&self, now: Timestamp) -> Option<(Duration, u64)> {
+        let outage = self.outage.filter(|_| self.state == State::Closed { since: Some(now) })?;
+        Some((now.left(outage.since), self.totals.refused.saturating_sub(outage.refused_before)))
     }
 
     /// The hold that is in force.
@@ -813,12 +832,20 @@ impl Breaker {
         now: Timestamp,
     ) -> Change {
         let from = self.phase(now);
+        self.begin_outage(now);
         self.generation = self.generation.wrapping_add(1);
         let jitter = u128::from(millis(cooldown)) * u128::from(settings.jitter) * u128::from(self.dice()) / (100 << 32);
         let cooldown = cooldown + Duration::from_millis(u64::try_from(jitter).unwrap_or(0));
         self.state = State::Open { since: now, cooldown, reopened };
         bump(&mut self.totals.opened);
         self.changed(from, reason, None, now)
+    }
+
+    /// Remembers when it opens, if it is closed until then.
+    fn begin_outage(&mut self, now: Timestamp) {
+        if matches!(self.state, State::Closed { .. }) {
+            self.outage = Some(Outage { since: now, refused_before: self.totals.refused });
+        }
     }
 
     /// A number from 0 to 2^32, the same for one generation of one breaker, unlike that of any other.
@@ -838,6 +865,8 @@ impl Breaker {
     }
 
     fn clear(&mut self, now: Timestamp) {
+        // What is closed already ends no outage.
+        self.outage = self.outage.filter(|_| !matches!(self.state, State::Closed { .. }));
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Closed { since: Some(now) };
         self.consecutive_failures = 0;
@@ -948,6 +977,7 @@ impl Breaker {
         if !matches!(self.state, State::Open { .. }) {
             bump(&mut self.totals.opened);
         }
+        self.begin_outage(now);
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Open { since: now, cooldown: Duration::ZERO, reopened: 0 };
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, anyhow};
 
 use crate::breaker::{
-    Admission, Answer, Ask, Breaker, Change, HoldKind, Order, Ordered, Permit, Recorded, Refusal, Reported,
+    Admission, Answer, Ask, Breaker, Change, HoldKind, Order, Ordered, Permit, Phase, Recorded, Refusal, Reported,
 };
 use crate::clock;
 use crate::context::Context;
@@ -69,7 +69,7 @@ pub struct Ticket {
     /// A probe's slot, held until its result is kept.
     slot: Option<Slot>,
     /// A hold that was found over on the way in, of which the hook is yet to be told.
-    ended: Option<News>,
+    ended: Option<Box<News>>,
 }
 
 impl Ticket {
@@ -116,12 +116,15 @@ struct News {
     change: Change,
     line: String,
     retry_at: Option<Timestamp>,
+    /// How long the outage was that it ends, and how many runs were refused in it.
+    outage: Option<(Duration, u64)>,
 }
 
 impl News {
     fn new(name: &Name, change: Change, turn: &Turn<'_>) -> Self {
         let line = speech::change(name, &change, turn.breaker, turn.now);
-        Self { line, retry_at: turn.breaker.retry_at(turn.now), change }
+        let outage = turn.breaker.ended_outage(turn.now).filter(|_| change.to == Phase::Closed);
+        Self { line, retry_at: turn.breaker.retry_at(turn.now), outage, change }
     }
 }
 
@@ -186,7 +189,7 @@ impl Guard<'_> {
         Ok(match value {
             None => Entrance::NotYet,
             Some(Err(())) => Entrance::Refused,
-            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, ended }),
+            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, ended: ended.map(Box::new) }),
         })
     }
 
@@ -419,7 +422,7 @@ impl Guard<'_> {
 
     fn run_hook(&self, news: &News) {
         if let Some(command) = self.on_change.filter(|_| news.change.is_news() && !is_within(HOOK)) {
-            hook::run(command, self.name, &news.change, news.retry_at, self.context);
+            hook::run(command, self.name, news, self.context);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::pack;
 use super::permit::Spent;
 use super::reason::Reason;
 use super::window::{FailureTimes, Mark, Recent, Slices, Tally};
-use super::{Breaker, Hold, HoldKind, LONGEST_REASON, LONGEST_WHO, Last, Probe, State, Totals};
+use super::{Breaker, Hold, HoldKind, LONGEST_REASON, LONGEST_WHO, Last, Outage, Probe, State, Totals};
 use crate::outcome::{Codes, End, Outcome};
 use crate::settings::{Key, MOST_BUDGET, MOST_CALLS, MOST_PROBES, Settings, Setup, Stored};
 use crate::time::{LONGEST, Timestamp, millis};
@@ -73,6 +73,8 @@ struct Text {
     /// Of the last results, how many in a row were exit 75 that counted as nothing.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     in_vain: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outage: Option<OutageText>,
 }
 
 /// How many results, and two bits for each: failed, slow.
@@ -87,6 +89,8 @@ type ProbesText = (Option<Timestamp>, u64, String);
 /// The earliest change, a row for each, oldest first: how long after it in milliseconds, from and to, how many; and of
 /// each why and who.
 type HistoryText = (Option<Timestamp>, String, Vec<(String, String)>);
+/// When it opened from closed, and how many runs had been refused before.
+type OutageText = (Timestamp, u64);
 /// The letter and the text of each setting that was given, with spaces between them; and the lists of codes.
 pub type SettingsText = (String, String);
 
@@ -179,6 +183,7 @@ impl Text {
             rules_differ: *rules_differ,
             windows_differ: *windows_differ,
             in_vain: *in_vain,
+            outage: breaker.outage.map(|outage| (outage.since, outage.refused_before)),
         }
     }
 
@@ -205,6 +210,7 @@ impl Text {
             rules_differ: self.rules_differ,
             windows_differ: self.windows_differ,
             in_vain: self.in_vain.min(Breaker::MANY_IN_VAIN),
+            outage: self.outage.map(|(since, refused_before)| Outage { since, refused_before }),
         })
     }
 }

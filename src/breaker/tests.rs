@@ -7,7 +7,7 @@ mod scripts;
 
 use std::time::Duration;
 
-use super::{Breaker, Change, FailureTimes, HoldKind, Order, Ordered, Slices};
+use super::{Breaker, Change, FailureTimes, HoldKind, Order, Ordered, Outage, Slices};
 use crate::time::Timestamp;
 
 impl Ordered {
@@ -58,6 +58,11 @@ impl Breaker {
     /// The time window, whatever length the settings have.
     pub fn slices(&self) -> Option<&Slices> {
         self.slices.as_ref()
+    }
+
+    /// The outage that goes on, or the last one.
+    pub fn outage(&self) -> Option<Outage> {
+        self.outage
     }
 
     /// The times of failures.

@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use crate::breaker::Change;
+use super::News;
 use crate::child::{self, Ended, Task, TimeLimit};
 use crate::context::Context;
 use crate::environment::HOOK;
 use crate::name::Name;
 use crate::outcome::End;
 use crate::settings::TimeLimits;
-use crate::time::{Timestamp, format_duration};
+use crate::time::{format_duration, millis};
 
 /// How long those of one process may take together.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs it, and waits for its end. Its trouble is a warning, unless nothing is to be said.
-pub(super) fn run(command: &str, name: &Name, change: &Change, retry_at: Option<Timestamp>, context: &Context) {
+pub(super) fn run(command: &str, name: &Name, news: &News, context: &Context) {
+    let News { change, retry_at, outage, .. } = news;
     let variables = [
         ("CB_NAME", name.to_string()),
         ("CB_FROM", change.from.word().to_owned()),
@@ -24,6 +25,8 @@ pub(super) fn run(command: &str, name: &Name, change: &Change, retry_at: Option<
         ("CB_BY", change.by.clone().unwrap_or_default()),
         (HOOK, "1".to_owned()),
         ("CB_RETRY_AT", retry_at.map_or(String::new(), |at| at.to_string())),
+        ("CB_OPEN_MS", outage.map_or(String::new(), |outage| millis(outage.0).to_string())),
+        ("CB_REFUSED", outage.map_or(String::new(), |outage| outage.1.to_string())),
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.
     let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));

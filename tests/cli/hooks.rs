@@ -130,6 +130,43 @@ fn it_is_told_who_did_it() {
 }
 
 #[test]
+fn when_it_closes_it_is_told_how_long_it_was_open_and_how_many_were_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("[defaults]\nthreshold = 1\non-change = 'echo \"<$CB_OPEN_MS> <$CB_REFUSED>\" >>~/told'\n");
+    let refused = |runs: u32| (0..runs).for_each(|_| drop(sandbox.runs("a", &[], 0).code(75).run()));
+    sandbox.runs("a", &[], 1).any_stderr().run();
+    refused(2);
+    sandbox.shift("a", MINUTE);
+    // Reopened, it is one outage still.
+    sandbox.exits("a", &[], 1);
+    refused(1);
+    sandbox.shift("a", MINUTE);
+    sandbox.runs("a", &[], 0).any_stderr().run();
+    // The next one begins anew, also one by hand, also where it is disabled meanwhile.
+    sandbox.cb(["trip", "a"]).run();
+    refused(1);
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.shift("a", MINUTE);
+    sandbox.cb(["reset", "a"]).run();
+    // None ends where it was closed beneath.
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(["enable", "a"]).run();
+    sandbox.cb(["disable", "a"]).run();
+    sandbox.cb(["reset", "a"]).run();
+    let told = told(&sandbox);
+    let lines: Vec<(Option<u64>, &str)> = told
+        .lines()
+        .map(|line| {
+            let (span, refused) = line.split_once("> ").expect("two values");
+            (span[1..].parse::<u64>().ok().map(|millis| millis / 60_000), refused)
+        })
+        .collect();
+    let nothing = (None, "<>");
+    let closed = [(Some(2), "<3>"), nothing, nothing, (Some(1), "<1>"), nothing, nothing, nothing, nothing];
+    assert_eq!(lines, [&[nothing][..], &closed].concat());
+}
+
+#[test]
 fn a_reason_reaches_the_command_as_it_was_given() {
     const REASON: &str = "it's \"odd\" $HOME `x`\n\u{1b}[31m é";
     let sandbox = Sandbox::new();

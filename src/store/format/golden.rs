@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::{Content, parse, render};
 use crate::breaker::window::{Mark, Tally};
-use crate::breaker::{Breaker, Change, Hold, HoldKind, Last, Phase, Probe, State, Totals};
+use crate::breaker::{Breaker, Change, Hold, HoldKind, Last, Outage, Phase, Probe, State, Totals};
 use crate::name::Name;
 use crate::outcome::{End, Outcome};
 use crate::settings::{Key, Settings};
@@ -118,6 +118,9 @@ fn facts(breaker: &Breaker) -> Vec<String> {
     }
     if breaker.is_in_vain() {
         facts.push("in vain: yes".to_owned());
+    }
+    if let Some(Outage { since, refused_before }) = breaker.outage() {
+        facts.push(format!("outage: since {since}, refused before: {refused_before}"));
     }
     facts
 }

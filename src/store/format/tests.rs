@@ -105,6 +105,7 @@ fn fullest() -> Breaker {
     state["rules_differ"] = true.into();
     state["windows_differ"] = true.into();
     state["in_vain"] = Breaker::MANY_IN_VAIN.into();
+    state["outage"] = json!([LAST, MOST]);
     state["hold"] = json!({
         "kind": "disable",
         "by": "w".repeat(LONGEST_WHO),
