@@ -411,7 +411,7 @@ impl Source<'_> {
         let line = self.text.lines().nth(line_at(self.text, span.start) - 1).unwrap_or_default().trim();
         if words == "duplicate key" {
             let what = self.text.get(span).filter(|_| !line.starts_with('[')).unwrap_or(line);
-            return format!("{} is there twice; keep one of them", what.escape_debug());
+            return format!("{what} is there twice; keep one of them");
         }
         let shown: String = line.chars().take(40).collect();
         let right = if line.starts_with('[') && !line.contains('=') {
@@ -419,7 +419,7 @@ impl Source<'_> {
         } else {
             "write KEY = VALUE, and text in quotes, like cooldown = \"1m\""
         };
-        format!("'{}' is no TOML ({}); {right}", shown.escape_debug(), words.replace('\n', ", "))
+        format!("'{shown}' is no TOML ({}); {right}", words.replace('\n', ", "))
     }
 }
 

@@ -19,6 +19,11 @@ pub fn absolute(variable: &str) -> Option<PathBuf> {
     value(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
+/// Whether the terminal, if there is one, may not know escape sequences: `TERM` is `dumb` or unset.
+pub fn dumb_terminal() -> bool {
+    value("TERM").is_none_or(|value| value == "dumb")
+}
+
 /// The kill switch: `CB_DISABLED` is anything but empty, `0` or `false`.
 pub fn switched_off() -> bool {
     value("CB_DISABLED").is_some_and(|value| value != "0" && value != "false")

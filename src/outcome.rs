@@ -225,15 +225,27 @@ impl Codes {
 
     /// The list of one class, as it could be written again; `None` if it is empty.
     pub fn list(&self, class: CodeList) -> Option<String> {
+        self.written(|listed| listed == class)
+    }
+
+    /// The list of failures, with those that trip: of these it is not remembered whether they were listed twice, but where
+    /// failures are listed, what trips is one of all that count. `None` where none are listed.
+    pub fn failures(&self) -> Option<String> {
+        let failures = |listed| matches!(listed, CodeList::Failure | CodeList::Trip);
+        if self.failures_listed { self.written(failures) } else { None }
+    }
+
+    fn written(&self, is_meant: impl Fn(CodeList) -> bool) -> Option<String> {
+        let listed = |slot: usize| self.slots[slot].is_some_and(&is_meant);
         let mut text = String::new();
         let mut slot = 0;
         while slot < SLOTS {
             let first = slot;
             // Ranges are of exit codes.
-            while slot < 255 && self.slots[slot] == Some(class) && self.slots[slot + 1] == Some(class) {
+            while slot < 255 && listed(slot) && listed(slot + 1) {
                 slot += 1;
             }
-            if self.slots[slot] == Some(class) {
+            if listed(slot) {
                 let comma = if text.is_empty() { "" } else { "," };
                 let end = if slot > first { format!("-{slot}") } else { String::new() };
                 write!(text, "{comma}{}{end}", slot_name(first)).ok()?;

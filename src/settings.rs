@@ -288,13 +288,27 @@ impl Settings {
         codes: Codes::NONE,
     };
 
+    /// The settings of a breaker and what each of them is, for people: what counts as a failure is shown whole.
+    pub fn shown(&self) -> impl Iterator<Item = (Key, Value)> {
+        self.values().map(|(key, value)| match key {
+            Key::FailureCodes => (key, Value::Word(self.codes.failures())),
+            _ => (key, value),
+        })
+    }
+
     /// The settings of a breaker and what each of them is.
     pub fn values(&self) -> impl Iterator<Item = (Key, Value)> {
         let setup = self.alone();
         Key::all().filter(|key| key.stored() != Stored::Not).map(move |key| (key, key.value(&setup)))
     }
 
-    /// Those of them that are not as if nobody had said anything.
+    /// Those of [`Self::shown`] that are not as if nobody had said anything.
+    pub fn shown_given(&self) -> impl Iterator<Item = (Key, Value)> {
+        let setup = self.alone();
+        self.shown().filter(move |(key, value)| *value != key.default(&setup))
+    }
+
+    /// Those settings that are not as if nobody had said anything.
     pub fn given(&self) -> impl Iterator<Item = (Key, Value)> {
         let setup = self.alone();
         self.values().filter(move |(key, value)| *value != key.default(&setup))

@@ -15,7 +15,7 @@ use crate::report::{history, print};
 /// A name that nobody knows; the state directory cannot be used; standard output is closed.
 pub fn run(args: &HistoryArgs, context: &Context) -> Result<Exit> {
     let views = look::at(context, &args.names)?;
-    for view in &views {
+    for view in views.iter().filter(|_| !args.json) {
         if let Err(error) = &view.look {
             say(&format!("{}: left out: {error}", view.name));
         }

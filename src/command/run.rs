@@ -166,7 +166,7 @@ impl Countdown<'_> {
             self.take_away();
             self.volume.remark(|| speech::waiting(self.name, refusal, breaker, now));
         }
-        if self.volume == Volume::Quiet || !speech::to_terminal() {
+        if self.volume == Volume::Quiet || !speech::can_overwrite() {
             return;
         }
         self.shown = true;

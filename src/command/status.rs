@@ -9,7 +9,7 @@ use super::look;
 use crate::cli::StatusArgs;
 use crate::clock;
 use crate::context::Context;
-use crate::environment::switched_off;
+use crate::environment::{dumb_terminal, switched_off};
 use crate::exit::Exit;
 use crate::report::view::View;
 use crate::report::{Reader, escape, json, print, stdout, table};
@@ -25,7 +25,7 @@ const SWITCHED_OFF: &str = "CB_DISABLED is set: every run passes and nothing is 
 /// # Errors
 /// A name that nobody knows; the state directory cannot be used; standard output is closed.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
-    let redraw = args.watch && !args.json && stdout().is_terminal();
+    let redraw = args.watch && !args.json && stdout().is_terminal() && !dumb_terminal();
     let mut seen = false;
     loop {
         let looked = look::at(context, &args.names).and_then(|views| render(args, &views, context));

@@ -71,6 +71,13 @@ fn completions(cb: &Command) -> String {
 }
 
 fn option(option: &Opt, condition: &str) -> String {
+    let short = |name: &&String| !name.starts_with("--");
+    if let (Takes::Attached(_), Some(letter)) = (&option.takes, option.names.iter().find(short)) {
+        // fish would join letter and value without the sign between them, which the letter needs.
+        let long = Opt { names: option.names.iter().filter(|name| !short(name)).cloned().collect(), ..option.clone() };
+        let letter = Opt { names: vec![letter.clone()], takes: Takes::Nothing, ..option.clone() };
+        return format!("{}\n{}", self::option(&letter, condition), self::option(&long, condition));
+    }
     let mut line = format!("complete -c cb -n '{condition}'");
     for name in &option.names {
         match name.strip_prefix("--") {

@@ -216,7 +216,7 @@ impl Rates {
 /// The settings as JSON, all of them: durations in milliseconds, rates in per cent, lists as they are written.
 fn settings(settings: &Settings) -> Map<String, Value> {
     let mut map = Map::new();
-    for (key, value) in settings.values() {
+    for (key, value) in settings.shown() {
         let name = key.name().replace('-', "_");
         let timed = format!("{name}_ms");
         let text = value.text();

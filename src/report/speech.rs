@@ -3,8 +3,12 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use terminal_size::{Width, terminal_size_of};
+
+use super::table::cut;
 use super::{escape, stderr, write_all};
 use crate::breaker::{Breaker, Cause, Change, Hold, HoldKind, Phase, Reason, Refusal};
+use crate::environment;
 use crate::name::Name;
 use crate::time::{Timestamp, format_duration, format_rough};
 
@@ -97,9 +101,18 @@ pub fn to_terminal() -> bool {
     stderr().is_terminal()
 }
 
-/// Puts a line in place of the one that was put so before; an empty one takes it away. For a terminal.
+/// Whether a line there can be put in place of another.
+pub fn can_overwrite() -> bool {
+    to_terminal() && !environment::dumb_terminal()
+}
+
+/// Puts a line in place of the one that was put so before; an empty one takes it away. For a terminal, where a line that
+/// is too long would go on in the next and stay: it is cut.
 pub fn overwrite(line: &str) {
     let line = if line.is_empty() { String::new() } else { format!("cb: {}", escape(line)) };
+    let columns = terminal_size_of(stderr()).map_or(usize::MAX, |(Width(width), _)| usize::from(width));
+    // The cursor stands behind it. A terminal that does not know its size says 0.
+    let line = if columns == 0 { line } else { cut(&line, columns.saturating_sub(1)) };
     drop(write_all(&stderr(), format!("\r{line}\u{1b}[K").as_bytes()));
 }
 

@@ -27,7 +27,7 @@ pub struct Style {
 }
 
 impl Style {
-    /// Colour on a terminal, elsewhere only if `CLICOLOR_FORCE` is set; never if `NO_COLOR` is (no-color.org).
+    /// Colour on a terminal that knows it, elsewhere only if `CLICOLOR_FORCE` is set; never if `NO_COLOR` is (no-color.org).
     pub fn of_stdout() -> Self {
         let terminal = stdout().is_terminal();
         let forced = environment::value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
@@ -35,7 +35,7 @@ impl Style {
         // A terminal that does not know its size says 0; most have 80 columns.
         let width = if terminal { Some(size.map_or(80, |(Width(width), _)| width.into())) } else { None };
         Self {
-            colour: (forced || terminal) && environment::value("NO_COLOR").is_none(),
+            colour: (forced || terminal && !environment::dumb_terminal()) && environment::value("NO_COLOR").is_none(),
             width,
             height: size.map(|(_, Height(height))| height.into()),
         }
@@ -91,26 +91,30 @@ pub fn overview(views: &[View], style: &Style) -> String {
         return "no breakers yet; the first 'cb run --name NAME -- COMMAND' makes one\n".to_owned();
     }
     let strip = if style.width.is_some_and(|width| width >= 110) { 30 } else { 10 };
-    let mut lines = vec![HEAD.map(str::to_owned)];
-    lines.extend(views.iter().map(|view| cells(view, strip)));
+    let brief = style.width.is_some_and(|width| width < 60);
+    let lines = |strip: usize| {
+        let cells = views.iter().map(|view| cells(view, strip, brief));
+        std::iter::once(HEAD.map(str::to_owned)).chain(cells).collect::<Vec<_>>()
+    };
     let mut widths = [0; HEAD.len()];
-    for line in &lines {
+    for line in &lines(strip) {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.width().max(*width);
         }
     }
     if let Some(columns) = style.width {
-        // A long name gives way before the figures do.
-        let others: usize = widths[1..5].iter().map(|width| width + 2).sum();
-        let wanted = widths[0] + 2 + others + widths[5].min(16);
-        widths[0] = widths[0].saturating_sub(wanted.saturating_sub(columns)).max(widths[0].min(8));
+        fit(&mut widths, columns);
     }
+    let lines = lines(strip.min(widths[4]));
     let mut text = String::new();
     for (index, (line, view)) in lines.iter().zip(std::iter::once(None).chain(views.iter().map(Some))).enumerate() {
         let mut used = 0;
         let mut shown = String::new();
         for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
             let last = column + 1 == HEAD.len();
+            if width == 0 {
+                continue;
+            }
             let room = if last { style.width.map(|columns| columns.saturating_sub(used)) } else { Some(width) };
             let cell = room.map_or_else(|| cell.clone(), |room| cut(cell, room));
             let colour = view.filter(|_| column == 1).map(|view| standing(view).1);
@@ -128,7 +132,23 @@ pub fn overview(views: &[View], style: &Style) -> String {
     text
 }
 
-fn cells(view: &View, strip: usize) -> [String; 6] {
+/// Makes a line no longer than these columns: what says least gives way first, and at last a column is left out.
+fn fit(widths: &mut [usize; 6], columns: usize) {
+    let beyond = |widths: &[usize; 6]| {
+        let used: usize = widths[..5].iter().filter(|&&width| width > 0).map(|width| width + 2).sum();
+        // The last one is cut to what is left, but in less room it says nothing.
+        (used + widths[5].min(16)).saturating_sub(columns)
+    };
+    // The head of the strip, and a short name.
+    for (column, least) in [(4, 6), (0, 8), (5, 0), (2, 0), (4, 0), (0, 1)] {
+        let over = beyond(widths);
+        let enough = widths[column].saturating_sub(over).max(least.min(widths[column]));
+        // These are whole or not there.
+        widths[column] = if over > 0 && [2, 5].contains(&column) { 0 } else { enough };
+    }
+}
+
+fn cells(view: &View, strip: usize, brief: bool) -> [String; 6] {
     let name = view.name.to_string();
     let state = standing(view).0.to_owned();
     let look = match &view.look {
@@ -143,7 +163,11 @@ fn cells(view: &View, strip: usize) -> [String; 6] {
         None if look.breaker.is_in_vain() => format!("{} times exit 75", Breaker::MANY_IN_VAIN),
         None => look.breaker.last_failure().map_or("-".to_owned(), |last| result(last, look.now)),
     };
-    [name, state, failures(look), next_try(look), letters(&look.breaker, strip), last]
+    let next = match look.breaker.retry_at(look.now) {
+        Some(at) if brief && !look.admits() => format!("in {}", coarse(at.left(look.now))),
+        _ => next_try(look),
+    };
+    [name, state, failures(look), next, letters(&look.breaker, strip), last]
 }
 
 /// The failures in a row, against the threshold where there is one.
@@ -203,7 +227,7 @@ fn in_columns(text: &str) -> impl Iterator<Item = (char, usize)> {
 }
 
 /// A text in so many columns, with a mark where something is missing.
-fn cut(text: &str, columns: usize) -> String {
+pub(super) fn cut(text: &str, columns: usize) -> String {
     if in_columns(text).map(|(_, width)| width).sum::<usize>() <= columns {
         return text.to_owned();
     }
@@ -305,7 +329,7 @@ fn about(name: &Name, look: &Look, facts: &mut Vec<(&str, String)>) {
         times => format!("{times} times"),
     };
     facts.push(("opened", opened));
-    let given = settings.given().filter_map(|(key, value)| Some(format!("{} {}", key.name(), value.text()?)));
+    let given = settings.shown_given().filter_map(|(key, value)| Some(format!("{} {}", key.name(), value.text()?)));
     let given: Vec<String> = given.collect();
     if breaker.rules_differ() {
         facts.push(("note", "its callers have different trip rules; each run judges by its own".to_owned()));

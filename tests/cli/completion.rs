@@ -449,6 +449,10 @@ fn fish_completes_breakers_and_values() {
     assert_eq!(desk.fish("", "cb reset "), set(&BREAKERS));
     assert_eq!(desk.fish("", "cb run -n "), set(&BREAKERS));
     assert_eq!(desk.fish("", "cb run --on-state-error "), set(&["refuse", "run"]));
+    // The letter alone: its value would need a sign before it.
+    assert_eq!(desk.fish("", "cb run --preserve-status="), set(&["--preserve-status=false", "--preserve-status=true"]));
+    assert!(!desk.fish("", "cb run -p").iter().any(|word| word.starts_with("-pt") || word.starts_with("-pf=")));
+    assert_eq!(desk.fish("", "cb run -pt"), set(&[]));
     assert_eq!(desk.fish("", "cb run -s T"), set(&["TERM", "TRAP", "TSTP", "TTIN", "TTOU"]));
     assert_eq!(desk.fish("", "cb --state-dir lone"), set(&["lonely-dir/"]));
     assert_eq!(desk.fish("", "cb --state-dir=lone"), set(&["--state-dir=lonely-dir/"]));

@@ -50,6 +50,8 @@ fn what_is_no_configuration() {
     }
     wrong("[defaults]\n\nthreshold = 3\nthreshold = 4\n", ":4: threshold is there twice; keep one of them");
     wrong("[breakers.a]\n[breakers.b]\n[breakers.a]\n", ":3: [breakers.a] is there twice; keep one of them");
+    let twice = ":2: [breakers.\"a.b\"] is there twice; keep one of them";
+    wrong("[breakers.\"a.b\"]\n[breakers.\"a.b\"]\n", twice);
     wrong("threshold = 3\n", ":1: threshold must stand in a table, [defaults] or [breakers.NAME]");
     wrong("[default]\nthreshold = 3\n", ":1: 'default' is not a table; did you mean defaults?");
     wrong("\n[breaker.a]\nthreshold = 3\n", ":2: 'breaker' is not a table; did you mean breakers?");

@@ -285,4 +285,6 @@ fn what_cannot_be_read_is_left_out_and_said() {
             path.display()
         ))
         .run();
+    // In JSON it is in the list.
+    sandbox.cb(["history", "--json"]).stdout_has("{\"name\":\"b\",\"error\":").run();
 }

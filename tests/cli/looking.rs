@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::terminal::Terminal;
-use crate::support::{Sandbox, have, is_time, millis};
+use crate::support::{Sandbox, have, is_time, millis, pick};
 
 const HOUR: &[&str] = &["--cooldown", "1h"];
 
@@ -342,7 +342,7 @@ fn json_of_all_settings() {
             "slow_after_ms": 1_500, "slow_rate": 20, "failure_budget": "3/1h",
             "cooldown_ms": 60_000, "backoff": 1.5, "max_cooldown_ms": 120_000, "jitter": 10,
             "probes": 2, "probe_successes": 3, "probe_failures": 4, "lease_ms": 300_000,
-            "success_codes": "0,22", "failure_codes": "1-8", "ignore_codes": "SIGTERM", "trip_codes": "9,timeout",
+            "success_codes": "0,22", "failure_codes": "1-9,timeout", "ignore_codes": "SIGTERM", "trip_codes": "9,timeout",
         })
     );
 }
@@ -473,6 +473,60 @@ fn colours_can_be_forced_and_forbidden() {
     assert!(coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "")]));
     assert!(!coloured(&[("CLICOLOR_FORCE", "0")]));
     assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
+#[test]
+fn a_terminal_that_may_not_know_escape_sequences_gets_none() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 0);
+    let on_terminal = |line: &str| Terminal::start(&sandbox, line).end().1;
+    for term in ["TERM=dumb", "TERM="] {
+        for line in ["cb status", "cb status a", "timeout --foreground 0.5 cb status --watch"] {
+            let seen = on_terminal(&format!("{term} exec {line}"));
+            assert!(seen.contains('a') && !seen.contains('\u{1b}'), "{line}: {seen:?}");
+        }
+    }
+    assert!(on_terminal("cb status").contains('\u{1b}'));
+    assert!(on_terminal("TERM=dumb CLICOLOR_FORCE=1 cb status").contains('\u{1b}'), "who forces it gets it");
+}
+
+#[test]
+fn no_line_of_the_table_is_wider_than_its_terminal() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.open_by("api.example.com", &["--cooldown", "2h"], 7);
+    sandbox.cb(["-q", "trip", &"x".repeat(128), "--for", "90d"]).run();
+    sandbox.exits("b", &["--slow-after", "0s"], 0);
+    for columns in [20, 25, 30, 39, 40, 41, 45, 50, 55, 60, 70, 80, 100, 110, 120, 200] {
+        let (_, seen) = Terminal::start(&sandbox, &format!("stty rows 24 cols {columns}; NO_COLOR=1 cb status")).end();
+        assert_eq!(seen.lines().count(), 4, "{columns}: {seen}");
+        assert!(seen.lines().all(|line| line.len() <= columns), "{columns}: {seen}");
+        if columns >= 40 {
+            // What is left is whole: how each stands, when it is tried again, the newest results.
+            for word in ["NEXT TRY", "held open", "closed", "in 1h", "in 89d", "FFFFF"] {
+                assert!(seen.contains(word), "{columns} without {word:?}: {seen}");
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_that_trip_are_shown_among_those_that_fail() {
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &["--failure-codes", "22", "--trip-codes", "22"], 0);
+    sandbox.exits("b", &["--failure-codes", "5-9,SIGTERM", "--trip-codes", "7"], 0);
+    sandbox.exits("c", &["--trip-codes", "7"], 0);
+    for (name, failures, trips) in [("a", json!("22"), "22"), ("b", json!("5-9,SIGTERM"), "7"), ("c", Value::Null, "7")]
+    {
+        let settings = &sandbox.status(name)["settings"];
+        assert_eq!(pick(settings, ["failure_codes", "trip_codes"]), json!([failures, trips]), "{name}");
+    }
+    sandbox.cb(["status", "a"]).stdout_has("settings:     failure-codes 22, trip-codes 22\n").run();
 }
 
 #[test]

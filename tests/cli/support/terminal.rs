@@ -17,6 +17,7 @@ impl Terminal {
         let process = sandbox
             .command("script", ["-qefc", line, "/dev/null"])
             .env("SHELL", "/bin/bash")
+            .env("TERM", "xterm")
             .with(|command| {
                 command.stderr(Stdio::null());
             })
