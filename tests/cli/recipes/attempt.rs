@@ -139,6 +139,11 @@ pub fn json_api(recipe: &Recipe) {
         (429, format!("Retry-After: {}\r\n", date("-1 hour")), 60),
         (429, String::new(), 60),
         (429, "Retry-After: 0\r\n".to_owned(), 60),
+        // No octal number, and no Unix time in place of seconds.
+        (429, "Retry-After: 0119\r\n".to_owned(), 119),
+        (429, "Retry-After: 1795000000\r\n".to_owned(), 3600),
+        (429, "Retry-After: 18446744073709551617\r\n".to_owned(), 3600),
+        (429, format!("Retry-After: {}\r\n", date("2 years")), 3600),
     ] {
         server.answers(Answer(status, header.clone(), "slow down".to_owned()));
         let opened = format!("cb: api.example.com: opened: HTTP {status}; next try in ");
@@ -633,7 +638,7 @@ pub fn ping(recipe: &Recipe) {
     sandbox.cb(["disable", "feed"]).run();
     assert_eq!(server.answered(), 4);
     // Other breakers are not told of.
-    sandbox.cb(["trip", "other"]).run();
+    sandbox.cb(["-q", "trip", "other"]).run();
     assert_eq!(server.answered(), 4);
 }
 
