@@ -16,7 +16,7 @@ __cb_options() {
             flags+=(-V --version)
             ;;
         run)
-            flags+=(-p --preserve-status -f --foreground --wait --dry-run)
+            flags+=(-p --preserve-status -f --foreground --observe --wait)
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
@@ -35,15 +35,19 @@ __cb_options() {
             flags+=(--all)
             ;;
         trip)
-            flags+=(--replace)
-            valued+=(--for --reason)
+            flags+=(--all --replace)
+            valued+=(--for --until --reason)
             ;;
         disable)
-            flags+=(--replace)
-            valued+=(--for --reason)
+            flags+=(--all --replace)
+            valued+=(--for --until --reason)
+            ;;
+        enable)
+            flags+=(--all)
             ;;
         remove)
             flags+=(--all)
+            valued+=(--unused)
             ;;
         allow)
             valued+=(--threshold --failure-rate --window --min-calls
@@ -86,7 +90,7 @@ __cb_value() {
                 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU \
                 XFSZ VTALRM PROF WINCH IO PWR SYS
             ;;
-        'run -p' | 'run --preserve-status' | 'run -f' | 'run --foreground')
+        'run -p' | 'run --preserve-status' | 'run -f' | 'run --foreground' | 'run --observe')
             __cb_offer true false
             ;;
         'run --on-state-error')

@@ -20,9 +20,11 @@ function __cb_takes_next
                 --probe-timeout -k --kill-after -s --signal -E \
                 --open-exit-code --fallback --on-change --on-state-error
         case trip
-            set -a valued --for --reason
+            set -a valued --for --until --reason
         case disable
-            set -a valued --for --reason
+            set -a valued --for --until --reason
+        case remove
+            set -a valued --unused
         case allow
             set -a valued --threshold --failure-rate --window --min-calls \
                 --slow-after --slow-rate --failure-budget --trip-codes \
@@ -185,14 +187,16 @@ complete -c cb -n '__cb_at run 0' -l timeout -x -d 'End the command after this l
 complete -c cb -n '__cb_at run 0' -l probe-timeout -x -d 'The same for a probe, in place of --timeout'
 complete -c cb -n '__cb_at run 0' -s k -l kill-after -x -d 'Send KILL this long after the signal; cb exits 137'
 complete -c cb -n '__cb_at run 0' -s s -l signal -x -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS' -d 'The signal that ends it'
-complete -c cb -n '__cb_at run 0' -s p -l preserve-status -a 'true false' -d 'Exit with the command\'s own status even when its time was over'
-complete -c cb -n '__cb_at run 0' -s f -l foreground -a 'true false' -d 'Keep the command in the caller\'s process group and signal it alone'
+complete -c cb -n '__cb_at run 0' -s p -d 'Exit with the command\'s own status even when its time was over'
+complete -c cb -n '__cb_at run 0' -l preserve-status -a 'true false' -d 'Exit with the command\'s own status even when its time was over'
+complete -c cb -n '__cb_at run 0' -s f -d 'Keep the command in the caller\'s process group and signal it alone'
+complete -c cb -n '__cb_at run 0' -l foreground -a 'true false' -d 'Keep the command in the caller\'s process group and signal it alone'
 complete -c cb -n '__cb_at run 0' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
 complete -c cb -n '__cb_at run 0' -l fallback -x -d 'Run this with \'sh -c\' when refused, and exit as it does'
+complete -c cb -n '__cb_at run 0' -l observe -a 'true false' -d 'Decide and count, but run the command even if refused: its result then counts as late'
 complete -c cb -n '__cb_at run 0' -l on-change -x -d 'Run this with \'sh -c\' when the breaker opens from closed, closes, or is changed by hand'
 complete -c cb -n '__cb_at run 0' -l on-state-error -x -a 'run refuse' -d 'When the state cannot be used: run the command unguarded, or refuse with 125'
 complete -c cb -n '__cb_at run 0' -l wait -d 'Where it would be refused, wait until it is let through, at most this long (note the =)'
-complete -c cb -n '__cb_at run 0' -l dry-run -d 'Decide and count as usual, but always run the command'
 complete -c cb -n '__cb_at run' -a '(__cb_command)'
 
 complete -c cb -n '__cb_at status' -l json -d 'Print JSON, stable and append-only'
@@ -207,19 +211,25 @@ complete -c cb -n '__cb_at history' -a '(__cb_breakers)'
 complete -c cb -n '__cb_at reset' -l all -d 'All breakers'
 complete -c cb -n '__cb_at reset' -a '(__cb_breakers)'
 
-complete -c cb -n '__cb_at trip' -l for -x -d 'For how long'
+complete -c cb -n '__cb_at trip' -l all -d 'All breakers'
+complete -c cb -n '__cb_at trip' -l for -x -d 'For how long, at most 366 days'
+complete -c cb -n '__cb_at trip' -l until -x -d 'Until when: 2026-01-02T15:04:05Z or with an offset, a Unix time, or HH:MM of local clocks'
 complete -c cb -n '__cb_at trip' -l replace -d 'Hold even if that ends sooner than the hold there is'
 complete -c cb -n '__cb_at trip' -l reason -x -d 'Why, for those who look at cb status'
 complete -c cb -n '__cb_at trip' -a '(__cb_breakers)'
 
-complete -c cb -n '__cb_at disable' -l for -x -d 'For how long'
+complete -c cb -n '__cb_at disable' -l all -d 'All breakers'
+complete -c cb -n '__cb_at disable' -l for -x -d 'For how long, at most 366 days'
+complete -c cb -n '__cb_at disable' -l until -x -d 'Until when: 2026-01-02T15:04:05Z or with an offset, a Unix time, or HH:MM of local clocks'
 complete -c cb -n '__cb_at disable' -l replace -d 'Hold even if that ends sooner than the hold there is'
 complete -c cb -n '__cb_at disable' -l reason -x -d 'Why, for those who look at cb status'
 complete -c cb -n '__cb_at disable' -a '(__cb_breakers)'
 
+complete -c cb -n '__cb_at enable' -l all -d 'All breakers'
 complete -c cb -n '__cb_at enable' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at remove' -l all -d 'All breakers'
+complete -c cb -n '__cb_at remove' -l unused -x -d 'All without a result or a change for this long that let runs through or would, and that nobody holds or disabled'
 complete -c cb -n '__cb_at remove' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at allow' -l threshold -x -d 'Open after N failures in a row, 0 is never'
@@ -243,7 +253,7 @@ complete -c cb -n '__cb_at allow' -l failure-codes -x -d 'These count as failure
 complete -c cb -n '__cb_at allow' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
 complete -c cb -n '__cb_at allow 0' -a '(__cb_breakers)'
 
-complete -c cb -n '__cb_at record' -l exit-code -x -d 'Judge an exit status instead, as the shell has it in $?: above 128 it means a signal'
+complete -c cb -n '__cb_at record' -l exit-code -x -d 'Judge an exit status instead, as the shell has it in $?: 129 to 192 mean a signal'
 complete -c cb -n '__cb_at record' -l permit -x -d 'The permit that cb allow printed'
 complete -c cb -n '__cb_at record' -l took -x -d 'How long it took'
 complete -c cb -n '__cb_at record' -l threshold -x -d 'Open after N failures in a row, 0 is never'

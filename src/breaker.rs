@@ -610,7 +610,7 @@ impl Breaker {
         serial
     }
 
-    /// A permit that is already late, for a run whose refusal is overruled (`--dry-run`): it was refused, not admitted.
+    /// A permit that is already late, for a run whose refusal is overruled (`observe`): it was refused, not admitted.
     pub fn overrule(&self) -> Permit {
         Permit::new(self.id, 0, None, false)
     }

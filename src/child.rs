@@ -251,18 +251,37 @@ impl NotStarted {
         if !executed {
             return Self { exit: Exit::Failed, message: format!("could not start a process: {}", message(error)) };
         }
-        let (exit, message) = match error.raw_os_error() {
+        let (exit, message) = match (error.raw_os_error(), hint(word)) {
+            (Some(libc::ENOENT), Some(hint)) => (Exit::NotFound, format!("command not found; {hint}")),
+            // A long line in quotes.
+            (Some(libc::ENAMETOOLONG), Some(hint)) => (Exit::NotExecutable, format!("{}; {hint}", message(error))),
             // Of a script the kernel says so too when it is the interpreter that is not there.
-            Some(libc::ENOENT) if word.as_bytes().contains(&b'/') => {
+            (Some(libc::ENOENT), None) if word.as_bytes().contains(&b'/') => {
                 (Exit::NotFound, "not found: no such file, or the interpreter that it names is missing".to_owned())
             }
-            // Quoted as for a shell, which nobody asked.
-            Some(libc::ENOENT) if word.as_bytes().contains(&b' ') => {
-                (Exit::NotFound, "command not found; it is one word: leave out the quotes, or write sh -c".to_owned())
-            }
-            Some(libc::ENOENT) => (Exit::NotFound, "command not found".to_owned()),
+            (Some(libc::ENOENT), None) => (
+                Exit::NotFound,
+                "command not found; cb starts programs: for functions, aliases and builtins see 'cb allow --help'"
+                    .to_owned(),
+            ),
             _ => (Exit::NotExecutable, message(error)),
         };
         Self { exit, message }
+    }
+}
+
+/// What was meant by a word that is no program, if its form tells: a shell would have understood it, and nobody asked one.
+fn hint(word: &OsStr) -> Option<String> {
+    let bytes = word.as_bytes();
+    let (variable, _) = bytes.split_at(bytes.iter().position(|&byte| byte == b'=').unwrap_or(0));
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    if bytes.iter().any(u8::is_ascii_whitespace) {
+        Some("it is one word: leave out the quotes, or write sh -c".to_owned())
+    } else if variable.first().is_some_and(|first| !first.is_ascii_digit()) && variable.iter().all(is_name) {
+        Some(format!("to set a variable write 'env {} COMMAND'", word.to_string_lossy()))
+    } else if bytes.len() > 1 && bytes.starts_with(b"-") {
+        Some("options of cb stand before --".to_owned())
+    } else {
+        None
     }
 }

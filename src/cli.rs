@@ -96,9 +96,6 @@ pub struct RunArgs {
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "36500d",
         value_parser = crate::time::parse_duration, help_heading = "When refused")]
     pub wait: Option<std::time::Duration>,
-    /// Decide and count as usual, but always run the command
-    #[arg(long, conflicts_with_all = ["wait", "fallback"], help_heading = "When refused")]
-    pub dry_run: bool,
 }
 
 /// What a run can be told.
@@ -161,7 +158,7 @@ pub struct BreakerOptions {
     /// Open again after N probes have failed [default: 1]
     #[arg(long, value_name = "N", help_heading = "Recovery")]
     probe_failures: Option<String>,
-    /// Give a probe's place away after this long [default: its time limit + kill-after + 10s, without a limit 1h]
+    /// Give a probe's place away after this long [default: its time limit + kill-after + 10s, or 1h; of cb allow 60s]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
     lease: Option<String>,
 
@@ -210,6 +207,10 @@ pub struct OwnOptions {
     /// Run this with 'sh -c' when refused, and exit as it does
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "When refused")]
     fallback: Option<String>,
+    /// Decide and count, but run the command even if refused: its result then counts as late [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = ["true", "false"], hide_possible_values = true, help_heading = "When refused")]
+    observe: Option<String>,
     /// Run this with 'sh -c' when the breaker opens from closed, closes, or is changed by hand
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "Output")]
     on_change: Option<String>,
@@ -268,7 +269,7 @@ impl<A> FromArgMatches for Options<A> {
 impl RunArgs {
     /// A run of which nothing but this is said.
     pub fn plain(name: Name, command: &[OsString]) -> Self {
-        Self { name, command: command.to_vec(), options: Options::none(), wait: None, dry_run: false }
+        Self { name, command: command.to_vec(), options: Options::none(), wait: None }
     }
 }
 
@@ -340,12 +341,14 @@ pub struct TripArgs {
 /// Which breakers to hold, for how long, and why.
 #[derive(Args, Debug)]
 pub struct HoldArgs {
-    /// The breakers
-    #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
-    pub names: Vec<Name>,
-    /// For how long [default: until it is ended by hand]
-    #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_duration)]
+    #[command(flatten)]
+    pub selection: Selection,
+    /// For how long, at most 366 days [default: until it is ended by hand]
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::time::parse_hold)]
     pub span: Option<std::time::Duration>,
+    /// Until when: 2026-01-02T15:04:05Z or with an offset, a Unix time, or HH:MM of local clocks
+    #[arg(long, value_name = "TIME", value_parser = parse_until, conflicts_with = "span")]
+    pub until: Option<crate::time::Until>,
     /// Hold even if that ends sooner than the hold there is
     #[arg(long)]
     pub replace: bool,
@@ -365,16 +368,22 @@ pub struct DisableArgs {
 /// End cb disable
 #[derive(Args, Debug)]
 pub struct EnableArgs {
-    /// The breakers
-    #[arg(value_name = "NAME", value_parser = parse_name, required = true)]
-    pub names: Vec<Name>,
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 /// Forget breakers, with all that was counted
 #[derive(Args, Debug)]
 pub struct RemoveArgs {
-    #[command(flatten)]
-    pub selection: Selection,
+    /// The breakers
+    #[arg(value_name = "NAME", value_parser = parse_name, required_unless_present_any = ["all", "unused"])]
+    pub names: Vec<Name>,
+    /// All breakers
+    #[arg(long, conflicts_with = "names")]
+    pub all: bool,
+    /// All without a result or a change for this long that let runs through or would, and that nobody holds or disabled
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::parse_duration, conflicts_with_all = ["names", "all"])]
+    pub unused: Option<std::time::Duration>,
 }
 
 /// Ask first, for what cb cannot start: print a permit, or exit 75
@@ -406,8 +415,8 @@ pub struct RecordArgs {
     /// What it counts as
     #[arg(value_name = "OUTCOME", required_unless_present = "exit_code", conflicts_with = "exit_code")]
     pub outcome: Option<Reported>,
-    /// Judge an exit status instead, as the shell has it in $?: above 128 it means a signal
-    #[arg(long, value_name = "N")]
+    /// Judge an exit status instead, as the shell has it in $?: 129 to 192 mean a signal
+    #[arg(long, value_name = "N", value_parser = parse_exit_code)]
     pub exit_code: Option<u8>,
     /// The permit that cb allow printed
     #[arg(long, value_name = "PERMIT")]
@@ -444,6 +453,16 @@ pub struct ConfigArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn parse_exit_code(word: &str) -> Result<u8, String> {
+    let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let code = if digits { word.parse().ok() } else { None };
+    code.ok_or_else(|| format!("'{}' is not an exit code from 0 to 255", word.escape_debug()))
+}
+
+fn parse_until(word: &str) -> Result<crate::time::Until, String> {
+    word.parse()
 }
 
 fn parse_name(word: &str) -> Result<Name, String> {

@@ -2,12 +2,19 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use jiff::tz::TimeZone;
+
 use crate::time::Timestamp;
 
 /// The wall clock: what the state is judged by, and the only clock that processes and reboots share.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that may ask")]
 pub fn now() -> Timestamp {
     SystemTime::now().into()
+}
+
+/// The time zone of local clocks, by `TZ` and the system's data. UTC where these say nothing, as for `date`.
+pub fn zone() -> TimeZone {
+    TimeZone::system()
 }
 
 /// Waits. A signal that ends `cb` ends this too.

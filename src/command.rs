@@ -36,7 +36,7 @@ pub fn dispatch(command: &Command, context: &Context) -> Result<Exit> {
         Command::Reset(args) => reset::run(args, context),
         Command::Trip(args) => trip::run(args, context),
         Command::Disable(args) => disable::run(args, context),
-        Command::Enable(args) => Ok(enable::run(args, context)),
+        Command::Enable(args) => enable::run(args, context),
         Command::Remove(args) => remove::run(args, context),
         Command::Allow(args) => allow::run(args, context),
         Command::Record(args) => record::run(args, context),

@@ -274,26 +274,32 @@ impl Guard<'_> {
         })
     }
 
-    /// Holds the breaker, or ends a hold, as a person orders. Whichever hold is dropped is said.
+    /// Holds the breaker, or ends a hold, as a person orders, until a time where the order has no span. Whichever hold is
+    /// dropped is said.
     ///
     /// # Errors
     /// Misuse; or it could not be changed.
-    pub fn order(&self, order: &Order) -> Result<(), Trouble> {
+    pub fn order(&self, order: &Order, until: Option<Timestamp>) -> Result<(), Trouble> {
         let ends = order.kind == HoldKind::Disable && order.span == Some(Duration::ZERO);
         let if_absent = if ends { IfAbsent::Leave } else { IfAbsent::Create };
-        let kept = self.change_state(if_absent, |turn, lines| match turn.breaker.order(order.clone(), turn.now) {
-            Ordered::InForce(change, dropped) => {
-                if let Some(dropped) = dropped {
-                    lines.news(speech::replaced(self.name, &dropped));
+        let kept = self.change_state(if_absent, |turn, lines| {
+            match turn
+                .breaker
+                .order(Order { span: order.span.or(until.map(|end| left(end, turn.now))), ..order.clone() }, turn.now)
+            {
+                Ordered::InForce(change, dropped) => {
+                    if let Some(dropped) = dropped {
+                        lines.news(speech::replaced(self.name, &dropped));
+                    }
+                    Keep::Must(Some(Some(News::new(self.name, change, turn))))
                 }
-                Keep::Must(Some(Some(News::new(self.name, change, turn))))
+                Ordered::Ended(change) => Keep::Must(Some(Some(News::new(self.name, change, turn)))),
+                Ordered::Dropped(hold) => {
+                    lines.news(speech::outlasted(self.name, &hold));
+                    Keep::Nothing(Some(None))
+                }
+                Ordered::NoneToEnd => Keep::Nothing(None),
             }
-            Ordered::Ended(change) => Keep::Must(Some(Some(News::new(self.name, change, turn)))),
-            Ordered::Dropped(hold) => {
-                lines.news(speech::outlasted(self.name, &hold));
-                Keep::Nothing(Some(None))
-            }
-            Ordered::NoneToEnd => Keep::Nothing(None),
         })?;
         match kept.and_then(|kept| kept.value) {
             None => self.context.volume.news(&format!("{}: it was not disabled", self.name)),
@@ -306,8 +312,14 @@ impl Guard<'_> {
     ///
     /// # Errors
     /// Misuse; or it could not be recorded.
-    pub fn report(&self, away: Option<Duration>, reason: Option<&str>) -> Result<(), Trouble> {
+    pub fn report(
+        &self,
+        away: Option<Duration>,
+        until: Option<Timestamp>,
+        reason: Option<&str>,
+    ) -> Result<(), Trouble> {
         let kept = self.change_state(IfAbsent::Create, |turn, lines| {
+            let away = away.or(until.map(|end| left(end, turn.now)));
             let reported = turn.breaker.report(away, reason.map(str::to_owned), turn.now);
             let next = || speech::next_try(self.name, turn.breaker.retry_at(turn.now), turn.now);
             let change = match reported {
@@ -425,4 +437,9 @@ impl Guard<'_> {
             hook::run(command, self.name, news, self.context);
         }
     }
+}
+
+/// How long it is until an end that was yet to come: no time at all would mean something else.
+fn left(end: Timestamp, now: Timestamp) -> Duration {
+    end.left(now).max(Duration::from_millis(1))
 }

@@ -54,11 +54,18 @@ impl fmt::Display for Name {
     }
 }
 
-/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant: one letter may be different, and one more
-/// for each four of the word, but not all.
+/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let (steps, best) = candidates.map(|candidate| (distance(word, candidate), candidate)).min()?;
-    (steps <= 1 + word.len() / 4 && steps < word.len().max(best.len())).then_some(best)
+    near(word, candidates).into_iter().next()
+}
+
+/// Of `candidates`, those near enough to `word` to be meant, the nearest first: one letter may be different, and one more
+/// for each four of the word, but not all.
+pub fn near<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut near: Vec<_> = candidates.map(|candidate| (distance(word, candidate), candidate)).collect();
+    near.retain(|(steps, candidate)| *steps <= 1 + word.len() / 4 && *steps < word.len().max(candidate.len()));
+    near.sort_unstable();
+    near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 /// How many letters must be changed, upper and lower case being equal.

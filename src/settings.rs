@@ -297,7 +297,7 @@ impl Settings {
     }
 
     /// The settings of a breaker and what each of them is.
-    pub fn values(&self) -> impl Iterator<Item = (Key, Value)> {
+    fn values(&self) -> impl Iterator<Item = (Key, Value)> {
         let setup = self.alone();
         Key::all().filter(|key| key.stored() != Stored::Not).map(move |key| (key, key.value(&setup)))
     }
@@ -441,6 +441,8 @@ pub struct RunSettings {
     pub open_exit_code: u8,
     /// What to do when the state cannot be used.
     pub on_state_error: OnStateError,
+    /// Decide and count, but run the command even if refused.
+    pub observe: bool,
     /// The shell command to run when refused.
     pub fallback: Option<String>,
     /// The shell command to run when the breaker changed.
@@ -448,8 +450,13 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    const BUILT_IN: Self =
-        Self { open_exit_code: exit::REFUSED, on_state_error: OnStateError::Run, fallback: None, on_change: None };
+    const BUILT_IN: Self = Self {
+        open_exit_code: exit::REFUSED,
+        on_state_error: OnStateError::Run,
+        observe: false,
+        fallback: None,
+        on_change: None,
+    };
 }
 
 #[cfg(test)]

@@ -149,6 +149,14 @@ impl Store {
         self.directory()?.remove(name)
     }
 
+    /// Forgets a breaker that nobody else changes meanwhile, if `is_so` of it. `false` if there is none, or it is not so.
+    ///
+    /// # Errors
+    /// What is wrong with the state; nothing is removed then.
+    pub fn remove_if(&self, name: &Name, is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
+        self.directory()?.remove_if(name, is_so)
+    }
+
     /// The names of all breakers, sorted.
     ///
     /// # Errors

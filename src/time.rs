@@ -1,10 +1,14 @@
 //! PURE. Points in time and lengths of time, as `cb` reads, writes and adds them.
 
+mod until;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::until::{Until, parse_hold};
 
 /// The longest duration that `cb` works with, 36,500 days; longer ones saturate to it.
 pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);

@@ -1,10 +1,11 @@
 //! What the commands of a person have in common.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use super::look;
 use crate::breaker::{Breaker, Change, HoldKind, LONGEST_REASON, Order, stored_len};
 use crate::cli::{HoldArgs, Selection};
+use crate::clock;
 use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::environment::who;
@@ -13,22 +14,19 @@ use crate::guard::{Done, Guard};
 use crate::name::Name;
 use crate::report::speech::say;
 use crate::store::{IfAbsent, Trouble};
-use crate::time::{Timestamp, parse_duration};
+use crate::time::{Timestamp, Until, parse_duration};
 
 /// Changes a breaker. `None` from `act` is no change.
 ///
 /// # Errors
-/// Wrong configuration; a breaker that nobody knows; the state cannot be used.
+/// Wrong configuration; the state cannot be used.
 pub(super) fn change(
     context: &Context,
     name: &Name,
     if_absent: IfAbsent,
     act: impl Fn(&mut Breaker, Timestamp) -> Option<Change>,
 ) -> Result<Done> {
-    match guarded(context, name, |guard| guard.change(if_absent, act))? {
-        Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
-        done => Ok(done),
-    }
+    guarded(context, name, |guard| guard.change(if_absent, act))
 }
 
 /// Does something to a breaker as its configuration says.
@@ -54,11 +52,40 @@ pub(super) fn hold(
     name: &Name,
     kind: HoldKind,
     args: &HoldArgs,
+    until: Option<Timestamp>,
     reason: Option<&String>,
 ) -> Result<()> {
     let (span, replace) = (args.span, args.replace);
     let order = Order { kind, span, replace, reason: reason.cloned(), by: who() };
-    guarded(context, name, |guard| guard.order(&order))
+    guarded(context, name, |guard| guard.order(&order, until))
+}
+
+/// Whether a hold would make this breaker: nobody has used it, and nobody has configured it.
+pub(super) fn is_new(context: &Context, name: &Name) -> bool {
+    // Where nobody can say, that is told elsewhere.
+    !look::is_known(context, name).unwrap_or(true)
+}
+
+/// That a breaker is new, with those that may have been meant.
+pub(super) fn told_new(context: &Context, name: &Name) -> String {
+    match look::near(context, name).ok().flatten() {
+        Some(near) => {
+            format!("{name}: it is new; did you mean {near}? To take it back write 'cb remove {name}'")
+        }
+        None => format!("{name}: it is new: nobody has used a breaker of this name"),
+    }
+}
+
+/// Says that there is nothing of this name to change, where that is as good as having changed it. One that has a table in
+/// the configuration was not meant otherwise.
+///
+/// # Errors
+/// What is wrong with the store; wrong configuration.
+pub(super) fn remark_unknown(context: &Context, name: &Name) -> Result<()> {
+    if !look::is_known(context, name)? {
+        context.volume.news(&look::missing(context, name)?);
+    }
+    Ok(())
 }
 
 /// Does something to each of several breakers; what fails for one is said and does not stop the others.
@@ -73,6 +100,24 @@ pub(super) fn each(names: &[Name], act: impl Fn(&Name) -> Result<()>) -> Exit {
     exit
 }
 
+/// The breakers that are named, or all that a run could meet: those with a state and those of the configuration.
+///
+/// # Errors
+/// What is wrong with the store.
+pub(super) fn selected_or_configured(context: &Context, selection: &Selection) -> Result<Vec<Name>> {
+    let mut names = selected(context, selection)?;
+    if selection.all {
+        // A slip in the configuration stops the runs it is about, but not who wants to hold all there are.
+        match context.config(Tables::All) {
+            Ok(config) => names.extend(config.names().cloned()),
+            Err(error) => say(&format!("{error:#}")),
+        }
+        names.sort_unstable();
+        names.dedup();
+    }
+    Ok(names)
+}
+
 /// The breakers that are named, or all there are.
 ///
 /// # Errors
@@ -81,15 +126,30 @@ pub(super) fn selected(context: &Context, selection: &Selection) -> Result<Vec<N
     Ok(if selection.all { context.store.names()? } else { selection.names.clone() })
 }
 
+/// The end of a hold, where `--until` says it.
+///
+/// # Errors
+/// It is past, or too far ahead to be meant.
+pub(super) fn end(hold: &HoldArgs) -> Result<Option<Timestamp>> {
+    let end = hold.until.map(|until| until.moment(clock::zone, clock::now())).transpose();
+    end.map_err(|message| anyhow!("--until: {message}"))
+}
+
 /// The reason that a person gives for a hold.
 ///
 /// # Errors
 /// It is longer than what is kept; or the hold is not as it was meant.
 pub(super) fn checked_reason(hold: &HoldArgs) -> Result<Option<String>> {
-    // A hold without an end, and one more on a breaker that nobody uses, would be all that comes of it.
-    let bare = |last: &&Name| last.as_str().parse::<u64>().is_err() && parse_duration(last.as_str()).is_ok();
-    if let Some(last) = hold.names.last().filter(bare).filter(|_| hold.names.len() > 1 && hold.span.is_none()) {
-        bail!("'{last}' would be one more breaker; to hold for that long write --for {last}");
+    let (last, endless) =
+        (hold.selection.names.last().map_or("", Name::as_str), hold.span.is_none() && hold.until.is_none());
+    if hold.selection.names.len() > 1 && endless {
+        // A hold without an end, and one more on a breaker that nobody uses, would be all that comes of it.
+        if last.parse::<Until>().is_ok() {
+            bail!("'{last}' would be one more breaker; to hold until then write --until {last}");
+        }
+        if last.parse::<u64>().is_err() && parse_duration(last).is_ok() {
+            bail!("'{last}' would be one more breaker; to hold for that long write --for {last}");
+        }
     }
     let reason = hold.reason.as_deref();
     let length = reason.map_or(0, stored_len);

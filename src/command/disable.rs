@@ -2,17 +2,26 @@
 
 use anyhow::Result;
 
-use super::by_hand::{checked_reason, each, hold};
+use super::by_hand::{checked_reason, each, end, hold, is_new, selected_or_configured, told_new};
 use crate::breaker::HoldKind;
 use crate::cli::DisableArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 
-/// Disables the named breakers.
+/// Disables the named breakers, or all.
 ///
 /// # Errors
-/// The reason is too long, or a duration stands where a name should.
+/// The reason is too long, the end is past, or a duration stands where a name should.
 pub fn run(args: &DisableArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
-    Ok(each(&args.hold.names, |name| hold(context, name, HoldKind::Disable, &args.hold, reason.as_ref())))
+    let until = end(&args.hold)?;
+    let names = selected_or_configured(context, &args.hold.selection)?;
+    Ok(each(&names, |name| {
+        let new = is_new(context, name) && args.hold.span.is_none_or(|span| !span.is_zero());
+        hold(context, name, HoldKind::Disable, &args.hold, until, reason.as_ref())?;
+        if new {
+            context.volume.remark(|| told_new(context, name));
+        }
+        Ok(())
+    }))
 }

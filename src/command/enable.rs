@@ -1,6 +1,9 @@
 //! `cb enable`: end `cb disable`.
 
-use super::by_hand::{change, each};
+use anyhow::Result;
+
+use super::by_hand::{change, each, selected};
+use super::look;
 use crate::cli::EnableArgs;
 use crate::context::Context;
 use crate::environment::who;
@@ -8,12 +11,20 @@ use crate::exit::Exit;
 use crate::guard::Done;
 use crate::store::IfAbsent;
 
-/// Enables the named breakers.
-pub fn run(args: &EnableArgs, context: &Context) -> Exit {
-    each(&args.names, |name| {
-        if change(context, name, IfAbsent::Leave, |breaker, now| breaker.enable(who(), now))? != Done::Changed {
+/// Enables the named breakers, or all.
+///
+/// # Errors
+/// The state directory cannot be used.
+pub fn run(args: &EnableArgs, context: &Context) -> Result<Exit> {
+    let names = selected(context, &args.selection)?;
+    Ok(each(&names, |name| match change(context, name, IfAbsent::Leave, |breaker, now| breaker.enable(who(), now))? {
+        Done::Changed => Ok(()),
+        // Of all, most are not.
+        Done::Unchanged | Done::Absent if args.selection.all => Ok(()),
+        Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
+        Done::Unchanged | Done::Absent => {
             context.volume.remark(|| format!("{name}: it was not disabled"));
+            Ok(())
         }
-        Ok(())
-    })
+    }))
 }

@@ -7,7 +7,7 @@ use anyhow::{Error, Result, anyhow};
 use crate::clock;
 use crate::config::{Tables, Use};
 use crate::context::Context;
-use crate::name::{Name, nearest};
+use crate::name::{self, Name};
 use crate::report::speech::say;
 use crate::report::view::{Look, View};
 use crate::settings::Settings;
@@ -82,24 +82,38 @@ pub(super) fn is_known(context: &Context, name: &Name) -> Result<bool> {
     Ok(exists || context.config(Tables::Only(name, Use::ByHand))?.names().any(|known| known == name))
 }
 
-/// The breaker that may be meant by a name which nobody knows.
+/// The breakers that may be meant by a name which nobody knows: `'a'`, `'a' or 'b'`; at most three of them.
 ///
 /// # Errors
 /// What is wrong with the store.
 pub(super) fn near(context: &Context, name: &Name) -> Result<Option<String>> {
     let names = context.store.names()?;
-    Ok(nearest(name.as_str(), names.iter().map(Name::as_str)).map(str::to_owned))
+    let others = names.iter().filter(|other| *other != name).map(Name::as_str);
+    let near: Vec<String> = name::near(name.as_str(), others).iter().take(3).map(|near| format!("'{near}'")).collect();
+    Ok(match near.as_slice() {
+        [] => None,
+        [first @ .., last] if !first.is_empty() => Some(format!("{} or {last}", first.join(", "))),
+        one => Some(one.concat()),
+    })
 }
 
-/// That there is no such breaker, with the one that may be meant.
+/// That there is no such breaker, with those that may be meant.
 ///
 /// # Errors
 /// What is wrong with the store.
 pub(super) fn unknown(context: &Context, name: &Name) -> Result<Error> {
+    Ok(anyhow!("{}", missing(context, name)?))
+}
+
+/// The same, where it is no error.
+///
+/// # Errors
+/// What is wrong with the store.
+pub(super) fn missing(context: &Context, name: &Name) -> Result<String> {
     let hint = match near(context, name)? {
-        Some(near) => format!("did you mean '{near}'?"),
+        Some(near) => format!("did you mean {near}?"),
         None if context.store.names()?.is_empty() => "there is none yet; the first 'cb run' makes one".to_owned(),
         None => "'cb status' lists those there are".to_owned(),
     };
-    Ok(anyhow!("there is no breaker '{name}'; {hint}"))
+    Ok(format!("there is no breaker '{name}'; {hint}"))
 }

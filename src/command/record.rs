@@ -63,7 +63,7 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
         }
         Ok(Left::Absent) => {
             let near = look::near(context, name).ok().flatten();
-            let hint = near.map_or("it changes nothing".to_owned(), |near| format!("did you mean '{near}'?"));
+            let hint = near.map_or("it changes nothing".to_owned(), |near| format!("did you mean {near}?"));
             late(&format!("there is no breaker of this name (any more); {hint}"));
         }
         Err(Trouble::Misuse(error)) => return Err(error),

@@ -1,25 +1,44 @@
 //! `cb remove`: forget a breaker.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
-use super::by_hand::{each, selected};
-use super::look;
+use super::by_hand::{each, remark_unknown};
+use crate::breaker::{Answer, Breaker};
 use crate::cli::RemoveArgs;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::time::Timestamp;
 
-/// Removes the named breakers, or all.
+/// Removes the named breakers, or all, or all that are not used any more.
 ///
 /// # Errors
 /// The state directory cannot be used.
 pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
-    let names = selected(context, &args.selection)?;
-    Ok(each(&names, |name| match context.store.remove(name)? {
-        true => {
+    let by_name = !args.names.is_empty();
+    let names = if by_name { args.names.clone() } else { context.store.names()? };
+    Ok(each(&names, |name| {
+        let removed = match args.unused {
+            None => context.store.remove(name)?,
+            Some(span) => context.store.remove_if(name, |breaker, now| is_unused(breaker, span, now))?,
+        };
+        if removed {
             context.volume.remark(|| format!("{name}: removed"));
-            Ok(())
+        } else if by_name {
+            remark_unknown(context, name)?;
         }
-        false if args.selection.all || look::is_known(context, name)? => Ok(()),
-        false => Err(look::unknown(context, name)?),
+        Ok(())
     }))
+}
+
+/// Whether nothing would be lost: no result and no change for so long, and no run is refused, and no hold or probe is under
+/// way. What is dated after now, by a clock that was ahead, is taken for new.
+fn is_unused(breaker: &Breaker, span: Duration, now: Timestamp) -> bool {
+    let settings = breaker.settings().cloned().unwrap_or_default();
+    let passes = breaker.probes().is_empty() && !matches!(breaker.answer(&settings, now), Answer::Refuse(_));
+    let newest_change = breaker.history().newest_first().next().map(|change| change.at);
+    let mut times = breaker.last().map(|last| last.at).into_iter().chain(newest_change);
+    let quiet = times.all(|at| at.age(now).is_some_and(|age| age >= span));
+    quiet && passes && breaker.hold(now).is_none()
 }

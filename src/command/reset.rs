@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
-use super::by_hand::{change, each, selected};
+use super::by_hand::{change, each, remark_unknown, selected};
 use crate::cli::ResetArgs;
 use crate::context::Context;
 use crate::environment::who;
 use crate::exit::Exit;
+use crate::guard::Done;
 use crate::store::IfAbsent;
 
 /// Resets the named breakers, or all.
@@ -17,7 +18,10 @@ pub fn run(args: &ResetArgs, context: &Context) -> Result<Exit> {
     let names = selected(context, &args.selection)?;
     Ok(each(&names, |name| {
         // One that nobody has used is as closed as it can be.
-        change(context, name, IfAbsent::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
+        let done = change(context, name, IfAbsent::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
+        if done == Done::Absent && !args.selection.all {
+            remark_unknown(context, name)?;
+        }
         Ok(())
     }))
 }

@@ -18,9 +18,9 @@ use crate::guard::{Entering, Entrance, Guard, Report, Ticket};
 use crate::name::Name;
 use crate::outcome::{End, Finished};
 use crate::report::speech::{self, Volume, say};
-use crate::settings::{Setup, TimeLimits};
+use crate::settings::{Key, Setup, TimeLimits};
 use crate::store::READERS_PATIENCE;
-use crate::time::{LONGEST, Timestamp, format_rough, millis, parse_duration};
+use crate::time::{Timestamp, format_rough, millis};
 
 /// How often `--wait` looks at least.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -30,21 +30,24 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// Wrong configuration, or with `--on-state-error refuse` a state that cannot be used: nothing was started.
 pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
-    if let (Some(LONGEST), Some(word)) = (args.wait, args.command.first().and_then(|word| word.to_str()))
-        && parse_duration(word).is_ok()
-    {
-        // The one option whose value needs a sign before it: without, the duration would be the command.
-        bail!("'--wait {word}' would run the command '{word}'; write --wait={word}");
-    }
     let name = &args.name;
+    let given = args.options.given();
+    let observes = given.iter().any(|(key, text)| *key == Key::Observe && text == "true");
+    let falls_back = given.iter().any(|(key, _)| *key == Key::Fallback);
+    if observes && (args.wait.is_some() || falls_back) {
+        let other = if falls_back { "--fallback" } else { "--wait" };
+        bail!("--observe and {other} contradict each other; give one of them");
+    }
     // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name, Use::Run))? };
-    let config = file.resolve(Some(name), args.options.given())?;
+    let config = file.resolve(Some(name), given)?;
     file.check_run(&config)?;
     let setup = &config.setup;
     let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
-    let guarded = Guarded { guard, setup, overrule: args.dry_run };
-    match if switched_off() { Entrance::Unguarded } else { guarded.enter(args.wait)? } {
+    // Who runs in any case has nothing to wait for.
+    let wait = args.wait.filter(|_| !setup.run.observe);
+    let guarded = Guarded { guard, setup };
+    match if switched_off() { Entrance::Unguarded } else { guarded.enter(wait)? } {
         Entrance::Admitted(ticket) => {
             let ended = guarded.start(&args.command, ticket.permit.is_probe());
             guarded.record(ticket, &ended);
@@ -59,8 +62,6 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
 struct Guarded<'a> {
     guard: Guard<'a>,
     setup: &'a Setup,
-    /// Run even if refused.
-    overrule: bool,
 }
 
 impl Guarded<'_> {
@@ -74,7 +75,7 @@ impl Guarded<'_> {
                 settings: &self.setup.breaker,
                 lease: self.setup.lease(),
                 pid: Some(std::process::id()),
-                overrule: self.overrule,
+                overrule: self.setup.run.observe,
                 patient,
                 on_trouble: self.setup.run.on_state_error,
             })?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::by_hand::{checked_reason, each, guarded, hold};
+use super::by_hand::{checked_reason, each, end, guarded, hold, is_new, selected_or_configured, told_new};
 use crate::breaker::HoldKind;
 use crate::cli::TripArgs;
 use crate::context::Context;
@@ -10,27 +10,42 @@ use crate::environment::{reports_on, switched_off};
 use crate::exit::Exit;
 use crate::name::Name;
 use crate::report::speech;
+use crate::time::Timestamp;
 
-/// Trips the named breakers.
+/// Trips the named breakers, or all.
 ///
 /// # Errors
-/// The reason is too long, or a duration stands where a name should.
+/// The reason is too long, the end is past, or a duration stands where a name should.
 pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
-    Ok(each(&args.hold.names, |name| {
-        if args.hold.replace || !reports_on(name) {
-            return hold(context, name, HoldKind::Trip, &args.hold, reason.as_ref());
+    let until = end(&args.hold)?;
+    let names = selected_or_configured(context, &args.hold.selection)?;
+    Ok(each(&names, |name| {
+        if !args.hold.selection.all && !args.hold.replace && reports_on(name) {
+            return report(args, context, name, until, reason.as_deref());
         }
-        report(args, context, name, reason.as_deref())
+        let new = is_new(context, name);
+        hold(context, name, HoldKind::Trip, &args.hold, until, reason.as_ref())?;
+        if new {
+            // After a slip the one that was meant still lets runs through.
+            context.volume.news(&told_new(context, name));
+        }
+        Ok(())
     }))
 }
 
 /// What the run of this breaker has learned is no order of a person.
-fn report(args: &TripArgs, context: &Context, name: &Name, reason: Option<&str>) -> Result<()> {
+fn report(
+    args: &TripArgs,
+    context: &Context,
+    name: &Name,
+    until: Option<Timestamp>,
+    reason: Option<&str>,
+) -> Result<()> {
     if switched_off() {
         return Ok(());
     }
-    guarded(context, name, |guard| guard.report(args.hold.span, reason))?;
+    guarded(context, name, |guard| guard.report(args.hold.span, until, reason))?;
     if speech::to_terminal() {
         context.volume.remark(|| format!("{name}: no hold; for one: env -u CB_NAME cb trip {name}"));
     }

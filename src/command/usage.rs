@@ -8,8 +8,10 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command, Common, RunArgs};
 use crate::exit::Exit;
+use crate::name::Name;
 use crate::report::print;
 use crate::report::speech::say;
+use crate::time::parse_duration;
 
 /// What to write to guard a command, for those who have left out a part of it.
 const GUARD: &str = "'cb run --name NAME -- COMMAND'";
@@ -20,7 +22,11 @@ const GUARD: &str = "'cb run --name NAME -- COMMAND'";
 /// How to end: help was asked for and given, or something was wrong and was said.
 pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     let error = match read(args) {
-        Ok(cli) => return Ok(cli),
+        Ok(cli) => {
+            let Some(line) = lost_wait(&cli, args) else { return Ok(cli) };
+            say(&line);
+            return Err(Exit::Failed);
+        }
         Err(error) => error,
     };
     let line = match error.kind() {
@@ -32,6 +38,17 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     };
     say(&line);
     Err(Exit::Failed)
+}
+
+/// `--wait` is the one option whose value needs a sign before it: without, a duration would be the command. After `--` it
+/// may be.
+fn lost_wait(cli: &Cli, args: &[OsString]) -> Option<String> {
+    let Command::Run(run) = &cli.command else { return None };
+    let word = run.command.first().filter(|_| run.wait.is_some())?;
+    let before = args.split(|arg| arg == "--").next()?;
+    let lost = before.windows(2).any(|pair| pair[0] == "--wait" && pair[1] == *word);
+    let word = word.to_str().filter(|word| lost && parse_duration(word).is_ok())?;
+    Some(format!("'--wait {word}' would run the command '{word}'; write --wait={word}"))
 }
 
 /// To define all subcommands takes as long as half of what a run costs. So the most frequent words are read at sight, and
@@ -117,7 +134,13 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
             let word = words(error, ContextKind::InvalidSubcommand).join(" ");
             let near = match word.as_str() {
                 // What others call it.
-                "list" | "ls" | "show" | "ps" => Some("status".to_owned()),
+                "list" | "ls" | "show" | "ps" | "state" | "stats" => Some("status".to_owned()),
+                "open" | "hold" => Some("trip".to_owned()),
+                "close" | "clear" => Some("reset".to_owned()),
+                "delete" | "rm" | "forget" => Some("remove".to_owned()),
+                "exec" | "start" => Some("run".to_owned()),
+                "version" => Some("--version".to_owned()),
+                "watch" => Some("status --watch".to_owned()),
                 _ => words(error, ContextKind::SuggestedSubcommand).into_iter().next(),
             };
             match near {
@@ -126,6 +149,20 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
             }
         }
         ErrorKind::UnknownArgument if !first.starts_with('-') => format!("'{first}' is one word too many; {help}"),
+        ErrorKind::UnknownArgument if option == "--dry-run" => {
+            "there is no option '--dry-run', as the command would be run; to run it and count what would be refused \
+             write --observe"
+                .to_owned()
+        }
+        ErrorKind::UnknownArgument if option == "--reason" && name == Some("record") => {
+            "there is no option '--reason' of cb record; to open a breaker and say why write \
+             'cb trip NAME --reason TEXT'"
+                .to_owned()
+        }
+        ErrorKind::UnknownArgument if ["-n", "--name"].contains(&option) && name.is_some_and(|name| name != "run") => {
+            let name = name.unwrap_or_default();
+            format!("there is no option '{first}' of cb {name}; write 'cb {name} NAME'")
+        }
         ErrorKind::UnknownArgument => match (words(error, ContextKind::SuggestedArg).first(), name) {
             (Some(near), _) => format!("there is no option '{first}'; did you mean '{near}'?"),
             (None, Some(name))
@@ -141,8 +178,12 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
             let missing: Vec<String> = wrong.iter().map(|word| shown(word)).collect();
             let are = if missing.len() == 1 { "is" } else { "are" };
             let hint = match name {
-                Some("run") => format!("write {GUARD}"),
-                Some("reset" | "remove") => "write a NAME, or --all".to_owned(),
+                Some("run") => match name_without_option(args, place) {
+                    Some(name) if missing == ["--name NAME"] => format!("write 'cb run --name {name} -- COMMAND'"),
+                    _ => format!("write {GUARD}"),
+                },
+                Some("remove") => "write a NAME, or --all, or --unused DURATION".to_owned(),
+                Some("reset" | "trip" | "disable" | "enable") => "write a NAME, or --all".to_owned(),
                 Some("record") if missing == ["OUTCOME"] => {
                     "write success, failure or ignored, or give --exit-code N".to_owned()
                 }
@@ -181,6 +222,13 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
             format!("{}; {help}", line.trim_start_matches("error: "))
         }
     }
+}
+
+/// The name in `cb run NAME -- COMMAND`, where the option before it was left out.
+fn name_without_option(args: &[OsString], place: usize) -> Option<Name> {
+    let before = args.get(place + 1..)?.split(|arg| arg == "--").next()?;
+    let is_whole = before.len() + place + 1 < args.len();
+    before.first()?.to_str()?.parse().ok().filter(|_| is_whole)
 }
 
 /// What clap knows of one kind.
@@ -230,7 +278,8 @@ mod tests {
         "5s",
         "--wait",
         "--wait=2s",
-        "--dry-run",
+        "--observe",
+        "--observe=false",
         "--fallback",
         "-E",
         "-E7",

@@ -41,6 +41,7 @@ pub enum Key {
     Foreground,
     OpenExitCode,
     OnStateError,
+    Observe,
     Fallback,
     OnChange,
 }
@@ -166,7 +167,7 @@ const _: () = {
     }
 };
 
-static ROWS: [Row; 29] = [
+static ROWS: [Row; 30] = [
     Row {
         key: Key::Threshold,
         name: "threshold",
@@ -381,6 +382,14 @@ static ROWS: [Row; 29] = [
         stored: Stored::Not,
         read: |setup, text| put(&mut setup.run.on_state_error, on_state_error(text)),
         value: |setup| Value::Word(Some(setup.run.on_state_error.word().to_owned())),
+        default: None,
+    },
+    Row {
+        key: Key::Observe,
+        name: "observe",
+        stored: Stored::Not,
+        read: |setup, text| put(&mut setup.run.observe, flag(text)),
+        value: |setup| Value::Flag(setup.run.observe),
         default: None,
     },
     Row {

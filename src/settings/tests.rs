@@ -93,18 +93,26 @@ fn what_ends_a_child_is_as_gnu_timeout_has_it() {
 #[test]
 fn a_run_is_told_what_to_do_beside_guarding() {
     let of_run = |pairs: &[(Key, &str)]| setup(pairs).expect("good settings of a run").run;
-    let plain = RunSettings { open_exit_code: 75, on_state_error: OnStateError::Run, fallback: None, on_change: None };
+    let plain = RunSettings {
+        open_exit_code: 75,
+        on_state_error: OnStateError::Run,
+        observe: false,
+        fallback: None,
+        on_change: None,
+    };
     assert_eq!(of_run(&[]), plain);
     assert_eq!(of_run(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
     let given = of_run(&[
         (Key::OpenExitCode, "255"),
         (Key::OnStateError, "refuse"),
+        (Key::Observe, "true"),
         (Key::Fallback, "cat old"),
         (Key::OnChange, "mail root"),
     ]);
     let expected = RunSettings {
         open_exit_code: 255,
         on_state_error: OnStateError::Refuse,
+        observe: true,
         fallback: Some("cat old".to_owned()),
         on_change: Some("mail root".to_owned()),
     };
@@ -131,7 +139,7 @@ fn what_nobody_gives_is_known_as_well() {
             Key::MaxCooldown => Some("1h"),
             Key::Jitter => Some("0%"),
             Key::Signal => Some("TERM"),
-            Key::PreserveStatus | Key::Foreground => Some("false"),
+            Key::PreserveStatus | Key::Foreground | Key::Observe => Some("false"),
             Key::OpenExitCode => Some("75"),
             Key::OnStateError => Some("run"),
             _ => None,

@@ -21,6 +21,7 @@ use crate::clock;
 use crate::locations::StateDir;
 use crate::name::Name;
 use crate::sys::{self, message};
+use crate::time::Timestamp;
 
 /// How long a change waits for the lock. It is held for microseconds, so a longer wait means that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -153,13 +154,50 @@ impl Directory {
             let path = path.display();
             return Err(anyhow!("{path} is not the state of {name}, so it was left alone; remove it yourself").into());
         }
-        let removed = fs::remove_file(&path).map_err(|error| with_cure(&error));
+        self.delete(
+            &path,
+            name,
+            &file,
+            matches!(format::parse(&bytes, name), Content::Breaker { files, .. } if !files.is_empty()),
+        )?;
+        Ok(true)
+    }
+
+    /// Deletes a state, with the files of its probes' slots, if it has any.
+    fn delete(&self, path: &Path, name: &Name, file: &File, has_files: bool) -> Result<()> {
+        let removed = fs::remove_file(path).map_err(|error| with_cure(&error));
         removed.with_context(|| format!("could not remove {}", path.display()))?;
-        if slot::has_no_bytes(&file)
-            || matches!(format::parse(&bytes, name), Content::Breaker { files, .. } if !files.is_empty())
-        {
+        if has_files || slot::has_no_bytes(file) {
             slot::sweep(&self.dir.path, name, true);
         }
+        Ok(())
+    }
+
+    /// See [`super::Store::remove_if`]. It is judged and deleted under one lock.
+    pub fn remove_if(&self, name: &Name, mut is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
+        let path = self.locate(name);
+        let deadline = clock::instant() + PATIENCE;
+        if !self.check(IfAbsent::Leave)? {
+            return Ok(false);
+        }
+        let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
+        let (breaker, has_files) = match format::parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
+            Content::Breaker { mut breaker, files, .. } => {
+                let files_left = !files.is_empty();
+                self.forget_dead_probes(name, &file, &mut breaker, &files, Look::Only);
+                (*breaker, files_left)
+            }
+            Content::Unused => (Breaker::new(0), false),
+            Content::Unreadable(why) => {
+                let way_out = "the next run sets it aside, or remove it yourself";
+                return Err(anyhow!("{} is not readable: {why}; {way_out}", path.display()).into());
+            }
+            Content::NotOurs(trouble) => return Err(trouble.of(&path)),
+        };
+        if !is_so(&breaker, breaker.time(clock::now())) {
+            return Ok(false);
+        }
+        self.delete(&path, name, &file, has_files)?;
         Ok(true)
     }
 

@@ -277,7 +277,7 @@ fn what_was_never_started_counts_nowhere_and_resets_nothing() {
 #[test]
 fn a_refusal_inside_opens_nothing_outside_and_where_all_ends_so_that_is_told_once() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "inner"]).run();
+    sandbox.cb(["-q", "trip", "inner"]).run();
     let run = || sandbox.cb(["run", "-n", "outer", "--", "sh", "-c", "cb run -n inner -- true"]).code(75);
     for _ in 0..4 {
         run().run();

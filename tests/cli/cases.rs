@@ -309,7 +309,8 @@ impl<'a> Replay<'a> {
     }
 
     fn by_hand(&self, args: &[&str]) {
-        self.sandbox.cb(args).run();
+        // That it makes one is not what is tried.
+        self.sandbox.cb(["-q"].iter().chain(args)).run();
     }
 
     fn with_options<'b>(&'b self, words: &[&'b str]) -> Vec<&'b str> {

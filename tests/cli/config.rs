@@ -407,6 +407,7 @@ preserve-status  false                built in
 foreground       false                built in
 open-exit-code   75                   built in
 on-state-error   run                  built in
+observe          false                built in
 fallback         -                    built in
 on-change        -                    built in
 ";
@@ -454,7 +455,7 @@ fn config_as_json() {
     assert_eq!(document["version"], 1);
     assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
     let settings = document["settings"].as_object().expect("an object");
-    assert_eq!(settings.len(), 29);
+    assert_eq!(settings.len(), 30);
     assert_eq!(settings["threshold"], json!({ "value": "3", "origin": "defaults", "line": 2 }));
     assert_eq!(settings["trip-codes"], json!({ "value": "22", "origin": "breaker", "line": 4 }));
     assert_eq!(settings["cooldown"], json!({ "value": "30s", "origin": "built in", "line": null }));

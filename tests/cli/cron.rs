@@ -137,7 +137,7 @@ fn two_lines_of_cron_under_one_name_share_what_they_learn() {
 fn a_person_without_a_login_name_in_the_environment_is_known_by_passwd() {
     let sandbox = Sandbox::new();
     let line = format!(
-        "{CB} trip feed --for 1h && test \"$({CB} status feed --json | grep -o '\"by\":\"[^\"]*\"')\" = \"\\\"by\\\":\\\"$(id -un)\\\"\""
+        "{CB} -q trip feed --for 1h && test \"$({CB} status feed --json | grep -o '\"by\":\"[^\"]*\"')\" = \"\\\"by\\\":\\\"$(id -un)\\\"\""
     );
     let output = cron(&sandbox, &line);
     assert!(output.status.success(), "{output:?}");

@@ -109,8 +109,8 @@ fn a_read_only_disk_keeps_holds_and_lets_due_probes_run() {
     let sandbox = Sandbox::new();
     sandbox.open_by("due", &["--cooldown", "1h"], 1);
     sandbox.shift("due", 3_600_000);
-    sandbox.cb(["trip", "held", "--for", "1h"]).run();
-    sandbox.cb(["trip", "disabled"]).run();
+    sandbox.cb(["-q", "trip", "held", "--for", "1h"]).run();
+    sandbox.cb(["-q", "trip", "disabled"]).run();
     sandbox.cb(["disable", "disabled"]).run();
     let before = ["due", "held", "disabled"].map(|name| sandbox.bytes(name));
     let script = |command: &str| {

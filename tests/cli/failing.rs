@@ -175,7 +175,7 @@ fn changes_by_hand() {
     let sandbox = Sandbox::new();
     sandbox.exits("a", &[], 1);
     let start = sandbox.bytes("a");
-    for (args, before, after) in [(["trip", "a"], "closed", "open"), (["reset", "a"], "open", "closed")] {
+    for (args, before, after) in [(["-q", "trip", "a"], "closed", "open"), (["-q", "reset", "a"], "open", "closed")] {
         if before == "open" {
             sandbox.cb(["trip", "a"]).run();
         }

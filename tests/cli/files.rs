@@ -374,7 +374,7 @@ fn a_clock_that_was_set_back_costs_at_most_one_early_probe() {
 #[test]
 fn holds_and_leases_from_another_time_are_over() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "--for", "1h"]).run();
+    sandbox.cb(["-q", "trip", "a", "--for", "1h"]).run();
     sandbox.cb(["check", "a"]).code(75).run();
     sandbox.shift("a", -7_200_000);
     sandbox.cb(["check", "a"]).run();

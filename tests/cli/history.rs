@@ -111,7 +111,7 @@ fn the_times_are_those_of_the_changes() {
 #[test]
 fn a_clock_that_was_set_back_shows_as_it_was() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     sandbox.shift("a", -60 * MINUTE);
     let later = sandbox.status("a")["since"].clone();
     sandbox.cb(["reset", "a"]).run();
@@ -198,7 +198,7 @@ fn at_least_the_last_four_are_kept_with_the_best_of_their_reasons() {
 #[test]
 fn history_outlives_a_reset_and_not_a_remove() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     sandbox.cb(["reset", "a"]).run();
     assert_eq!(stories(&sandbox).len(), 2);
     sandbox.cb(["remove", "a"]).run();
@@ -209,10 +209,10 @@ fn history_outlives_a_reset_and_not_a_remove() {
 #[test]
 fn the_changes_of_several_breakers_are_told_in_the_order_of_time() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "b"]).run();
-    sandbox.cb(["trip", "a-long-name"]).run();
+    sandbox.cb(["-q", "trip", "b"]).run();
+    sandbox.cb(["-q", "trip", "a-long-name"]).run();
     sandbox.cb(["reset", "b"]).run();
-    sandbox.cb(["trip", "c"]).run();
+    sandbox.cb(["-q", "trip", "c"]).run();
     sandbox.cb(["disable", "c", "--reason", "no"]).run();
     sandbox.cb(["disable", "c", "--reason", "no, no", "--replace"]).any_stderr().run();
     // So that none is of the same millisecond as the next.
@@ -242,7 +242,7 @@ fn the_changes_of_several_breakers_are_told_in_the_order_of_time() {
 #[test]
 fn the_json_is_a_document_of_breakers() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "b"]).run();
+    sandbox.cb(["-q", "trip", "b"]).run();
     sandbox.exits("a", &[], 0);
     let text = sandbox.cb(["history", "--json"]).any_stdout().run().stdout;
     assert_eq!(
@@ -260,7 +260,7 @@ fn an_unknown_breaker_is_an_error_and_a_planned_one_has_no_history() {
     let sandbox = Sandbox::new();
     sandbox.cb(["history"]).run();
     sandbox.cb(["history", "--json"]).stdout("{\"version\":1,\"breakers\":[]}\n").run();
-    sandbox.cb(["trip", "openai"]).run();
+    sandbox.cb(["-q", "trip", "openai"]).run();
     sandbox
         .cb(["history", "opnai"])
         .code(125)
@@ -273,7 +273,7 @@ fn an_unknown_breaker_is_an_error_and_a_planned_one_has_no_history() {
 #[test]
 fn what_cannot_be_read_is_left_out_and_said() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "b"]).run();
+    sandbox.cb(["-q", "trip", "a", "b"]).run();
     fs::write(sandbox.state_file("b"), "[]").expect("a file");
     let path = sandbox.state_file("b");
     sandbox

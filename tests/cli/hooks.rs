@@ -120,7 +120,7 @@ fn the_command_of_an_option_goes_before_that_of_the_breaker_and_that_before_the_
 fn it_is_told_who_did_it() {
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\nthreshold = 1\non-change = 'echo \"$CB_FROM $CB_TO <$CB_BY>\"'\n");
-    sandbox.cb(["trip", "a"]).stderr("closed open <tester>\n").run();
+    sandbox.cb(["-q", "trip", "a"]).stderr("closed open <tester>\n").run();
     sandbox.cb(["disable", "a"]).env("LOGNAME", "ann").stderr("open disabled <ann>\n").run();
     sandbox.cb(["enable", "a"]).env("SUDO_USER", "bob").stderr("disabled open <bob>\n").run();
     sandbox.cb(["reset", "a"]).stderr("open closed <tester>\n").run();
@@ -171,7 +171,7 @@ fn a_reason_reaches_the_command_as_it_was_given() {
     const REASON: &str = "it's \"odd\" $HOME `x`\n\u{1b}[31m é";
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\non-change = 'printf %s \"$CB_REASON\" > ~/reason'\n");
-    sandbox.cb(["trip", "a", "--reason", REASON]).run();
+    sandbox.cb(["-q", "trip", "a", "--reason", REASON]).run();
     assert_eq!(fs::read_to_string(sandbox.home().join("reason")).expect("a file"), REASON);
 }
 
@@ -210,7 +210,7 @@ fn it_reads_nothing_and_its_output_is_speech() {
 fn it_is_in_the_directory_and_environment_of_the_run() {
     let sandbox = Sandbox::new();
     let hook = r#"pwd; echo "$COLOUR ${CB_PROBE-no}""#;
-    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    sandbox.cb(["-q", "trip", "a", "--for", "0"]).run();
     // What the run of a probe tells is told by no probe.
     sandbox
         .runs("a", &["--on-change", hook], 0)
@@ -241,7 +241,7 @@ fn it_can_ask_cb_itself_after_a_change_by_hand_or_by_a_report_too() {
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\non-change = 'cb run -n a -- echo run; echo \"status $?\"'\n");
     for (args, told) in [
-        (&["trip", "a"][..], "status 75\n"),
+        (&["-q", "trip", "a"][..], "status 75\n"),
         (&["disable", "a"], "run\nstatus 0\n"),
         (&["enable", "a"], "run\ncb: a: closed again: probe succeeded\nstatus 0\n"),
         (&["trip", "a", "--for", "1h"], "status 75\n"),
@@ -348,7 +348,7 @@ fn a_fallback_in_a_hook_and_a_hook_in_a_fallback_end_too() {
         "echo \"$1 $CB_NAME\" >>~/hooks; cb run -n \"$CB_NAME\" -- true; cb reset b; cb trip b; cb run -n b -- true";
     sandbox.script("again", again);
     sandbox.configure("[defaults]\non-change = 'again hook'\nfallback = 'again fallback'\n");
-    sandbox.cb(["trip", "a"]).stderr_has("75").run();
+    sandbox.cb(["-q", "trip", "a"]).stderr_has("75").run();
     let started = hooks(&sandbox);
     assert_eq!(started, "hook a\nfallback a\nfallback b\n");
     fs::remove_file(sandbox.home().join("hooks")).expect("the list");
@@ -437,7 +437,7 @@ fn a_hook_may_write_to_a_terminal_that_stops_the_background() {
 fn the_shell_is_found_whatever_the_path() {
     let sandbox = Sandbox::new();
     sandbox.configure("[defaults]\non-change = 'echo told'\n");
-    sandbox.cb(["trip", "a"]).env("PATH", "/nonexistent").stderr("told\n").run();
+    sandbox.cb(["-q", "trip", "a"]).env("PATH", "/nonexistent").stderr("told\n").run();
     assert_eq!(sandbox.state("a"), "open");
 }
 
@@ -473,6 +473,7 @@ fn slow_the_hooks_of_several_names_share_their_time() {
     let sandbox = Sandbox::new();
     let hook = "echo \"$CB_NAME\" >>~/hooks; test \"$CB_NAME\" = a || exec sleep 300";
     sandbox.configure(&format!("[defaults]\non-change = '{hook}'\n"));
+    ["a", "b", "c", "d"].iter().for_each(|name| sandbox.exits(name, &[], 0));
     let begun = Instant::now();
     let all = "the 10s that all have together";
     sandbox

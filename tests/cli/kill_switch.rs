@@ -18,7 +18,7 @@ fn the_kill_switch_lets_everything_through_and_touches_no_file() {
         sandbox.cb(["status"]).env("CB_DISABLED", value).any_stdout().run();
     }
     assert!(!sandbox.home().join(".cache").exists(), "no directory was made");
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let before = sandbox.bytes("a");
     let probe = ["run", "-n", "a", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\""];
     for value in ON {
@@ -62,7 +62,7 @@ fn the_kill_switch_needs_no_place_for_the_state() {
 fn status_tells_of_the_kill_switch() {
     const LINE: &str = "CB_DISABLED is set: every run passes and nothing is recorded\n";
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let plain = |args: &[&str]| String::from_utf8(sandbox.cb(args).any_stdout().run().stdout).expect("text");
     sandbox.cb(["status"]).env("CB_DISABLED", "1").stdout(format!("{LINE}{}", plain(&["status"]))).run();
     let about = plain(&["status", "a"]).lines().next().expect("a line").to_owned();
@@ -81,7 +81,7 @@ fn status_tells_of_the_kill_switch() {
 fn the_kill_switch_stops_no_change_by_hand() {
     let sandbox = Sandbox::new();
     let changes: [(&[&str], &str, &str); 4] = [
-        (&["trip", "a"], "open", "held"),
+        (&["-q", "trip", "a"], "open", "held"),
         (&["disable", "a"], "open", "disabled"),
         (&["enable", "a"], "open", "normal"),
         (&["reset", "a"], "closed", "normal"),

@@ -45,6 +45,7 @@ mod locks;
 mod looking;
 mod manual;
 mod metrics;
+mod orders;
 mod outage;
 mod package;
 mod readme;

@@ -79,14 +79,14 @@ fn every_state(sandbox: &Sandbox) -> Vec<Expected> {
     sandbox.cb(["reset", "closed"]).run();
     late.ends(0);
     // Disabled, and open below.
-    sandbox.cb(["trip", "db:5432"]).run();
+    sandbox.cb(["-q", "trip", "db:5432"]).run();
     sandbox.cb(["disable", "db:5432"]).run();
     // Open with a probe due.
     sandbox.runs("due", &["--threshold", "1"], 1).any_stderr().run();
     sandbox.runs("due", &[], 0).code(75).run();
     sandbox.shift("due", MINUTE);
     // Half-open with a place left, once a probe was given up.
-    sandbox.cb(["trip", "half.open", "--for", "0"]).run();
+    sandbox.cb(["-q", "trip", "half.open", "--for", "0"]).run();
     sandbox.cb(["allow", "half.open"]).any_stdout().run();
     sandbox.shift("half.open", MINUTE);
     sandbox.cb(["allow", "half.open", "--probes", "2"]).any_stdout().run();
@@ -94,7 +94,7 @@ fn every_state(sandbox: &Sandbox) -> Vec<Expected> {
     sandbox.cb(["allow", "half.open"]).any_stdout().run();
     sandbox.shift("half.open", MINUTE);
     // Held open without end.
-    sandbox.cb(["trip", "held@host"]).run();
+    sandbox.cb(["-q", "trip", "held@host"]).run();
     sandbox.runs("held@host", &[], 0).code(75).run();
     sandbox.runs("held@host", &[], 0).code(75).run();
     vec![
@@ -160,7 +160,7 @@ fn the_time_to_the_next_try_is_that_of_the_cool_down_the_hold_or_the_probe() {
 fn what_cannot_be_read_is_left_out_and_said() {
     let sandbox = Sandbox::new();
     sandbox.exits("broken", &[], 0);
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let path = sandbox.state_file("broken");
     fs::write(&path, r#"{"version":2,"name":"broken"}"#).expect("a file");
     let a = Expected { state: "open", opened: 1, retry: "+Inf", ..Expected::unused("a") };

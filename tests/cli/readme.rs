@@ -230,7 +230,7 @@ impl Story {
     fn configuration(&self, block: &Block) {
         self.sandbox.configure(&block.text);
         self.sandbox.cb(["config"]).any_stdout().run();
-        self.sandbox.cb(["trip", "api", "--reason", "a test"]).run();
+        self.sandbox.cb(["-q", "trip", "api", "--reason", "a test"]).run();
         self.sandbox.cb(["reset", "api"]).run();
         let logged = fs::read_to_string(self.sandbox.home().join("logged")).expect("something was logged");
         assert_eq!(logged, "-t cb api closed -> open: a test\n-t cb api open -> closed: reset\n");

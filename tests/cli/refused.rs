@@ -22,7 +22,7 @@ fn writes(sandbox: &Sandbox) -> u64 {
 #[test]
 fn a_run_that_waits_gives_up_at_its_deadline_and_is_refused_once() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let before = writes(&sandbox);
     let begun = Instant::now();
     sandbox.runs("a", &["--wait=1200ms"], 0).code(75).run();
@@ -76,7 +76,7 @@ fn a_run_that_waits_for_a_probe_is_let_through_when_that_is_over() {
         return;
     }
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    sandbox.cb(["-q", "trip", "a", "--for", "0"]).run();
     let probe = sandbox.begin("a", &[]);
     let mut terminal = Terminal::start(&sandbox, "cb run -n a --wait -- echo passed");
     terminal.until("cb: a: waiting, ");
@@ -91,7 +91,7 @@ fn a_run_that_waits_wakes_for_a_reset() {
         return;
     }
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let mut terminal = Terminal::start(&sandbox, "cb run -n a --wait -- echo passed");
     terminal.until("cb: a: waiting, until it is let through\u{1b}[K");
     let before = writes(&sandbox);
@@ -111,7 +111,7 @@ fn a_signal_ends_the_wait_at_once_and_nothing_is_recorded() {
     }
     for signal in ["INT", "TERM", "HUP"] {
         let sandbox = Sandbox::new();
-        sandbox.cb(["trip", "a"]).run();
+        sandbox.cb(["-q", "trip", "a"]).run();
         let before = fs::read(sandbox.state_file("a")).expect("a state");
         let line = "echo $$ > pid; exec cb run -n a --wait --fallback 'echo fallback' -- echo passed";
         let mut terminal = Terminal::start(&sandbox, line);
@@ -132,7 +132,7 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
         return;
     }
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "--for", "1h"]).run();
+    sandbox.cb(["-q", "trip", "a", "--for", "1h"]).run();
     let refused = "cb: a: refused, it is held open by tester; next try in ";
     let on_terminal = |line: &str| {
         let (status, seen) = Terminal::start(&sandbox, line).end();
@@ -158,7 +158,7 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
 fn a_run_that_waits_says_once_for_what() {
     let sandbox = Sandbox::new();
     let wait = |options: &[&str]| sandbox.runs("a", &[&["--wait=10ms"], options].concat(), 0).code(75);
-    sandbox.cb(["trip", "a", "--reason", "the disk is being changed"]).run();
+    sandbox.cb(["-q", "trip", "a", "--reason", "the disk is being changed"]).run();
     let why = "it is held open by tester (the disk is being changed) until 'cb reset a'";
     wait(&["-v"]).stderr(format!("cb: a: waiting, {why}\ncb: a: refused, {why}\n")).run();
     wait(&[]).run();
@@ -173,7 +173,7 @@ fn a_run_that_waits_says_once_for_what() {
 #[test]
 fn a_run_that_waits_falls_back_when_it_gives_up() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     sandbox.runs("a", &["--wait=10ms", "--fallback", "echo cached"], 0).stdout("cached\n").run();
 }
 
@@ -200,7 +200,7 @@ fn a_fallback_runs_in_place_of_a_refused_command() {
 #[test]
 fn a_fallback_has_what_the_command_would_have_had() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let run = r#"cb run -n a --fallback 'echo "$CB_NAME ${CB_PROBE-no} $COLOUR"; pwd; cat; echo told >&2' -- cat"#;
     sandbox
         .bash(&format!("echo data | {run}"))
@@ -214,14 +214,14 @@ fn a_fallback_has_what_the_command_would_have_had() {
 fn a_fallback_may_stand_in_the_configuration() {
     let sandbox = Sandbox::new();
     sandbox.configure("[breakers.a]\nfallback = 'echo cached'\nopen-exit-code = 7\n");
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     sandbox.runs("a", &[], 0).stdout("cached\n").run();
     sandbox.runs("a", &["--fallback", "echo option"], 0).stdout("option\n").run();
     sandbox.runs("a", &["--fallback="], 0).code(7).run();
     // Neither a command `false`, whose status would be that of the run, nor one that the defaults name.
     sandbox.configure("[defaults]\nfallback = 'echo cached'\n[breakers.a]\nfallback = false\n");
     sandbox.runs("a", &[], 0).code(75).run();
-    sandbox.cb(["trip", "b"]).run();
+    sandbox.cb(["-q", "trip", "b"]).run();
     sandbox.runs("b", &[], 3).code(0).stdout("cached\n").run();
     sandbox.runs("a", &["--fallback", "false"], 0).code(1).run();
 }
@@ -234,7 +234,7 @@ fn a_fallback_runs_no_fallback() {
          [breakers.b]\nfallback = 'echo \"$CB_NAME\"; cb run -n c -E 9 -- true'\n\
          [breakers.d]\nfallback = 'echo \"$CB_NAME\"; cb run -n free -- cb run -n backup -- true'\n",
     );
-    sandbox.cb(["trip", "a", "b", "c", "d", "backup"]).run();
+    sandbox.cb(["-q", "trip", "a", "b", "c", "d", "backup"]).run();
     sandbox.runs("a", &[], 0).code(75).stdout("a\n").run();
     sandbox.runs("backup", &[], 0).code(75).stdout("backup\n").run();
     sandbox.runs("b", &[], 0).code(9).stdout("b\n").run();
@@ -246,7 +246,7 @@ fn a_fallback_runs_no_fallback() {
 #[test]
 fn a_fallback_and_what_is_below_it_are_told_where_they_are() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     let show = "echo \"${CB_HOOK-no} ${CB_FALLBACK-no}\"";
     let fallback = format!("{show}; cb run -n b -- sh -c '{show}; cb run -n b -- sh -c \"$0\"' '{show}'");
     let run = || sandbox.runs("a", &["--fallback", &fallback], 0);
@@ -260,12 +260,12 @@ fn a_fallback_and_what_is_below_it_are_told_where_they_are() {
     run().env("CB_FALLBACK", "").stdout("no 1\nno 2\nno 2\n").run();
 }
 
-// --dry-run.
+// --observe.
 
 #[test]
-fn a_dry_run_decides_and_counts_and_always_runs() {
+fn an_observed_run_is_decided_and_counted_and_always_runs() {
     let sandbox = Sandbox::new();
-    let options = ["--dry-run", "--threshold", "2"];
+    let options = ["--observe", "--threshold", "2"];
     sandbox.exits("a", &options, 1);
     sandbox
         .runs("a", &options, 7)
@@ -275,7 +275,7 @@ fn a_dry_run_decides_and_counts_and_always_runs() {
         .run();
     let opened = sandbox.status("a");
     // From here on it would be refused.
-    let probe = ["run", "-n", "a", "--dry-run", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\"; exit 3"];
+    let probe = ["run", "-n", "a", "--observe", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\"; exit 3"];
     sandbox.cb(probe).code(3).stdout("probe no\n").run();
     sandbox.exits("a", &options, 0);
     let status = sandbox.status("a");
@@ -283,6 +283,12 @@ fn a_dry_run_decides_and_counts_and_always_runs() {
     assert_eq!(pick(&status, unchanged), pick(&opened, unchanged), "a late result changes nothing");
     let totals = ["totals.admitted", "totals.refused", "totals.late", "totals.successes", "totals.failures"];
     assert_eq!(pick(&status, totals), json!([2, 2, 2, 0, 2]));
+    // The configuration may say it, and an option may say otherwise. Nothing is waited for then.
+    sandbox.configure("[defaults]\nobserve = true\nfallback = \"echo fallback\"\n");
+    sandbox.exits("a", &["--wait=1h", "--threshold", "2"], 0);
+    sandbox.runs("a", &["--observe=false", "--threshold", "2"], 0).stdout("fallback\n").run();
+    assert_eq!(pick(&sandbox.status("a"), totals), json!([2, 4, 3, 0, 2]));
+    sandbox.configure("");
     // A probe is a probe.
     sandbox.shift("a", MINUTE);
     sandbox.cb(probe).code(3).stdout("probe 1\n").run();
@@ -291,15 +297,15 @@ fn a_dry_run_decides_and_counts_and_always_runs() {
 }
 
 #[test]
-fn a_dry_run_tells_of_a_refusal_like_any() {
+fn an_observed_run_tells_of_a_refusal_like_any() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     sandbox
-        .runs("a", &["-v", "--dry-run"], 0)
+        .runs("a", &["-v", "--observe"], 0)
         .stderr("cb: a: refused, it is held open by tester until 'cb reset a'\n")
         .run();
-    sandbox.exits("a", &["--dry-run", "-E", "9"], 4);
-    sandbox.exits("a", &["-q", "--dry-run"], 4);
+    sandbox.exits("a", &["--observe", "-E", "9"], 4);
+    sandbox.exits("a", &["-q", "--observe"], 4);
 }
 
 // -E.
@@ -307,7 +313,7 @@ fn a_dry_run_tells_of_a_refusal_like_any() {
 #[test]
 fn a_refusal_has_the_exit_code_that_was_asked_for() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     for code in [0, 1, 75, 255] {
         let word = code.to_string();
         sandbox.runs("a", &["-E", &word], 3).code(code).run();
@@ -431,7 +437,7 @@ fn on_a_terminal_all_of_it_is_said() {
 #[test]
 fn a_refusal_names_its_cause() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    sandbox.cb(["-q", "trip", "a", "--for", "0"]).run();
     let probe = sandbox.begin("a", &[]);
     let probing = "cb: a: refused, a probe is under way to see whether it is back (tripped)\n";
     for words in [&["-v", "run", "-n", "a", "--", "true"][..], &["-v", "check", "a"], &["-v", "allow", "a"]] {
@@ -495,4 +501,32 @@ fn a_duration_after_a_bare_wait_is_no_command() {
         .stderr("cb: '--wait 2s' would run the command '2s'; write --wait=2s\n")
         .run();
     assert!(!sandbox.state_dir().exists(), "nothing is touched");
+    // Where it can be meant, it is the command.
+    sandbox.script("5", "echo ran");
+    sandbox.cb(["run", "-n", "a", "--wait", "--", "5"]).stdout("ran\n").run();
+    sandbox.cb(["run", "-n", "a", "--wait", "-v", "5"]).stdout("ran\n").run();
+    sandbox.cb(["run", "-n", "a", "--wait=1s", "5"]).stdout("ran\n").run();
+}
+
+#[test]
+fn a_countdown_is_no_wider_than_its_terminal_and_none_where_lines_cannot_be_overwritten() {
+    if !have("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let name = "a-name-of-more-than-twenty-columns";
+    sandbox.cb(["-q", "trip", name, "--for", "1h"]).run();
+    let on_terminal = |line: &str| Terminal::start(&sandbox, line).end().1;
+    let seen = on_terminal(&format!("stty rows 24 cols 20; cb run -n {name} --wait=1100ms -- true"));
+    let mut shown = 0;
+    for part in seen.split('\r').filter_map(|part| part.split_once("\u{1b}[K")).map(|(line, _)| line) {
+        assert!(part.len() <= 19, "{part:?} is too wide: {seen:?}");
+        shown += usize::from(!part.is_empty());
+    }
+    assert!(shown >= 2, "{seen:?}");
+    for term in ["TERM=dumb", "TERM="] {
+        let seen = on_terminal(&format!("{term} cb run -n {name} --wait=1100ms -- true"));
+        assert!(!seen.contains(['\u{1b}', '\r']), "{seen:?}");
+        assert_eq!(seen.lines().count(), 2, "{seen:?}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::support::{Sandbox, pick};
 #[test]
 fn remove_forgets_a_breaker_and_nothing_else() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a", "b"]).run();
+    sandbox.cb(["-q", "trip", "a", "b"]).run();
     let kept = sandbox.bytes("b");
     sandbox.cb(["remove", "a"]).run();
     assert!(!sandbox.state_file("a").exists());
@@ -19,11 +19,7 @@ fn remove_forgets_a_breaker_and_nothing_else() {
         .code(125)
         .stderr("cb: there is no breaker 'a'; 'cb status' lists those there are\n")
         .run();
-    sandbox
-        .cb(["remove", "a"])
-        .code(125)
-        .stderr("cb: there is no breaker 'a'; 'cb status' lists those there are\n")
-        .run();
+    sandbox.cb(["remove", "a"]).stderr("cb: there is no breaker 'a'; 'cb status' lists those there are\n").run();
     sandbox.exits("a", &[], 0);
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "generation"]), json!(["closed", 1]), "it starts anew");

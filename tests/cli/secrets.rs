@@ -57,7 +57,7 @@ fn no_secret_of_a_command_is_kept_or_told() {
     }
     assert!(run(&sandbox, &[], fails, 1).starts_with("cb: a: opened: "));
     assert!(run(&sandbox, &[], fails, 75).starts_with("cb: a: refused"));
-    assert!(run(&sandbox, &["--dry-run"], fails, 1).starts_with("cb: a: "));
+    assert!(run(&sandbox, &["--observe"], fails, 1).starts_with("cb: a: "));
     assert_eq!(run(&sandbox, &["-E", "9"], fails, 9).lines().count(), 1);
     run(&sandbox, &["--fallback", "exit 4"], fails, 4);
     // As a probe that fails, one whose time is over, one that a signal kills, and one that closes the breaker.

@@ -356,7 +356,7 @@ fn ignore_codes() {
 #[test]
 fn open_exit_code() {
     let observe = |sandbox: &Sandbox, options: &[&str]| {
-        sandbox.cb(["trip", "a"]).run();
+        sandbox.cb(["-q", "trip", "a"]).run();
         let args = ["run", "-n", "a"].iter().chain(options).chain(&["--", "true"]);
         sandbox.cb(args).spawn().wait().expect("it ends").code()
     };
@@ -364,7 +364,7 @@ fn open_exit_code() {
         proves(("open-exit-code", &code.to_string()), &[], observe, &Some(75), &Some(code));
     }
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
     sandbox.runs("a", &["-E", "9"], 9).run();
     // It is for refused runs alone.
     sandbox.runs("b", &["-E", "9"], 0).run();
@@ -379,6 +379,16 @@ fn on_state_error() {
         sandbox.cb(args).spawn().wait().expect("it ends").code()
     };
     proves(("on-state-error", "refuse"), &[], observe, &Some(0), &Some(125));
+}
+
+#[test]
+fn observe() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.cb(["-q", "trip", "a"]).run();
+        let args = ["run", "-n", "a"].iter().chain(options).chain(&["--", "true"]);
+        sandbox.cb(args).spawn().wait().expect("it ends").code()
+    };
+    proves(("observe", "true"), &[], observe, &Some(75), &Some(0));
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn what_the_dead_have_left_is_removed_by_the_next_probe_and_with_the_breaker() {
         return;
     }
     let sandbox = due();
-    sandbox.cb(["trip", "a.probe.x"]).run();
+    sandbox.cb(["-q", "trip", "a.probe.x"]).run();
     let late = probe(&sandbox, Some("EINVAL"), &["--lease", "1m"]);
     let stale = files(&sandbox);
     // Its place goes to another.

@@ -59,7 +59,7 @@ fn a_child_has_the_callers_descriptors_and_no_others() {
         assert!(expected.starts_with(format!("{left} 7 ").trim_start()) && expected.contains(" 200 "), "{expected}");
         assert_eq!(seen_under("cb run -n x"), expected, "{closing}");
         assert_eq!(seen_under("cb run -n x --timeout 50"), expected, "{closing}");
-        sandbox.cb(["trip", "x", "--for", "0"]).run();
+        sandbox.cb(["-q", "trip", "x", "--for", "0"]).run();
         assert_eq!(seen_under("cb run -q -n x"), expected.replace('\n', "1\n"), "{closing}, a probe");
     }
 }
@@ -195,7 +195,7 @@ fn a_probe_is_told_that_it_is_one_and_others_are_not() {
     variables(&sandbox, &[]).env("CB_PROBE", "1").stdout("CB_NAME=x\n").run();
     variables(&sandbox, &[]).env("CB_PROBE", "1").env("CB_DISABLED", "1").stdout("CB_DISABLED=1\nCB_NAME=x\n").run();
     for inherited in ["", "7"] {
-        sandbox.cb(["trip", "x", "--for", "0"]).run();
+        sandbox.cb(["-q", "trip", "x", "--for", "0"]).run();
         variables(&sandbox, &[]).env("CB_PROBE", inherited).stdout("CB_NAME=x\nCB_PROBE=1\n").run();
     }
     variables(&sandbox, &[]).env("CB_PROBE", "1").stdout("CB_NAME=x\n").run();
@@ -406,6 +406,9 @@ fn process_1_exits_with_what_it_cannot_die_of() {
     run("trap 'echo got; exit 42' TERM; kill -TERM 1; while :; do sleep .01; done").code(42).stdout("got\n").run();
 }
 
+const NOT_FOUND: &str =
+    "command not found; cb starts programs: for functions, aliases and builtins see 'cb allow --help'";
+
 #[test]
 fn a_command_that_cannot_be_run_is_126_or_127() {
     let sandbox = Sandbox::new();
@@ -413,10 +416,24 @@ fn a_command_that_cannot_be_run_is_126_or_127() {
     fs::set_permissions(sandbox.work().join("readable"), fs::Permissions::from_mode(0o644)).expect("not executable");
     std::os::unix::fs::symlink("loop", sandbox.work().join("loop")).expect("a link to itself");
     for (word, code, why) in [
-        ("no-such-program", 127, "command not found"),
-        ("", 127, "command not found"),
+        ("no-such-program", 127, NOT_FOUND),
+        ("", 127, NOT_FOUND),
+        ("-", 127, NOT_FOUND),
+        ("1=2", 127, NOT_FOUND),
+        ("a-b=2", 127, NOT_FOUND),
+        ("./no-such-program", 127, "not found: no such file, or the interpreter that it names is missing"),
+        ("./date -u", 127, "command not found; it is one word: leave out the quotes, or write sh -c"),
+        ("date -r /etc/passwd", 127, "command not found; it is one word: leave out the quotes, or write sh -c"),
+        (
+            &format!("date {}", "-u ".repeat(100)),
+            126,
+            "File name too long; it is one word: leave out the quotes, or write sh -c",
+        ),
+        ("TZ=UTC", 127, "command not found; to set a variable write 'env TZ=UTC COMMAND'"),
+        ("_P=/a:/b", 127, "command not found; to set a variable write 'env _P=/a:/b COMMAND'"),
+        ("--cooldown", 127, "command not found; options of cb stand before --"),
         ("date -u", 127, "command not found; it is one word: leave out the quotes, or write sh -c"),
-        ("-x", 127, "command not found"),
+        ("-x", 127, "command not found; options of cb stand before --"),
         (".", 126, "Permission denied"),
         ("/", 126, "Permission denied"),
         ("./readable", 126, "Permission denied"),
@@ -432,7 +449,7 @@ fn a_command_that_cannot_be_run_is_126_or_127() {
     sandbox
         .cb(["run", "-n", "x", "a\n\u{1b}[2Jb"])
         .code(127)
-        .stderr(not_run("a\\n\\u{1b}[2Jb", "command not found"))
+        .stderr(not_run("a\\n\\u{1b}[2Jb", "command not found; it is one word: leave out the quotes, or write sh -c"))
         .run();
     // It says nothing about what would have been called.
     let totals = &sandbox.status("x")["totals"];
@@ -544,7 +561,7 @@ fn a_run_without_a_command_is_wrong_usage() {
 #[test]
 fn standard_input_is_left_for_who_reads_it() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "open"]).run();
+    sandbox.cb(["-q", "trip", "open"]).run();
     for (words, code) in [
         ("-n open cat", 75),
         ("-n x true", 0),
@@ -589,7 +606,7 @@ for number, setting in enumerate((
     del os.environ["CB_STATE_DIR"]
 
 # That nobody reads what it says is no signal to the child.
-subprocess.run(["cb", "trip", "x", "--for", "0"], check=True)
+subprocess.run(["cb", "-q", "trip", "x", "--for", "0"], check=True)
 reports = Reports()
 process = start(["cb", "run", "-v", "-n", "x"] + reports.child("MARK=0"), stderr=writer)
 same(reports.line(), "ready")

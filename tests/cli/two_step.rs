@@ -594,7 +594,7 @@ fn a_report_to_a_half_open_breaker_decides() {
 
 #[test]
 fn a_report_ends_no_hold() {
-    for args in [&["trip", "a"][..], &["trip", "a", "--for", "1h"]] {
+    for args in [&["-q", "trip", "a"][..], &["-q", "trip", "a", "--for", "1h"]] {
         let sandbox = Sandbox::new();
         sandbox.cb(args).run();
         let before = sandbox.status("a");

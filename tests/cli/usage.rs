@@ -106,7 +106,13 @@ fn something_is_missing() {
     wrong(["check"], "NAME is missing; see 'cb check --help'");
     wrong(["record", "a"], "OUTCOME is missing; write success, failure or ignored, or give --exit-code N");
     wrong(["reset"], "NAME is missing; write a NAME, or --all");
-    wrong(["trip"], "NAME is missing; see 'cb trip --help'");
+    wrong(["trip"], "NAME is missing; write a NAME, or --all");
+    wrong(["enable"], "NAME is missing; write a NAME, or --all");
+    for words in [&["api", "--", "touch", "started"][..], &["api", "--threshold", "3", "--", "touch", "started"]] {
+        let line = "--name NAME is missing; write 'cb run --name api -- COMMAND'";
+        wrong(["run"].iter().chain(words), line);
+    }
+    wrong(["run", "a/b", "--", "touch", "started"], &format!("--name NAME is missing; {write}"));
     wrong(["trip", "a", "--for"], "--for needs a value, DURATION; see 'cb trip --help'");
     wrong(["trip", "a", "--reason"], "--reason needs a value, TEXT; see 'cb trip --help'");
     wrong(["status", "--state-dir"], "--state-dir needs a value, DIR; see 'cb status --help'");
@@ -127,6 +133,17 @@ fn an_unknown_option() {
     );
     wrong(["status", "--jsn"], "there is no option '--jsn'; did you mean '--json'?");
     wrong(["status", "--threshold", "5"], "there is no option '--threshold'; see 'cb status --help'");
+    wrong(["check", "-n", "a"], "there is no option '-n' of cb check; write 'cb check NAME'");
+    wrong(["allow", "--name", "a"], "there is no option '--name' of cb allow; write 'cb allow NAME'");
+    wrong(
+        ["record", "a", "failure", "--reason", "why"],
+        "there is no option '--reason' of cb record; to open a breaker and say why write 'cb trip NAME --reason TEXT'",
+    );
+    wrong_run(
+        &["--dry-run"],
+        "there is no option '--dry-run', as the command would be run; to run it and count what would be refused write \
+         --observe",
+    );
     wrong(["check", "-x", "a"], "there is no option '-x'; see 'cb check --help'");
     wrong(["--config", "run", "status", "-x"], "there is no option '-x'; see 'cb status --help'");
 }
@@ -143,7 +160,18 @@ fn an_option_before_its_subcommand() {
 fn an_unknown_subcommand() {
     wrong(["statsu"], "there is no subcommand 'statsu'; did you mean 'status'?");
     wrong(["chekc", "a"], "there is no subcommand 'chekc'; did you mean 'check'?");
-    wrong(["ls"], "there is no subcommand 'ls'; did you mean 'status'?");
+    for (word, meant) in [
+        ("ls", "status"),
+        ("open", "trip"),
+        ("close", "reset"),
+        ("delete", "remove"),
+        ("exec", "run"),
+        ("version", "--version"),
+        ("watch", "status --watch"),
+    ] {
+        wrong([word], &format!("there is no subcommand '{word}'; did you mean '{meant}'?"));
+    }
+    Sandbox::new().cb(["--version"]).any_stdout().run();
     wrong(
         ["touch", "started"],
         "there is no subcommand 'touch'; guard a command with 'cb run --name NAME -- COMMAND', or see 'cb --help'",
@@ -292,6 +320,11 @@ fn lists_of_codes() {
 fn words_of_a_few() {
     wrong_run(&["--on-state-error", "maybe"], "--on-state-error: 'maybe' is not known; write run or refuse");
     wrong(["record", "a", "sucess"], "OUTCOME: 'sucess' is not known; write success, failure or ignored");
+    for code in ["", "256", "-1", "+1", "1.5", "one", "99999999999999999999", "SIGTERM"] {
+        let line = format!("--exit-code: '{code}' is not an exit code from 0 to 255");
+        wrong(["record", "a", "--exit-code", code], &line);
+    }
+    wrong_run(&["--observe=maybe"], "--observe: 'maybe' is not known; write true or false");
     wrong_run(&["--preserve-status=maybe"], "--preserve-status: 'maybe' is not known; write true or false");
     wrong_run(
         &["--signal", "NOPE"],
@@ -305,6 +338,8 @@ fn words_of_a_few() {
 #[test]
 fn contradictions() {
     wrong_run(&["-q", "-v"], "--quiet and --verbose contradict each other; give one of them");
+    wrong_run(&["--observe", "--wait"], "--observe and --wait contradict each other; give one of them");
+    wrong_run(&["--observe", "--fallback", "x"], "--observe and --fallback contradict each other; give one of them");
     wrong(["reset", "--all", "a"], "--all and NAME contradict each other; give one of them");
     wrong_run(
         &["--threshold", "0"],

@@ -54,7 +54,7 @@ impl Case {
         }
         let sandbox = Sandbox::new();
         if self.id.starts_with("open-") {
-            sandbox.cb(["trip", "t"]).run();
+            sandbox.cb(["-q", "trip", "t"]).run();
         }
         // By its path: some cases change the PATH.
         let cb = format!("'{CB}' run --name t");

@@ -249,6 +249,7 @@ fn setting_name(key: Key) -> Option<&'static str> {
         | Key::Foreground
         | Key::OpenExitCode
         | Key::OnStateError
+        | Key::Observe
         | Key::Fallback
         | Key::OnChange => return None,
     })
