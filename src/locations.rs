@@ -115,9 +115,31 @@ fn home_of(uid: u32, passwd: &[u8]) -> Option<PathBuf> {
     home.is_absolute().then_some(home)
 }
 
+/// A path as it can be pasted into a shell.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().all(|letter| letter.is_alphanumeric() || "/._-+:@,=%".contains(letter)) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_quoted_where_a_shell_would_not_take_it_as_it_is() {
+        for (path, word) in [
+            ("/home/ann/.cache/cb/db:5432@x+y.json", "/home/ann/.cache/cb/db:5432@x+y.json"),
+            ("/my dir", "'/my dir'"),
+            ("/it's", r"'/it'\''s'"),
+            ("/$HOME/`x`/!y/\\/\"", "'/$HOME/`x`/!y/\\/\"'"),
+            ("/~", "'/~'"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
 
     #[test]
     fn a_home_is_found_in_passwd() {

@@ -1,16 +1,17 @@
 //! Whether a directory and its files are fit to keep state, and what to do where they are not.
 //!
-//! Whoever can open a state file can hold its lock, so neither may be open to everybody.
+//! Whoever can open a state file can hold its lock, so neither may be open to everybody. A cure that is told works for
+//! whoever is told it: a test carries out each of them.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Error, anyhow};
 use nix::errno::Errno;
 
-use crate::locations::StateDir;
+use crate::locations::{StateDir, shell_word};
 use crate::sys::message;
 
 /// What is wrong with the state directory, and the cure; `None` if it is fit.
@@ -22,14 +23,18 @@ pub(super) fn unfit(dir: &StateDir, metadata: &Metadata) -> Option<Error> {
     } else if !metadata.is_dir() {
         anyhow!("{path} is not a directory; move it away, or give another --state-dir")
     } else if metadata.mode() & 0o002 != 0 {
-        anyhow!(
-            "{path} is writable by everybody, who could hold its locks; run 'chmod o-w {word}', or give another --state-dir"
-        )
+        let hint = match metadata.uid() {
+            // It is meant to be so, like /tmp.
+            _ if metadata.mode() & 0o1000 != 0 => String::new(),
+            owner if owner == effective_user() => format!("run 'chmod o-w {word}', or "),
+            owner => format!("its owner ({owner}) must run 'chmod o-w {word}', or "),
+        };
+        anyhow!("{path} is writable by everybody, who could hold its locks; {hint}give another --state-dir")
     } else if !dir.named && metadata.uid() != effective_user() {
-        let hint = match effective_user() {
-            0 => "run cb as that user, or ".to_owned(),
-            _ if is_left_over(&dir.path) => format!("{}, or ", chown_hint(&dir.path)),
-            _ => String::new(),
+        let hint = match left_over(&dir.path) {
+            _ if effective_user() == 0 => "run cb as that user, or ".to_owned(),
+            Some(top) => format!("{}, or ", chown_hint(&top)),
+            None => String::new(),
         };
         anyhow!("{path} belongs to another user ({}); {hint}give another --state-dir", metadata.uid())
     } else if !dir.named && metadata.mode() & 0o020 != 0 {
@@ -39,41 +44,47 @@ pub(super) fn unfit(dir: &StateDir, metadata: &Metadata) -> Option<Error> {
     })
 }
 
-/// Why the state directory could not be made: perhaps since what is above it was left by a run under sudo.
+/// Why the state directory could not be made.
+#[expect(clippy::disallowed_methods, reason = "a link that leads nowhere is to be seen")]
 pub(super) fn uncreated(dir: &Path, error: &io::Error) -> Error {
-    let above = dir.ancestors().skip(1).find_map(|above| Some((above, fs::metadata(above).ok()?.uid())));
+    let above = dir.ancestors().skip(1).find_map(|above| Some((above, fs::symlink_metadata(above).ok()?)));
     let cure = match above {
-        Some((above, owner)) if error.kind() == io::ErrorKind::PermissionDenied && owner != effective_user() => {
-            let hint = if is_left_over(above) { format!("{}, or ", chown_hint(above)) } else { String::new() };
-            format!("{} belongs to another user ({owner}); {hint}give --state-dir", above.display())
-        }
-        _ => "make it yourself, or give --state-dir".to_owned(),
+        Some((above, there)) if error.kind() == io::ErrorKind::NotFound && there.is_symlink() => format!(
+            "{} is a symbolic link that leads nowhere; make the directory that it leads to, or give another --state-dir",
+            above.display()
+        ),
+        _ => cure_at(dir, error),
     };
     anyhow!("could not make the state directory {}: {}; {cure}", dir.display(), message(error))
 }
 
 /// Why a state file could not be opened.
+#[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
 pub(super) fn unopened(dir: &StateDir, path: &Path, error: &io::Error) -> Error {
     let shown = path.display();
-    let owner = owner(path);
-    match (error.kind(), owner) {
-        (io::ErrorKind::PermissionDenied, Some(owner)) if owner != effective_user() => {
-            let whose = format!("could not open {shown}: it belongs to another user ({owner})");
-            let shared = fs::metadata(&dir.path).is_ok_and(|dir| dir.mode() & 0o020 != 0);
-            if is_left_over(path) && !shared {
-                // There may be more of them.
-                anyhow!("{whose}, perhaps from a run under sudo; {}", chown_hint(&dir.path))
-            } else {
-                anyhow!("{whose}, who must run 'chmod 660 {}'", shell_word(path))
-            }
+    let denied = error.kind() == io::ErrorKind::PermissionDenied;
+    let file = fs::symlink_metadata(path).ok().filter(|file| denied && file.uid() != effective_user());
+    let Some(file) = file else {
+        return anyhow!("could not open {shown}: {}; {}", message(error), cure_at(path, error));
+    };
+    let whose = format!("could not open {shown}: it belongs to another user ({})", file.uid());
+    let shared = fs::metadata(&dir.path).ok().filter(|dir| dir.mode() & 0o020 != 0).map(|dir| dir.gid());
+    match (shared, left_over(path)) {
+        (Some(group), _) if is_in(group) => {
+            let word = shell_word(path);
+            let give = if file.gid() == group { String::new() } else { format!("chgrp {group} {word} && ") };
+            anyhow!("{whose}, who must run '{give}chmod 660 {word}'")
         }
-        _ => anyhow!("could not open {shown}: {}; {}", message(error), cure(error)),
+        (Some(group), _) => {
+            anyhow!("{whose}, and only the group {group} shares it, which you are not in; give another --state-dir")
+        }
+        (None, Some(top)) => {
+            // There may be more of them.
+            let top = if top.starts_with(&dir.path) { &dir.path } else { &top };
+            anyhow!("{whose}, perhaps from a run under sudo; {}", chown_hint(top))
+        }
+        (None, None) => anyhow!("{whose}, and its directory is not shared with a group; give another --state-dir"),
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
-fn owner(path: &Path) -> Option<u32> {
-    fs::symlink_metadata(path).ok().map(|metadata| metadata.uid())
 }
 
 /// What the system says, and what to do about it.
@@ -81,11 +92,42 @@ pub(super) fn with_cure(error: &io::Error) -> Error {
     anyhow!("{}; {}", message(error), cure(error))
 }
 
-pub(super) fn cure(error: &io::Error) -> &'static str {
+/// The same for what was done at this path.
+pub(super) fn with_cure_at(path: &Path, error: &io::Error) -> Error {
+    anyhow!("{}; {}", message(error), cure_at(path, error))
+}
+
+/// What to do about an error at this path: where access is denied, by whom.
+#[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
+pub(super) fn cure_at(path: &Path, error: &io::Error) -> String {
+    if error.raw_os_error() != Some(Errno::EACCES as i32) {
+        return cure(error).to_owned();
+    }
+    // What can be seen and is next to what cannot: it is this that denies.
+    let next = path.ancestors().find_map(|next| Some((next, fs::symlink_metadata(next).ok()?)));
+    let Some((next, there)) = next else { return cure(error).to_owned() };
+    let (shown, word) = (next.display(), shell_word(next));
+    if there.uid() == effective_user() {
+        let bits = if there.is_dir() { "u+rwx" } else { "u+rw" };
+        return format!("run 'chmod {bits} {word}', or give another --state-dir");
+    }
+    let owner = there.uid();
+    match left_over(next) {
+        Some(top) => {
+            format!(
+                "{shown} belongs to another user ({owner}), perhaps from a run under sudo; {}, or give another --state-dir",
+                chown_hint(&top)
+            )
+        }
+        None => format!("{shown} belongs to another user ({owner}); give another --state-dir"),
+    }
+}
+
+fn cure(error: &io::Error) -> &'static str {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOSPC | Errno::EDQUOT) => "make room on the disk, or give another --state-dir",
         Some(Errno::EACCES | Errno::EPERM) => "check its access rights, or give another --state-dir",
-        Some(Errno::EROFS) => "give another --state-dir",
+        Some(Errno::EROFS | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => "give another --state-dir",
         Some(Errno::EMFILE | Errno::ENFILE) => "raise the limit on open files (ulimit -n)",
         Some(Errno::EFBIG) => "raise the file size limit (ulimit -f)",
         Some(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS) => "give a --state-dir on a local file system",
@@ -97,31 +139,28 @@ pub(super) fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// Whether what belongs to another user lies in a directory of ours: then it is left over from a run under sudo. Nobody is
-/// advised to take what is not theirs, and to root everything may look like its own.
-fn is_left_over(path: &Path) -> bool {
-    let parent = path.parent().and_then(|parent| fs::metadata(parent).ok());
-    effective_user() != 0 && parent.is_some_and(|parent| parent.uid() == effective_user())
+/// Whether we are in this group.
+fn is_in(group: u32) -> bool {
+    let ours = nix::unistd::getgroups().unwrap_or_default();
+    ours.into_iter().chain([nix::unistd::getegid()]).any(|own| own.as_raw() == group)
+}
+
+/// What a run under sudo has left behind in a directory of ours: the highest part of the path that is root's below what is
+/// ours. Nobody is advised to take what was never theirs, and to root everything may look like its own.
+#[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
+fn left_over(path: &Path) -> Option<PathBuf> {
+    let ours = effective_user();
+    // What lies below a directory that is closed to us cannot be seen.
+    let mut visible =
+        path.ancestors().filter_map(|part| Some((part, fs::symlink_metadata(part).ok()?.uid()))).peekable();
+    while let Some((part, 0)) = visible.next_if(|(_, owner)| ours != 0 && *owner == 0) {
+        if visible.peek().is_some_and(|(_, owner)| *owner == ours) {
+            return Some(part.to_owned());
+        }
+    }
+    None
 }
 
 fn chown_hint(path: &Path) -> String {
     format!("run 'sudo chown -R {} {}'", effective_user(), shell_word(path))
-}
-
-/// A path as it can be pasted into a shell.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.chars().all(|letter| letter.is_alphanumeric() || "/._-+:@,=%".contains(letter)) {
-        return text;
-    }
-    let mut word = String::from('"');
-    for letter in text.chars() {
-        match letter {
-            // An interactive bash looks for it between double quotes, and a backslash would stay.
-            '!' => word.push_str("\"\\!\""),
-            '\\' | '"' | '$' | '`' => word.extend(['\\', letter]),
-            _ => word.push(letter),
-        }
-    }
-    word + "\""
 }

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::advice::{cure, effective_user, uncreated, unfit, unopened, with_cure};
-use super::format::{self, Content};
+use super::advice::{cure_at, effective_user, uncreated, unfit, unopened, with_cure, with_cure_at};
+use super::format::{self, Content, NotOurs};
 use super::slot::{self, Slot};
 use super::{IfAbsent, Keep, Kept, Seen, Trouble, Turn};
 use crate::breaker::Breaker;
 use crate::clock;
-use crate::locations::StateDir;
+use crate::locations::{StateDir, shell_word};
 use crate::name::Name;
 use crate::sys::{self, message};
 use crate::time::Timestamp;
@@ -38,6 +38,7 @@ struct Locked {
     breaker: Breaker,
     /// The numbers of those probes that hold a file and no byte.
     files: Vec<u64>,
+    access: Access,
     /// What happened to the file before, if the user should know.
     notice: Option<String>,
     name: Name,
@@ -99,7 +100,7 @@ impl Directory {
 
     /// See [`super::Store::read`].
     pub fn read(&self, name: &Name, deadline: Instant) -> Result<Option<Seen>, Trouble> {
-        if !self.check(IfAbsent::Leave)? {
+        if self.check(IfAbsent::Leave)?.is_none() {
             return Ok(None);
         }
         let path = self.locate(name);
@@ -125,8 +126,9 @@ impl Directory {
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
                 Content::Unreadable(why) => {
                     return Err(anyhow!(
-                        "{} is not readable: {why}; the next run sets it aside, or remove it yourself",
-                        path.display()
+                        "{} is not readable: {why}; the next run sets it aside, or run 'rm {}'",
+                        path.display(),
+                        shell_word(&path)
                     )
                     .into());
                 }
@@ -144,15 +146,26 @@ impl Directory {
     /// See [`super::Store::remove`]. The file is deleted under its lock.
     pub fn remove(&self, name: &Name) -> Result<bool, Trouble> {
         let path = self.locate(name);
-        if !self.check(IfAbsent::Leave)? {
+        if self.check(IfAbsent::Leave)?.is_none() {
             return Ok(false);
+        }
+        if let Some(there) = look_at(&path)?.filter(|there| !there.is_file()) {
+            let (kind, word) = (kind(&there), shell_word(&path));
+            let rm = if there.is_dir() { "rm -r" } else { "rm" };
+            return Err(
+                anyhow!("{} is {kind}, so it was left alone; to remove it run '{rm} {word}'", path.display()).into()
+            );
         }
         let deadline = clock::instant() + PATIENCE;
         let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
         let bytes = read_at_start(&file).with_context(|| unread(&path))?;
         if !format::belongs_to(&bytes, name) {
-            let path = path.display();
-            return Err(anyhow!("{path} is not the state of {name}, so it was left alone; remove it yourself").into());
+            if let Content::NotOurs(trouble @ NotOurs::OtherCase(_)) = format::parse(&bytes, name) {
+                return Err(trouble.of(&path));
+            }
+            let (shown, word) = (path.display(), shell_word(&path));
+            let left = format!("{shown} is not the state of {name}, so it was left alone");
+            return Err(anyhow!("{left}; to remove it run 'rm {word}'").into());
         }
         self.delete(
             &path,
@@ -165,7 +178,7 @@ impl Directory {
 
     /// Deletes a state, with the files of its probes' slots, if it has any.
     fn delete(&self, path: &Path, name: &Name, file: &File, has_files: bool) -> Result<()> {
-        let removed = fs::remove_file(path).map_err(|error| with_cure(&error));
+        let removed = fs::remove_file(path).map_err(|error| with_cure_at(&self.dir.path, &error));
         removed.with_context(|| format!("could not remove {}", path.display()))?;
         if has_files || slot::has_no_bytes(file) {
             slot::sweep(&self.dir.path, name, true);
@@ -203,12 +216,13 @@ impl Directory {
 
     /// See [`super::Store::names`].
     pub fn names(&self) -> Result<Vec<Name>, Trouble> {
-        if !self.check(IfAbsent::Leave)? {
+        if self.check(IfAbsent::Leave)?.is_none() {
             return Ok(Vec::new());
         }
         let mut names = Vec::new();
-        let unlisted = |error| with_cure(&error).context(format!("could not list {}", self.dir.path.display()));
-        for entry in fs::read_dir(&self.dir.path).map_err(unlisted)? {
+        let dir = &self.dir.path;
+        let unlisted = |error| with_cure_at(dir, &error).context(format!("could not list {}", dir.display()));
+        for entry in fs::read_dir(dir).map_err(unlisted)? {
             let file_name = entry.map_err(unlisted)?.file_name();
             names.extend(file_name.to_str().and_then(Name::from_file_name));
         }
@@ -222,9 +236,8 @@ impl Directory {
         let path = self.locate(name);
         let deadline = clock::instant() + PATIENCE;
         let mut notice = None;
-        if !self.check(if_absent)? {
-            return Ok(None);
-        }
+        let Some(dir) = self.check(if_absent)? else { return Ok(None) };
+        let access = self.access(&dir);
         let mut if_absent = if_absent;
         for _ in 0..REPLACEMENTS {
             let Some((file, metadata)) = self.open_locked(&path, if_absent, deadline)? else { return Ok(None) };
@@ -240,11 +253,8 @@ impl Directory {
                 }
                 Content::NotOurs(trouble) => return Err(trouble.of(&path)),
             };
-            if bytes.is_empty() || metadata.mode() & 0o077 != 0 {
-                // It is new, or somebody has copied it: whoever can open it can hold its lock.
-                self.set_access(&file, &metadata);
-            }
-            let mut locked = Locked { breaker, files, notice, name: name.clone(), path, file, write, bytes };
+            access.give(&file, &metadata);
+            let mut locked = Locked { breaker, files, access, notice, name: name.clone(), path, file, write, bytes };
             // Before anything else: what ends the half-open state would end what is known of them too.
             self.forget_dead_probes(name, &locked.file, &mut locked.breaker, &locked.files, Look::AndRemove);
             return Ok(Some(locked));
@@ -266,7 +276,7 @@ impl Directory {
         let path = slot::file_of(&self.dir.path, &locked.name, &locked.breaker.permit_of(serial));
         let give_access = |file: &File| {
             if let Ok(metadata) = file.metadata() {
-                self.set_access(file, &metadata);
+                locked.access.give(file, &metadata);
             }
         };
         let own = Slot::file_at(path, give_access)?;
@@ -324,34 +334,52 @@ impl Directory {
     }
 
     /// Looks at the directory: a link to one could be anybody's, and whoever can write to it can hold our locks.
-    /// `false` if there is none and none is to be made.
+    /// `None` if there is none and none is to be made.
     #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
-    fn check(&self, if_absent: IfAbsent) -> Result<bool> {
+    fn check(&self, if_absent: IfAbsent) -> Result<Option<Metadata>> {
         let dir = &self.dir.path;
-        match fs::symlink_metadata(dir) {
-            Ok(metadata) => unfit(&self.dir, &metadata).map_or(Ok(true), Err),
+        let unseen =
+            |error| anyhow!("could not look at {}: {}; {}", dir.display(), message(&error), cure_at(dir, &error));
+        let metadata = match fs::symlink_metadata(dir) {
+            Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if if_absent == IfAbsent::Leave {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 make_dir(dir).map_err(|error| uncreated(dir, &error))?;
-                Ok(true)
+                fs::symlink_metadata(dir).map_err(unseen)?
             }
-            Err(error) => bail!("could not look at {}: {}; give another --state-dir", dir.display(), message(&error)),
-        }
+            Err(error) => return Err(unseen(error)),
+        };
+        unfit(&self.dir, &metadata).map_or(Ok(Some(metadata)), Err)
     }
 
-    /// Gives a file its access rights: its owner's alone, or in a directory shared with a group also the group's.
-    #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
-    fn set_access(&self, file: &File, metadata: &Metadata) {
-        if metadata.uid() != effective_user() {
+    /// Who may open the files of this directory: their owner alone, or where it is shared with a group also the group.
+    fn access(&self, dir: &Metadata) -> Access {
+        Access { group: (self.dir.named && dir.mode() & 0o020 != 0).then(|| dir.gid()) }
+    }
+}
+
+/// Who may open a file. Whoever can open it can hold its lock.
+#[derive(Clone, Copy)]
+struct Access {
+    /// The group with which it is shared.
+    group: Option<u32>,
+}
+
+impl Access {
+    /// Gives a file these access rights, where it has others: it is new, somebody has copied it, or its directory became
+    /// shared later.
+    fn give(self, file: &File, metadata: &Metadata) {
+        let wrong_group = self.group.filter(|group| *group != metadata.gid());
+        let mode = if self.group.is_some() { 0o660 } else { 0o600 };
+        let is_right = wrong_group.is_none() && metadata.mode() & 0o777 == mode;
+        if is_right || metadata.uid() != effective_user() {
             return;
         }
-        let dir = fs::symlink_metadata(&self.dir.path).ok();
-        let group = dir.filter(|dir| self.dir.named && dir.mode() & 0o020 != 0).map(|dir| dir.gid());
         // Where we are not of that group the file stays ours alone, and the others are told when they open it.
-        let shared = group.is_some_and(|group| group == metadata.gid() || fchown(file, None, Some(group)).is_ok());
-        let mode = if shared { 0o660 } else { 0o600 };
+        let shared = wrong_group.is_none_or(|group| fchown(file, None, Some(group)).is_ok());
+        let mode = if shared { mode } else { 0o600 };
         if metadata.mode() & 0o777 != mode {
             drop(file.set_permissions(Permissions::from_mode(mode)));
         }
@@ -445,23 +473,32 @@ pub(super) fn options() -> OpenOptions {
 }
 
 /// Whether there is a file. What is there but is no regular file is never opened: opening a FIFO waits, a device acts.
-#[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
 pub(super) fn is_regular(path: &Path) -> Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(true),
-        Ok(metadata) => {
-            let kind = metadata.file_type();
-            let kind = if kind.is_symlink() {
-                "a symbolic link"
-            } else if kind.is_dir() {
-                "a directory"
-            } else {
-                "no regular file"
-            };
-            bail!("{} is {kind}, which cb leaves alone; move it away", path.display())
+    match look_at(path)? {
+        Some(there) if !there.is_file() => {
+            bail!("{} is {}, which cb leaves alone; move it away", path.display(), kind(&there))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(anyhow!("could not look at {}: {}; {}", path.display(), message(&error), cure(&error))),
+        there => Ok(there.is_some()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+fn look_at(path: &Path) -> Result<Option<Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(with_cure_at(path, &error).context(format!("could not look at {}", path.display()))),
+    }
+}
+
+/// What it is that is no regular file.
+fn kind(there: &Metadata) -> &'static str {
+    if there.is_symlink() {
+        "a symbolic link"
+    } else if there.is_dir() {
+        "a directory"
+    } else {
+        "no regular file"
     }
 }
 
@@ -551,7 +588,13 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
     aside.push(".corrupt");
     let aside = PathBuf::from(aside);
     fs::rename(path, &aside).map_err(|error| {
-        anyhow!("{} is not readable ({why}) and could not be set aside: {}; remove it", path.display(), message(&error))
+        let shown = path.display();
+        let cure = match error.kind() {
+            // Whoever may not rename it may not remove it either.
+            io::ErrorKind::PermissionDenied => cure_at(path.parent().unwrap_or(path), &error),
+            _ => format!("run 'rm {}'", shell_word(path)),
+        };
+        anyhow!("{shown} is not readable ({why}) and could not be set aside: {}; {cure}", message(&error))
     })?;
     Ok(format!(
         "{} was not readable ({why}): set aside as {}, the breaker starts anew, closed",

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::advice::with_cure;
+use super::advice::{with_cure, with_cure_at};
 use super::directory::{above_standard, is_regular, options};
 use crate::breaker::Permit;
 use crate::name::Name;
@@ -42,7 +42,7 @@ impl Slot {
     pub(super) fn file_at(path: PathBuf, give_access: impl FnOnce(&File)) -> Result<Self> {
         let shown = || format!("could not lock a probe's place, {}", path.display());
         is_regular(&path).with_context(shown)?;
-        let file = options().write(true).create(true).open(&path).map_err(|error| with_cure(&error));
+        let file = options().write(true).create(true).open(&path).map_err(|error| with_cure_at(&path, &error));
         let file = file.and_then(above_standard).with_context(shown)?;
         give_access(&file);
         fs2::FileExt::try_lock_exclusive(&file).map_err(|error| with_cure(&error)).with_context(shown)?;

@@ -94,8 +94,8 @@ fn a_disk_without_room_for_the_directory() {
     let script = "exec unshare -Urm bash -c 'mount -t tmpfs -o nr_inodes=1 none \"$HOME/.cache\" && \
                   exec cb run -n a -- echo unguarded'";
     let stderr = format!(
-        "cb: a: unguarded: could not make the state directory {}: No space left on device; make it yourself, \
-         or give --state-dir\n",
+        "cb: a: unguarded: could not make the state directory {}: No space left on device; make room on the disk, \
+         or give another --state-dir\n",
         sandbox.state_dir().display()
     );
     sandbox.bash(script).stdout("unguarded\n").stderr(stderr).run();

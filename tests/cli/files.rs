@@ -54,7 +54,7 @@ fn is_set_aside(content: impl AsRef<[u8]>, why: &str) {
     let aside = sandbox.state_dir().join("a.json.corrupt");
     let shown = path.display();
 
-    let error = format!("{shown} is not readable: {why}; the next run sets it aside, or remove it yourself");
+    let error = format!("{shown} is not readable: {why}; the next run sets it aside, or run 'rm {shown}'");
     sandbox.cb(["check", "a"]).stderr(format!("cb: a: unguarded: {error}\n")).run();
     assert_eq!(sandbox.status("a"), json!({ "name": "a", "error": error, "path": path }));
     assert_eq!(sandbox.bytes("a"), content.as_ref());
@@ -217,7 +217,7 @@ fn what_cannot_be_set_aside_is_left_alone() {
     fs::create_dir(sandbox.state_dir().join("a.json.corrupt")).expect("a directory in the way");
     let path = sandbox.state_file("a");
     let warning = format!(
-        "{} is not readable (it is not a state of cb) and could not be set aside: Is a directory; remove it",
+        "{0} is not readable (it is not a state of cb) and could not be set aside: Is a directory; run 'rm {0}'",
         path.display()
     );
     unguarded(&sandbox, &warning);

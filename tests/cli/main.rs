@@ -33,6 +33,7 @@ mod completion;
 mod config;
 mod cron;
 mod crowd;
+mod cures;
 mod directory;
 mod disks;
 mod failing;

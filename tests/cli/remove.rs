@@ -55,7 +55,10 @@ fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
         sandbox
             .cb(["remove", "a"])
             .code(125)
-            .stderr(format!("cb: {} is not the state of a, so it was left alone; remove it yourself\n", path.display()))
+            .stderr(format!(
+                "cb: {0} is not the state of a, so it was left alone; to remove it run 'rm {0}'\n",
+                path.display()
+            ))
             .run();
         assert_eq!(fs::read_to_string(&path).expect("it is still there"), text);
     }
@@ -66,7 +69,10 @@ fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
     sandbox
         .cb(["remove", "a"])
         .code(125)
-        .stderr(format!("cb: {} is a symbolic link, which cb leaves alone; move it away\n", path.display()))
+        .stderr(format!(
+            "cb: {0} is a symbolic link, so it was left alone; to remove it run 'rm {0}'\n",
+            path.display()
+        ))
         .run();
     assert!(elsewhere.exists() && path.symlink_metadata().is_ok());
 }
