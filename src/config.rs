@@ -1,22 +1,27 @@
 //! Settings from options, `config.toml` and the built-in defaults, remembering where each came from.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use anyhow::{Error, Result, anyhow, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use crate::locations::shell_word;
 use crate::name::{Name, nearest};
+use crate::report::speech::say;
 use crate::settings::{Fault, Key, Settings, Setup, Stored};
 use crate::sys::message;
 
 /// No configuration is larger; what is, is something else.
 const LARGEST: u64 = 1 << 20;
+/// That a file which cannot be opened was told of: a command may ask for it more than once.
+static TOLD: Once = Once::new();
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,6 +360,9 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
     // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
     let flags = if named { 0 } else { libc::O_NONBLOCK };
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    if let (Ok(file), false) = (&file, named) {
+        may_be_used(path, file)?;
+    }
     let read = file.and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
         Ok(length) if length as u64 > LARGEST => {
@@ -384,9 +392,44 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
                 io::ErrorKind::IsADirectory => "move it away",
                 _ => "mend it, or move it away",
             });
-            Err(anyhow!("could not read the configuration {shown}: {why}; {cure}"))
+            if named || error.kind() == io::ErrorKind::InvalidData {
+                return Err(anyhow!("could not read the configuration {shown}: {why}; {cure}"));
+            }
+            TOLD.call_once(|| {
+                say(&format!("could not read the configuration {shown}, so it is left out: {why}; {cure}"));
+            });
+            Ok(None)
         }
     }
+}
+
+/// That a file which nobody named is for us: it names commands that are run.
+///
+/// # Errors
+/// It is another user's, or others can write to it; with the command that mends it.
+fn may_be_used(path: &Path, file: &fs::File) -> Result<()> {
+    // What cannot be looked at cannot be read, which is told.
+    let Ok(there) = file.metadata() else { return Ok(()) };
+    let (ours, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let owner = there.uid();
+    let by_everybody = there.mode() & 0o002 != 0;
+    let by_group = there.mode() & 0o020 != 0 && there.gid() != group;
+    let (why, mend) = if owner != ours && owner != 0 {
+        (format!("belongs to another user ({owner})"), format!("chown {ours}"))
+    } else if by_everybody {
+        ("can be written by everybody".to_owned(), "chmod go-w".to_owned())
+    } else if by_group {
+        (format!("can be written by the group {}, which is not your own", there.gid()), "chmod g-w".to_owned())
+    } else {
+        return Ok(());
+    };
+    // Only its owner may change the mode, and only root the owner.
+    let sudo = if ours == 0 || owner == ours { "" } else { "sudo " };
+    bail!(
+        "the configuration {} {why}, and it names commands that are run; run '{sudo}{mend} {}', or move it away",
+        path.display(),
+        shell_word(path)
+    )
 }
 
 /// Whether nobody can even say if there is such a file.

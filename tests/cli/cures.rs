@@ -381,6 +381,74 @@ fn remove_does_not_tell_to_remove_another_breaker() {
     sandbox.cb(["remove", "a"]).run();
 }
 
+// The configuration.
+
+#[test]
+fn a_configuration_that_others_can_write_is_closed_to_them() {
+    for (bits, part) in [(0o646, "run 'chmod go-w "), (0o666, "run 'chmod go-w "), (0o664, "run 'chmod g-w ")] {
+        let sandbox = Sandbox::unprivileged();
+        let path = sandbox.configure("[defaults]\nthreshold = 1\n");
+        sandbox.own(&path);
+        if bits == 0o664 {
+            if !is_root() {
+                // Of the own group it may be, whose members one has chosen.
+                set_mode(&path, bits);
+                sandbox.exits("a", &[], 0);
+                continue;
+            }
+            give(&path, NOBODY, MEMBER);
+        }
+        set_mode(&path, bits);
+        let output = sandbox.cb(COMMAND).code(125).any_stderr().run();
+        let told = String::from_utf8(output.stderr).expect("text");
+        assert!(told.contains(part) && told.contains("or move it away"), "{told}");
+        // One that was named is as it is.
+        sandbox.cb(COMMAND).env("CB_CONFIG", &path).stdout("ran\n").run();
+        carry_out(&sandbox, &told);
+        sandbox.cb(COMMAND).stdout("ran\n").run();
+    }
+}
+
+#[test]
+fn a_configuration_of_another_user_is_given_to_whom_it_is_for() {
+    if needs_root() {
+        return;
+    }
+    let sandbox = Sandbox::unprivileged();
+    let path = sandbox.configure("[defaults]\nthreshold = 1\n");
+    // Root's is everybody's.
+    sandbox.cb(COMMAND).stdout("ran\n").run();
+    // One's own may be the own group's.
+    give(&path, NOBODY, NOBODY);
+    set_mode(&path, 0o664);
+    sandbox.cb(COMMAND).stdout("ran\n").run();
+    set_mode(&path, 0o644);
+    give(&path, MEMBER, MEMBER);
+    let output = sandbox.cb(COMMAND).code(125).any_stderr().run();
+    let told = String::from_utf8(output.stderr).expect("text");
+    let why =
+        format!("belongs to another user ({MEMBER}), and it names commands that are run; run 'sudo chown {NOBODY} ");
+    assert!(told.contains(&why), "{told}");
+    carry_out(&sandbox, &told);
+    sandbox.cb(COMMAND).stdout("ran\n").run();
+    // To root too.
+    give(&path, MEMBER, MEMBER);
+    let root = Sandbox::new();
+    let there = root.configure("[defaults]\n");
+    give(&there, MEMBER, MEMBER);
+    let output = root.cb(COMMAND).code(125).any_stderr().run();
+    carry_out(&root, &String::from_utf8(output.stderr).expect("text"));
+    root.cb(COMMAND).stdout("ran\n").run();
+    // Only root changes what is root's.
+    give(&path, 0, MEMBER);
+    set_mode(&path, 0o664);
+    let output = sandbox.cb(COMMAND).code(125).any_stderr().run();
+    let told = String::from_utf8(output.stderr).expect("text");
+    assert!(told.contains("run 'sudo chmod g-w "), "{told}");
+    carry_out(&sandbox, &told);
+    sandbox.cb(COMMAND).stdout("ran\n").run();
+}
+
 // Limits, disks, homes, locks, versions.
 
 #[test]
