@@ -387,8 +387,9 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
                 io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
                 _ => message(&error),
             };
+            let closed = path.metadata().map_or(String::new(), |there| opened_by(path, there.uid()));
             let cure = cure(match error.kind() {
-                io::ErrorKind::PermissionDenied => "check its access rights",
+                io::ErrorKind::PermissionDenied => &closed,
                 io::ErrorKind::IsADirectory => "move it away",
                 _ => "mend it, or move it away",
             });
@@ -400,6 +401,16 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
             });
             Ok(None)
         }
+    }
+}
+
+/// What opens a file that is closed to us.
+fn opened_by(path: &Path, owner: u32) -> String {
+    let word = shell_word(path);
+    if owner == nix::unistd::geteuid().as_raw() {
+        format!("run 'chmod u+r {word}'")
+    } else {
+        format!("its owner ({owner}) must run 'chmod a+r {word}'")
     }
 }
 

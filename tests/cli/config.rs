@@ -356,7 +356,7 @@ fn a_configuration_that_cannot_be_read() {
     sandbox
         .runs("a", &[], 0)
         .stderr(format!(
-            "cb: could not read the configuration {}, so it is left out: Permission denied; check its access rights\n",
+            "cb: could not read the configuration {0}, so it is left out: Permission denied; run 'chmod u+r {0}'\n",
             path.display()
         ))
         .run();

@@ -410,6 +410,38 @@ fn a_configuration_that_others_can_write_is_closed_to_them() {
 }
 
 #[test]
+fn a_configuration_that_is_closed_is_opened_by_its_owner() {
+    let sandbox = Sandbox::unprivileged();
+    let path = sandbox.configure("[defaults]\nthreshold = 1\n");
+    let run = || sandbox.cb(COMMAND).stdout("ran\n");
+    sandbox.own(&path);
+    set_mode(&path, 0o200);
+    carry_out(&sandbox, &said(run()));
+    run().run();
+    if needs_root() {
+        return;
+    }
+    give(&path, 0, 0);
+    set_mode(&path, 0o600);
+    let told = said(run());
+    assert!(told.contains("its owner (0) must run 'chmod a+r "), "{told}");
+    run_as(0, 0, &command_in(&told));
+    run().run();
+    // Trouble is told once, though a command asks for it more than once.
+    set_mode(&path, 0o600);
+    assert_eq!(
+        sandbox
+            .cb(["reset", "absent"])
+            .output()
+            .stderr
+            .split(|&byte| byte == b'\n')
+            .filter(|line| line.starts_with(b"cb: could not read"))
+            .count(),
+        1
+    );
+}
+
+#[test]
 fn a_configuration_of_another_user_is_given_to_whom_it_is_for() {
     if needs_root() {
         return;
