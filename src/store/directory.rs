@@ -124,14 +124,7 @@ impl Directory {
                 }
                 // Perhaps a writer was at it just now: once more, under the lock.
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
-                Content::Unreadable(why) => {
-                    return Err(anyhow!(
-                        "{} is not readable: {why}; the next run sets it aside, or run 'rm {}'",
-                        path.display(),
-                        shell_word(&path)
-                    )
-                    .into());
-                }
+                Content::Unreadable(why) => return Err(unreadable(&path, why).into()),
                 Content::NotOurs(trouble) => return Err(trouble.of(&path)),
             }
         }
@@ -201,10 +194,7 @@ impl Directory {
                 (*breaker, files_left)
             }
             Content::Unused => (Breaker::new(0), false),
-            Content::Unreadable(why) => {
-                let way_out = "the next run sets it aside, or remove it yourself";
-                return Err(anyhow!("{} is not readable: {why}; {way_out}", path.display()).into());
-            }
+            Content::Unreadable(why) => return Err(unreadable(&path, why).into()),
             Content::NotOurs(trouble) => return Err(trouble.of(&path)),
         };
         if !is_so(&breaker, breaker.time(clock::now())) {
@@ -622,6 +612,11 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 fn random() -> u64 {
     // Where there is no randomness, early in the life of a machine, the time and the process are distinct enough.
     sys::random().unwrap_or_else(|| clock::now().as_millis() << 22 ^ u64::from(std::process::id()))
+}
+
+fn unreadable(path: &Path, why: &str) -> anyhow::Error {
+    let word = shell_word(path);
+    anyhow!("{} is not readable: {why}; the next run sets it aside, or run 'rm {word}'", path.display())
 }
 
 fn unread(path: &Path) -> String {
