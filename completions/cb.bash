@@ -28,6 +28,9 @@ __cb_options() {
         status)
             flags+=(--json --watch)
             ;;
+        check)
+            valued+=(-E --open-exit-code)
+            ;;
         history)
             flags+=(--json)
             ;;
@@ -54,7 +57,7 @@ __cb_options() {
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
                 --probe-successes --probe-failures --lease --success-codes
-                --failure-codes --ignore-codes)
+                --failure-codes --ignore-codes -E --open-exit-code)
             ;;
         record)
             valued+=(--exit-code --permit --took --threshold --failure-rate

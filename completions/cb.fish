@@ -19,6 +19,8 @@ function __cb_takes_next
                 --success-codes --failure-codes --ignore-codes --timeout \
                 --probe-timeout -k --kill-after -s --signal -E \
                 --open-exit-code --fallback --on-change --on-state-error
+        case check
+            set -a valued -E --open-exit-code
         case trip
             set -a valued --for --until --reason
         case disable
@@ -30,7 +32,7 @@ function __cb_takes_next
                 --slow-after --slow-rate --failure-budget --trip-codes \
                 --cooldown --backoff --max-cooldown --jitter --probes \
                 --probe-successes --probe-failures --lease --success-codes \
-                --failure-codes --ignore-codes
+                --failure-codes --ignore-codes -E --open-exit-code
         case record
             set -a valued --exit-code --permit --took --threshold \
                 --failure-rate --window --min-calls --slow-after --slow-rate \
@@ -203,6 +205,7 @@ complete -c cb -n '__cb_at status' -l json -d 'Print JSON, stable and append-onl
 complete -c cb -n '__cb_at status' -l watch -d 'Look again each second, until Ctrl-C'
 complete -c cb -n '__cb_at status' -a '(__cb_breakers)'
 
+complete -c cb -n '__cb_at check' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
 complete -c cb -n '__cb_at check 0' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at history' -l json -d 'Print JSON, stable and append-only'
@@ -251,6 +254,7 @@ complete -c cb -n '__cb_at allow' -l lease -x -d 'Give a probe\'s place away aft
 complete -c cb -n '__cb_at allow' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at allow' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
 complete -c cb -n '__cb_at allow' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
+complete -c cb -n '__cb_at allow' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
 complete -c cb -n '__cb_at allow 0' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at record' -l exit-code -x -d 'Judge an exit status instead, as the shell has it in $?: 129 to 192 mean a signal'

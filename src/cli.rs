@@ -106,7 +106,18 @@ pub struct RunOptions {
     #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
+    refusal: RefusalOptions,
+    #[command(flatten)]
     run: OwnOptions,
+}
+
+/// What `cb allow` can be told.
+#[derive(Args, Clone, Debug)]
+pub struct AllowOptions {
+    #[command(flatten)]
+    breaker: BreakerOptions,
+    #[command(flatten)]
+    refusal: RefusalOptions,
 }
 
 /// How a breaker decides.
@@ -198,12 +209,17 @@ pub struct LimitOptions {
     foreground: Option<String>,
 }
 
-/// What a run does beside guarding.
+/// How a refusal ends.
 #[derive(Args, Clone, Debug)]
-pub struct OwnOptions {
+pub struct RefusalOptions {
     /// Exit with this code when refused, 0 to 255 [default: 75]
     #[arg(short = 'E', long, value_name = "N", help_heading = "When refused")]
     open_exit_code: Option<String>,
+}
+
+/// What a run does beside guarding.
+#[derive(Args, Clone, Debug)]
+pub struct OwnOptions {
     /// Run this with 'sh -c' when refused, and exit as it does
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "When refused")]
     fallback: Option<String>,
@@ -297,6 +313,8 @@ pub struct CheckArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
+    #[command(flatten)]
+    pub options: Options<RefusalOptions>,
 }
 
 /// Show the last changes of state: when, from, to, why, who
@@ -397,7 +415,7 @@ pub struct AllowArgs {
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
     #[command(flatten)]
-    pub options: Options<BreakerOptions>,
+    pub options: Options<AllowOptions>,
 }
 
 impl AllowArgs {

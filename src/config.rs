@@ -1,5 +1,6 @@
 //! Settings from options, `config.toml` and the built-in defaults, remembering where each came from.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
@@ -12,8 +13,8 @@ use anyhow::{Error, Result, anyhow, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::locations::shell_word;
-use crate::name::{Name, nearest};
+use crate::locations::{MACHINE_CONFIG, shell_word};
+use crate::name::{Name, Pattern, matches, nearest};
 use crate::report::speech::say;
 use crate::settings::{Fault, Key, Settings, Setup, Stored};
 use crate::sys::message;
@@ -24,8 +25,9 @@ const LARGEST: u64 = 1 << 20;
 static TOLD: Once = Once::new();
 
 /// A place in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
+    /// The user's file comes first.
     file: usize,
     /// The byte of its text.
     position: usize,
@@ -40,6 +42,8 @@ pub enum Origin {
     LastUsed,
     /// `[breakers.NAME]`.
     Breaker(Place),
+    /// `[breakers."PATTERN"]`.
+    Pattern(Place, Pattern),
     /// `[defaults]`.
     Defaults(Place),
     /// Nobody said anything.
@@ -53,6 +57,7 @@ impl Origin {
             Self::Option => "option",
             Self::LastUsed => "last used",
             Self::Breaker(_) => "breaker",
+            Self::Pattern(..) => "pattern",
             Self::Defaults(_) => "defaults",
             Self::BuiltIn => "built in",
         }
@@ -61,7 +66,7 @@ impl Origin {
     /// Where in a file it was said, if it was.
     fn place(&self) -> Option<Place> {
         match self {
-            Self::Breaker(place) | Self::Defaults(place) => Some(*place),
+            Self::Breaker(place) | Self::Pattern(place, _) | Self::Defaults(place) => Some(*place),
             Self::Option | Self::LastUsed | Self::BuiltIn => None,
         }
     }
@@ -75,10 +80,11 @@ struct Entry {
 }
 
 /// For which breakers a table is.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Scope {
     /// `[breakers.NAME]`.
     Breaker(Name),
+    /// `[breakers."PATTERN"]`.
+    Pattern(Pattern),
     /// `[defaults]`.
     Defaults,
 }
@@ -87,6 +93,7 @@ impl Scope {
     fn is_for(&self, name: Option<&str>) -> bool {
         match self {
             Self::Breaker(known) => name == Some(known.as_str()),
+            Self::Pattern(pattern) => name.is_some_and(|name| pattern.matches(name)),
             Self::Defaults => true,
         }
     }
@@ -94,7 +101,17 @@ impl Scope {
     fn origin(&self, place: Place) -> Origin {
         match self {
             Self::Breaker(_) => Origin::Breaker(place),
+            Self::Pattern(pattern) => Origin::Pattern(place, pattern.clone()),
             Self::Defaults => Origin::Defaults(place),
+        }
+    }
+
+    /// The less, the stronger; of patterns the narrower one.
+    fn rank(&self) -> (u8, Reverse<usize>) {
+        match self {
+            Self::Breaker(_) => (0, Reverse(0)),
+            Self::Pattern(pattern) => (1, Reverse(pattern.literals())),
+            Self::Defaults => (2, Reverse(0)),
         }
     }
 }
@@ -102,7 +119,8 @@ impl Scope {
 /// One table of a configuration file.
 struct Table {
     scope: Scope,
-    file: usize,
+    /// Of equals the user's is the stronger one, then the earlier one.
+    place: Place,
     entries: Vec<Entry>,
 }
 
@@ -171,10 +189,10 @@ impl Tables<'_> {
 }
 
 impl Config {
-    /// Reads the file. One that was not named need not exist.
+    /// Reads the file that was named, which must exist; else that of the user and that of the machine.
     ///
     /// # Errors
-    /// It cannot be read, or something in it is wrong: file, line, key and what would be right.
+    /// One cannot be read, or something in it is wrong: file, line, key and what would be right.
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let (config, mistakes) = Self::read(place, tables);
         mistakes.into_iter().next().map_or(Ok(config), Err)
@@ -183,14 +201,16 @@ impl Config {
     /// The same with all that is wrong, and what is left.
     pub fn read(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> (Self, Vec<Error>) {
         let (mut config, mut mistakes) = (Self::default(), Vec::new());
-        if let Some((path, named)) = place {
-            match read(path, *named) {
+        let below = (Path::new(MACHINE_CONFIG), false);
+        let below = Some(below).filter(|_| place.is_none_or(|(_, named)| !named));
+        for (path, named) in place.map(|(path, named)| (path.as_path(), *named)).into_iter().chain(below) {
+            match read(path, named) {
                 Ok(Some(text)) => config.add(path, text, tables, &mut mistakes),
                 Ok(None) => {}
                 Err(error) => mistakes.push(error),
             }
         }
-        config.tables.sort_by(|left, right| left.scope.cmp(&right.scope));
+        config.tables.sort_by_key(|table| (table.scope.rank(), table.place));
         (config, mistakes)
     }
 
@@ -214,15 +234,20 @@ impl Config {
         origin.place().and_then(|place| Some(line_at(&self.files.get(place.file)?.text, place.position)))
     }
 
-    /// The breakers that have a table of their own, among those that were read.
+    /// The file that says so.
+    pub fn file(&self, origin: &Origin) -> Option<&Path> {
+        origin.place().and_then(|place| Some(self.files.get(place.file)?.path.as_path()))
+    }
+
+    /// The breakers that have a table of their own, among those that were read. A pattern is no such table.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.tables.iter().filter_map(|table| match &table.scope {
             Scope::Breaker(name) => Some(name),
-            Scope::Defaults => None,
+            Scope::Pattern(_) | Scope::Defaults => None,
         })
     }
 
-    /// What holds for a breaker: options, its table, `[defaults]`, strongest first.
+    /// What holds for a breaker: options, its table, patterns, `[defaults]`, strongest first.
     ///
     /// # Errors
     /// A value or a combination that cannot be: where it was said, and what would be right.
@@ -246,6 +271,18 @@ impl Config {
         }
     }
 
+    /// With what code a refusal ends.
+    ///
+    /// # Errors
+    /// An option that cannot be: why, and what would be right.
+    pub fn open_exit_code(&self, name: &Name, options: &[(Key, String)]) -> Result<u8> {
+        let (resolved, faults) = self.judge(Some(name.as_str()), options, None);
+        match faults.iter().find(|fault| fault.key == Key::OpenExitCode) {
+            Some(fault) => Err(self.told(fault, &resolved.origins)),
+            None => Ok(resolved.setup.run.open_exit_code),
+        }
+    }
+
     /// By what a run without options is judged.
     ///
     /// # Errors
@@ -263,11 +300,21 @@ impl Config {
         said.map(|entry| entry.text.as_str()).filter(|command| !command.is_empty())
     }
 
-    /// All that is wrong with what holds for a breaker.
+    /// All that is wrong with what holds for this breaker, for each with a table, for each pattern and for all others.
     pub fn mistakes(&self, name: Option<&Name>) -> Vec<Error> {
-        let (resolved, mut faults) = self.judge(name.map(Name::as_str), &[], None);
-        faults.extend(resolved.setup.faults_of_a_run());
-        faults.iter().map(|fault| self.told(fault, &resolved.origins)).collect()
+        let tables = self.tables.iter().filter_map(|table| match &table.scope {
+            Scope::Breaker(name) => Some(name.as_str()),
+            // As it would be for a breaker that is called so: broader patterns are for it too.
+            Scope::Pattern(pattern) => Some(pattern.as_str()),
+            Scope::Defaults => None,
+        });
+        let mut mistakes = Vec::new();
+        for name in tables.map(Some).chain([name.map(Name::as_str), None]) {
+            let (resolved, mut faults) = self.judge(name, &[], None);
+            faults.extend(resolved.setup.faults_of_a_run());
+            mistakes.extend(faults.iter().map(|fault| self.told(fault, &resolved.origins)));
+        }
+        mistakes
     }
 
     fn judge(&self, name: Option<&str>, options: &[(Key, String)], last: Option<&Settings>) -> (Resolved, Vec<Fault>) {
@@ -290,12 +337,18 @@ impl Config {
         } else {
             for table in self.tables.iter().filter(|table| table.scope.is_for(name)) {
                 for entry in &table.entries {
-                    let place = Place { file: table.file, position: entry.position };
+                    let place = Place { position: entry.position, ..table.place };
                     offer(entry.key, &entry.text, table.scope.origin(place));
                 }
             }
         }
-        let (setup, faults) = Setup::judge(|key| origins[key as usize].0.as_deref());
+        let (setup, mut faults) = Setup::judge(|key| origins[key as usize].0.as_deref());
+        // For this breaker it was said, and it would have no effect. Elsewhere it is a default for those that have a rate.
+        if matches!(origins[Key::Window as usize].1, Origin::Option | Origin::Breaker(_)) {
+            let rates = [Key::Window, Key::FailureRate, Key::SlowRate];
+            let readable = !faults.iter().any(|fault| rates.contains(&fault.key));
+            faults.extend(setup.breaker.idle_window().filter(|_| readable));
+        }
         (Resolved { setup, origins }, faults)
     }
 
@@ -469,7 +522,7 @@ impl Source<'_> {
         }
         let shown: String = line.chars().take(40).collect();
         let right = if line.starts_with('[') && !line.contains('=') {
-            "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : or +"
+            "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : + * or ?"
         } else {
             "write KEY = VALUE, and text in quotes, like cooldown = \"1m\""
         };
@@ -504,7 +557,7 @@ impl Reader<'_> {
             let position = word.span().start;
             let word = &**word.get_ref();
             match (word, value.get_ref().as_table()) {
-                ("defaults", Some(table)) => self.table(Scope::Defaults, table, tables.usage()),
+                ("defaults", Some(table)) => self.table(Scope::Defaults, position, table, tables.usage()),
                 ("breakers", Some(table)) => {
                     for (word, value) in table {
                         self.breaker(word, value, tables);
@@ -537,15 +590,18 @@ impl Reader<'_> {
             Tables::Only(name, _) => {
                 let rest = name.as_str().strip_prefix(word);
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && table_in(value).is_some())
+                    || Pattern::is_meant(word) && matches(word, name.as_str())
             }
             Tables::All => true,
         };
         if !wanted {
             return;
         }
-        let scope = match word.parse() {
-            Ok(name) => Scope::Breaker(name),
-            Err::<_, String>(message) => return self.wrong(position, message),
+        let scope =
+            if Pattern::is_meant(word) { word.parse().map(Scope::Pattern) } else { word.parse().map(Scope::Breaker) };
+        let scope = match scope {
+            Ok(scope) => scope,
+            Err(message) => return self.wrong(position, message),
         };
         if let Some((key, inner)) = table_in(value) {
             let mut dotted = format!("{word}.{}", key.get_ref());
@@ -557,12 +613,12 @@ impl Reader<'_> {
             let right = format!("a name with dots must stand in quotes: [breakers.\"{dotted}\"]");
             return self.wrong(key.span().start, right);
         }
-        self.table(scope, table, tables.usage());
+        self.table(scope, position, table, tables.usage());
     }
 
-    fn table(&mut self, scope: Scope, table: &DeTable<'_>, usage: Use) {
+    fn table(&mut self, scope: Scope, position: usize, table: &DeTable<'_>, usage: Use) {
         let entries = table.iter().filter_map(|(word, value)| self.entry(word, value, usage)).collect();
-        self.tables.push(Table { scope, file: self.file, entries });
+        self.tables.push(Table { scope, place: Place { file: self.file, position }, entries });
     }
 
     /// Reads one setting, for itself: whether it goes with the others is judged when all are known.
@@ -578,18 +634,20 @@ impl Reader<'_> {
         if !usage.has(key) {
             return None;
         }
+        let may_be_list = key.stored() == Stored::Packed;
         let text = match value.get_ref() {
             DeValue::Boolean(false) if key.is_command() => Some(String::new()),
             // As text, a list or `true` would be run.
             other if key.is_command() && !other.is_str() => None,
+            DeValue::Array(_) if !may_be_list => None,
             _ => text(value),
         };
         let Some(text) = text else {
             let (name, kind) = (key.name(), value.get_ref().type_str());
-            let right = if key.is_command() {
-                "a command is a string, and false is none"
-            } else {
-                "write a string, a number, true or false, or a list of them"
+            let right = match (key.is_command(), may_be_list) {
+                (true, _) => "a command is a string, and false is none",
+                (false, true) => "write a string, a number, true or false, or a list of them",
+                (false, false) => "write a string, a number, true or false",
             };
             let article = if kind.starts_with(['a', 'i']) { "an" } else { "a" };
             self.wrong(position, format!("{name}: it cannot be {article} {kind}; {right}"));
@@ -651,15 +709,17 @@ mod tests {
         };
         let tables = config.tables.iter().map(|Table { scope, entries, .. }| match scope {
             Scope::Breaker(name) => format!("[breakers.{}]\n{}", quoted(name.as_str()), lines(entries)),
+            Scope::Pattern(pattern) => format!("[breakers.{}]\n{}", quoted(pattern.as_str()), lines(entries)),
             Scope::Defaults => format!("[defaults]\n{}", lines(entries)),
         });
         tables.collect::<Vec<_>>().concat()
     }
 
-    fn meaning(config: &Config) -> Vec<(Option<&Name>, Key, &str)> {
+    fn meaning(config: &Config) -> Vec<(Option<&str>, Key, &str)> {
         let entries = config.tables.iter().flat_map(|table| {
             let name = match &table.scope {
-                Scope::Breaker(name) => Some(name),
+                Scope::Breaker(name) => Some(name.as_str()),
+                Scope::Pattern(pattern) => Some(pattern.as_str()),
                 Scope::Defaults => None,
             };
             table.entries.iter().map(move |entry| (name, entry.key, entry.text.as_str()))

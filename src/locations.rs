@@ -15,6 +15,9 @@ use crate::sys;
 /// Where root's home is on every Linux: of this one nobody need ask whose it is.
 const ROOTS_HOME: &str = "/root";
 
+/// The configuration of the machine, below that of the user.
+pub const MACHINE_CONFIG: &str = "/etc/cb/config.toml";
+
 /// The directory of the state files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDir {

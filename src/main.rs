@@ -37,7 +37,8 @@
 //! | begin | `rt_sigaction` | SIGCHLD to its default, whatever the caller made of it |
 //! | begin | `rt_sigprocmask` | SIGPIPE and SIGXFSZ are errors of a write, not our end |
 //! | root elsewhere | `statx` | whose HOME is, where root's is not `/root` |
-//! | begin | `openat` | the configuration, which mostly is not there |
+//! | begin | `openat` | the configuration of the user, which mostly is not there |
+//! | begin | `openat` | that of the machine, likewise |
 //! | decide | `getpid` | the number that a probe would be shown by |
 //! | decide, record | `statx` | the state directory: no link, ours, not writable by others |
 //! | decide, record | `geteuid` | whose it should be |

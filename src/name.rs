@@ -54,6 +54,74 @@ impl fmt::Display for Name {
     }
 }
 
+/// A pattern for names: `*` is anything, also dots and nothing, and `?` is one character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Whether a word is meant as one.
+    pub fn is_meant(word: &str) -> bool {
+        word.contains(['*', '?'])
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// How many of its characters stand for themselves: the more, the narrower it is.
+    pub fn literals(&self) -> usize {
+        self.0.bytes().filter(|byte| !b"*?".contains(byte)).count()
+    }
+
+    /// Whether it is one of this name.
+    pub fn matches(&self, name: &str) -> bool {
+        matches(&self.0, name)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        // It is one of some name, so what is left of it could be one.
+        match word.replace(['*', '?'], "x").parse::<Name>() {
+            Ok(_) => Ok(Self(word.to_owned())),
+            Err(_) => Err(format!(
+                "'{}' is not a pattern for names, use letters, digits and . _ @ : + - after a letter or digit, * and ?",
+                word.escape_debug()
+            )),
+        }
+    }
+}
+
+/// Whether a word, which need not be a pattern in all else, is one of this name.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut here, mut at) = (0, 0);
+    // The last star, and how far what it stands for has come: only that one can take more.
+    let mut star = None;
+    while at < name.len() {
+        match (pattern.get(here), star) {
+            (Some(b'*'), _) => {
+                star = Some((here, at));
+                here += 1;
+            }
+            (Some(byte), _) if *byte == b'?' || name.get(at) == Some(byte) => {
+                here += 1;
+                at += 1;
+            }
+            (_, Some((of_star, end))) => {
+                here = of_star + 1;
+                at = end + 1;
+                star = Some((of_star, at));
+            }
+            (_, None) => return false,
+        }
+    }
+    pattern.iter().skip(here).all(|byte| *byte == b'*')
+}
+
 /// Of `candidates`, the one nearest to `word`, if it is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     near(word, candidates).into_iter().next()
@@ -85,6 +153,34 @@ mod tests {
         }
         for bad in ["", "../x", "/x", ".x", "-x", "a/b", "a b", "a\n", "é", "_x", &"x".repeat(129)] {
             assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_of_the_names_that_it_describes() {
+        for (pattern, good, bad) in [
+            ("*", &["a", "a.b:5432"][..], &[][..]),
+            (
+                "*.example.com",
+                &["api.example.com", "a.b.example.com", ".example.com"],
+                &["example.com", "x.example.comx"],
+            ),
+            ("db-?", &["db-1", "db-x"], &["db-", "db-12", "DB-1"]),
+            ("a*b*c", &["abc", "a.b.b.c", "abbcc"], &["ab", "acb", "abcd"]),
+            ("*a?", &["aab", "xaxab"], &["a", "ba"]),
+            ("api**", &["api", "api2"], &["ap"]),
+        ] {
+            let pattern: Pattern = pattern.parse().expect(pattern);
+            for name in good {
+                assert!(pattern.matches(name), "{pattern:?} {name}");
+            }
+            for name in bad {
+                assert!(!pattern.matches(name), "{pattern:?} {name}");
+            }
+        }
+        assert_eq!("*.a?".parse::<Pattern>().expect("a pattern").literals(), 2);
+        for bad in ["a/*", ".*", "-?", "* ", &"*".repeat(129)] {
+            assert!(bad.parse::<Pattern>().is_err(), "{bad}");
         }
     }
 

@@ -40,8 +40,8 @@ impl Default for Settings {
 }
 
 impl Setup {
-    /// What `given` says, the built-in values where it says nothing; and all that is wrong with it: what cannot be read, or,
-    /// where everything can be, what contradicts something else.
+    /// What `given` says, the built-in values where it says nothing; and all that is wrong with it: first what cannot be
+    /// read, then what contradicts something else that can be.
     pub fn judge<'a>(given: impl Fn(Key) -> Option<&'a str>) -> (Self, Vec<Fault>) {
         let mut setup = Self::default();
         let mut faults = Vec::new();
@@ -50,9 +50,10 @@ impl Setup {
                 faults.extend(key.read(&mut setup, text).err());
             }
         }
-        let readable = faults.is_empty();
+        let unreadable: Vec<Key> = faults.iter().map(|fault| fault.key).collect();
+        let readable = |keys: &[Key]| !keys.iter().any(|key| unreadable.contains(key));
         let listed: Vec<_> = CODE_KEYS.iter().filter_map(|&(key, class)| Some((class, given(key)?))).collect();
-        if readable && !listed.is_empty() {
+        if !listed.is_empty() && readable(&CODE_KEYS.map(|pair| pair.0)) {
             let key = |class| CODE_KEYS.iter().find(|pair| pair.1 == class).map_or(Key::TripCodes, |pair| pair.0);
             match Codes::parse(&listed) {
                 Ok(codes) => setup.breaker.codes = codes,
@@ -62,10 +63,8 @@ impl Setup {
             }
         }
         setup.breaker.complete(given(Key::Threshold).is_some());
-        if readable {
-            faults.extend(setup.breaker.contradictions());
-            faults.extend(setup.contradiction().err());
-        }
+        let contradictions = setup.breaker.contradictions().into_iter().chain(setup.contradiction().err());
+        faults.extend(contradictions.filter(|fault| readable(fault.key.judged_by())));
         (setup, faults)
     }
 
@@ -156,6 +155,19 @@ impl Setup {
             "{when}no run can end like that, so the breaker could never open; {cure}list an exit code or a signal"
         );
         Err(Fault::new(key, message))
+    }
+}
+
+impl Key {
+    /// The settings by which it is judged whether this one makes sense.
+    fn judged_by(self) -> &'static [Self] {
+        match self {
+            Self::Threshold => &[Self::FailureRate, Self::SlowRate, Self::FailureBudget, Self::TripCodes],
+            Self::SlowRate => &[Self::SlowAfter],
+            Self::MaxCooldown => &[Self::MaxCooldown, Self::Cooldown],
+            Self::Lease => &[Self::Lease, Self::Timeout, Self::ProbeTimeout, Self::KillAfter],
+            _ => &[],
+        }
     }
 }
 
@@ -348,6 +360,14 @@ impl Settings {
             faults.push(Fault::new(Key::Threshold, message));
         }
         faults
+    }
+
+    /// That a window was given of which no rate is taken.
+    pub fn idle_window(&self) -> Option<Fault> {
+        let idle = self.trip.failure_rate.is_none() && self.trip.slow_rate.is_none();
+        let message = "it is the window of failure-rate and slow-rate, and neither is set; \
+                       for 3 failures in 5 minutes write --failure-budget 3/5m";
+        idle.then(|| Fault::new(Key::Window, message))
     }
 
     /// How long the breaker stays open when it has been reopened `reopened` times in a row, before jitter.

@@ -8,7 +8,7 @@ use crate::cli::AllowArgs;
 use crate::config::{Config, Tables, Use};
 use crate::context::Context;
 use crate::environment::switched_off;
-use crate::exit::{Exit, REFUSED};
+use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Report};
 use crate::outcome::{Finished, Outcome};
 use crate::report::{Reader, print};
@@ -50,7 +50,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
             }
             printed.map(|_| Exit::Done)
         }
-        Entrance::Refused | Entrance::NotYet => Ok(Exit::Refused(REFUSED)),
+        Entrance::Refused | Entrance::NotYet => Ok(Exit::Refused(setup.run.open_exit_code)),
         Entrance::Unguarded => print(&format!("{UNGUARDED}\n")).map(|_| Exit::Done),
     }
 }

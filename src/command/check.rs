@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::environment::switched_off;
-use crate::exit::{Exit, REFUSED};
+use crate::exit::Exit;
 use crate::report::speech;
 use crate::store::{READERS_PATIENCE, Trouble};
 
@@ -22,6 +22,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let config = context.config(Tables::Only(name, Use::Run))?;
+    let open_exit_code = config.open_exit_code(name, args.options.given())?;
     let seen = match context.store.read(name, clock::instant() + READERS_PATIENCE) {
         Ok(Some(seen)) => seen,
         Ok(None) => return Ok(Exit::Done),
@@ -41,7 +42,7 @@ pub fn run(args: &CheckArgs, context: &Context) -> Result<Exit> {
         Answer::Pass | Answer::Probe => Ok(Exit::Done),
         Answer::Refuse(refusal) => {
             context.volume.remark(|| speech::refusal(name, &refusal, &seen.breaker, seen.now));
-            Ok(Exit::Refused(REFUSED))
+            Ok(Exit::Refused(open_exit_code))
         }
     }
 }

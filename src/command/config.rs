@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Map, json};
 
 use crate::cli::ConfigArgs;
+use crate::config::Origin;
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::locations::MACHINE_CONFIG;
 use crate::report::speech::say;
 use crate::report::{escape, json, print};
 use crate::settings::Key;
@@ -19,9 +22,7 @@ use crate::settings::Key;
 /// What is wrong in the configuration file, anywhere in it.
 pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
     let (config, mut mistakes) = context.whole_config();
-    for name in config.names().map(Some).chain([args.name.as_ref(), None]) {
-        mistakes.extend(config.mistakes(name));
-    }
+    mistakes.extend(config.mistakes(args.name.as_ref()));
     if !mistakes.is_empty() {
         let mut told = BTreeSet::new();
         for text in mistakes.iter().map(|mistake| format!("{mistake:#}")) {
@@ -40,7 +41,10 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
             let value = text.map_or_else(|| key.default(&resolved.setup).text(), |text| Some(text.to_owned()));
             settings.insert(
                 key.name().to_owned(),
-                json!({ "value": value, "origin": origin.word(), "line": config.line(origin) }),
+                json!({
+                    "value": value, "origin": origin.word(), "line": config.line(origin),
+                    "pattern": pattern(origin), "file": config.file(origin).map(|file| file.display().to_string()),
+                }),
             );
         }
         let file = context.config_file.as_ref().map(|(path, _)| path.display().to_string());
@@ -53,9 +57,21 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         let (given, origin) = resolved.origin(key);
         let value = given.map_or_else(|| key.default(&resolved.setup).text(), |text| Some(text.to_owned()));
         let value = value.map_or("-".to_owned(), |value| escape(&value));
+        let pattern = pattern(origin).map_or(String::new(), |pattern| format!(" {pattern}"));
         let line = config.line(origin).map_or(String::new(), |line| format!(", line {line}"));
-        writeln!(text, "{:<16} {value:<20} {}{line}", key.name(), origin.word())?;
+        // What no other file is named of is in the one that is the user's, or that was named.
+        let of_machine = config.file(origin).is_some_and(|file| file == Path::new(MACHINE_CONFIG));
+        let file = if of_machine { format!(" of {MACHINE_CONFIG}") } else { String::new() };
+        writeln!(text, "{:<16} {value:<20} {}{pattern}{line}{file}", key.name(), origin.word())?;
     }
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// The pattern whose table said it.
+fn pattern(origin: &Origin) -> Option<&str> {
+    match origin {
+        Origin::Pattern(_, pattern) => Some(pattern.as_str()),
+        _ => None,
+    }
 }

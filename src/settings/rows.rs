@@ -473,6 +473,9 @@ fn window(text: &str) -> Result<Window, String> {
             format!("'{text}' is not a number of calls from 1 to {MOST_CALLS}{hint}")
         });
     }
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && !text.is_empty() {
+        return Err(format!("'{text}' is not a number of calls, as 16 is one; for a time write '{text}s'"));
+    }
     match parse_duration(text)? {
         span if span.is_zero() => Err("a window of no time holds no result; write one like 5m".to_owned()),
         span => Ok(Window::Time(span)),

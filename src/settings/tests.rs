@@ -181,6 +181,10 @@ fn a_window_or_a_budget_that_is_none_says_what_would_be_right() {
     assert_eq!(fault(Key::Window, "1001"), "'1001' is not a number of calls from 1 to 1000; for a time write '1001s'");
     assert_eq!(fault(Key::Window, "00"), "'00' is not a number of calls from 1 to 1000");
     assert_eq!(fault(Key::Window, ""), "a duration is missing, write one like 30s, 1.5m or 1h30m");
+    for (text, time) in [("1.5", "1.5s"), (".5", ".5s"), ("16.", "16.s"), ("16.0", "16.0s")] {
+        let message = format!("'{text}' is not a number of calls, as 16 is one; for a time write '{time}'");
+        assert_eq!(fault(Key::Window, text), message);
+    }
     assert_eq!(fault(Key::Window, "0m"), "a window of no time holds no result; write one like 5m");
     assert_eq!(fault(Key::FailureBudget, "3"), "'3' is not a budget; write failures/duration like 3/1h");
     assert_eq!(fault(Key::FailureBudget, "0/1h"), "'0' is not a whole number from 1 to 100");
@@ -261,7 +265,7 @@ fn a_setting_is_written_only_where_it_differs() {
 fn every_setting_has_an_option_and_every_such_option_a_row() {
     use clap::Args;
 
-    use crate::cli::{BreakerOptions, RunOptions};
+    use crate::cli::{AllowOptions, BreakerOptions, RefusalOptions, RunOptions};
 
     let options = |command: clap::Command| {
         let names = command.get_arguments().filter_map(|option| option.get_long().map(str::to_owned));
@@ -275,8 +279,12 @@ fn every_setting_has_an_option_and_every_such_option_a_row() {
         names
     };
     assert_eq!(options(RunOptions::augment_args(clap::Command::new("run"))), rows(|_| true));
-    let of_breaker = options(BreakerOptions::augment_args(clap::Command::new("allow")));
+    let of_breaker = options(BreakerOptions::augment_args(clap::Command::new("record")));
     assert_eq!(of_breaker, rows(|key| key.stored() != Stored::Not));
+    let of_allow = options(AllowOptions::augment_args(clap::Command::new("allow")));
+    assert_eq!(of_allow, rows(|key| key.stored() != Stored::Not || key == Key::OpenExitCode));
+    let of_check = options(RefusalOptions::augment_args(clap::Command::new("check")));
+    assert_eq!(of_check, ["open-exit-code"]);
 }
 
 #[test]

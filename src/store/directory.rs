@@ -183,7 +183,7 @@ impl Directory {
     pub fn remove_if(&self, name: &Name, mut is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
         let path = self.locate(name);
         let deadline = clock::instant() + PATIENCE;
-        if !self.check(IfAbsent::Leave)? {
+        if self.check(IfAbsent::Leave)?.is_none() {
             return Ok(false);
         }
         let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };

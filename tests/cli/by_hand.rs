@@ -397,7 +397,7 @@ fn disable_and_trip_replace_each_other_and_enable_ends_only_disable() {
 fn reset_ends_both_holds_and_clears_what_trips() {
     for hold in ["trip", "disable"] {
         let sandbox = Sandbox::new();
-        let options = ["--failure-budget", "9/1h", "--window", "1h"];
+        let options = ["--failure-budget=9/1h", "--failure-rate=100", "--min-calls=9", "--window=1h"];
         for _ in 0..4 {
             sandbox.exits("a", &options, 1);
         }

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::{Value, json};
 
 use crate::support::Sandbox;
+use crate::support::namespace::may_unshare;
 
 // What is wrong in the configuration
 
@@ -34,7 +35,7 @@ fn is_wrong(text: &str, line: &str, completed_by_options: bool) {
 #[test]
 fn what_is_no_configuration() {
     let key = "invalid unquoted key, expected letters, numbers, `-`, `_`";
-    let table = "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : or +";
+    let table = "write [defaults] or [breakers.NAME], the NAME in quotes where it has . @ : + * or ?";
     wrong("[defaults\nthreshold = 3\n", &format!(":1: '[defaults' is no TOML (unclosed table, expected `]`); {table}"));
     wrong("[breakers.a@b]\n", &format!(":1: '[breakers.a@b]' is no TOML ({key}); {table}"));
     let line = "write KEY = VALUE, and text in quotes, like cooldown = \"1m\"";
@@ -73,9 +74,21 @@ fn what_is_no_setting() {
 
 #[test]
 fn what_is_no_value() {
-    let list = "write a string, a number, true or false, or a list of them";
+    let list = "write a string, a number, true or false";
     wrong("[defaults]\nthreshold = 2026-01-01\n", &format!(":2: threshold: it cannot be a datetime; {list}"));
     wrong("[defaults]\nthreshold = { n = 3 }\n", &format!(":2: threshold: it cannot be a table; {list}"));
+    wrong("[defaults]\nthreshold = [3]\n", &format!(":2: threshold: it cannot be an array; {list}"));
+    wrong("[defaults]\ncooldown = [30]\n", &format!(":2: cooldown: it cannot be an array; {list}"));
+    wrong(
+        "[defaults]\ntrip-codes = 12:00:00\n",
+        &format!(":2: trip-codes: it cannot be a datetime; {list}, or a list of them"),
+    );
+    for text in ["1.5", "\"1.5\""] {
+        wrong(
+            &format!("[defaults]\nwindow = {text}\nfailure-rate = 50\n"),
+            ":2: window: '1.5' is not a number of calls, as 16 is one; for a time write '1.5s'",
+        );
+    }
     wrong("[defaults]\nthreshold = \"five\"\n", ":2: threshold: 'five' is not a whole number from 0 to 4294967295");
     wrong("[defaults]\nthreshold = -5\n", ":2: threshold: '-5' is not a whole number from 0 to 4294967295");
     wrong("[defaults]\nthreshold = 1.5\n", ":2: threshold: '1.5' is not a whole number from 0 to 4294967295");
@@ -290,6 +303,29 @@ fn an_answer_is_that_of_a_run_without_options() {
     }
 }
 
+/// Whoever is refused finds the same code, which the configuration says or an option.
+#[test]
+fn a_refusal_ends_the_same_everywhere() {
+    let sandbox = Sandbox::new();
+    sandbox.cb(["trip", "a"]).run();
+    let refused = |options: &[&str], code: i32| {
+        for command in [&["check", "a"][..], &["allow", "a"], &["run", "-n", "a"]] {
+            let run = if command[0] == "run" { &["--", "true"][..] } else { &[] };
+            sandbox.cb(command.iter().chain(options).chain(run)).code(code).run();
+        }
+    };
+    refused(&[], 75);
+    refused(&["-E", "9"], 9);
+    refused(&["--open-exit-code=0"], 0);
+    sandbox.configure("[defaults]\nopen-exit-code = 8\n");
+    refused(&[], 8);
+    refused(&["-E9"], 9);
+    let line = "cb: --open-exit-code: '256' is not a whole number from 0 to 255\n";
+    for command in [&["check", "a", "-E256"][..], &["allow", "a", "-E", "256"], &["run", "-n", "a", "-E256", "true"]] {
+        sandbox.cb(command).code(125).stderr(line).run();
+    }
+}
+
 #[test]
 fn a_time_limit_is_none_of_allow() {
     let sandbox = Sandbox::new();
@@ -376,7 +412,165 @@ fn a_configuration_that_cannot_be_read() {
         .run();
 }
 
+// Patterns, and the configuration of the machine
+
+/// Each key comes from the narrowest table that has it.
+#[test]
+fn a_pattern_is_for_all_names_that_it_describes() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(
+        "[defaults]\nthreshold = 9\ncooldown = \"9m\"\n\
+         [breakers.\"*\"]\nthreshold = 8\nprobes = 8\njitter = 8\n\
+         [breakers.\"*.example.com\"]\nthreshold = 3\nprobes = 3\n\
+         [breakers.\"api*\"]\nprobes = 4\nbackoff = 4\nlease = \"4m\"\n\
+         [breakers.\"*com\"]\nbackoff = 5\nlease = \"5m\"\n\
+         [breakers.\"api.example.com\"]\nthreshold = 2\n\
+         [breakers.\"db-?\"]\nthreshold = 1\n",
+    );
+    let said = |name: &str, key: &str| {
+        let output = sandbox.cb(["config", name]).any_stdout().run();
+        let text = String::from_utf8(output.stdout).expect("text");
+        let line = text.lines().find(|line| line.starts_with(&format!("{key} "))).expect("the setting").to_owned();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    for (name, key, expected) in [
+        ("api.example.com", "threshold", "2 breaker, line 19"),
+        ("api.example.com", "probes", "3 pattern *.example.com, line 10"),
+        ("api.example.com", "backoff", "4 pattern api*, line 13"),
+        ("api.example.com", "lease", "4m pattern api*, line 14"),
+        ("api.example.com", "jitter", "8 pattern *, line 7"),
+        ("api.example.com", "cooldown", "9m defaults, line 3"),
+        ("a.b.example.com", "threshold", "3 pattern *.example.com, line 9"),
+        ("example.com", "backoff", "5 pattern *com, line 16"),
+        ("example.com", "threshold", "8 pattern *, line 5"),
+        ("db-1", "threshold", "1 pattern db-?, line 21"),
+        ("db-12", "threshold", "8 pattern *, line 5"),
+    ] {
+        assert_eq!(said(name, key), expected, "{name} {key}");
+    }
+    sandbox.runs("db-1", &[], 1).stderr_has("db-1: opened: 1 failure in a row").run();
+    let output = sandbox.cb(["config", "db-1", "--json"]).any_stdout().run();
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let file = sandbox.home().join(".config/cb/config.toml");
+    let threshold = json!({ "value": "1", "origin": "pattern", "pattern": "db-?", "line": 21, "file": file });
+    assert_eq!(document["settings"]["threshold"], threshold);
+    // It is no table of a breaker.
+    sandbox.cb(["status", "x.example.com"]).code(125).stderr_has("there is no breaker 'x.example.com'").run();
+    assert!(!String::from_utf8_lossy(&sandbox.cb(["status"]).any_stdout().run().stdout).contains('*'));
+}
+
+#[test]
+fn what_is_wrong_in_a_pattern_is_wrong_for_the_names_that_it_describes() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure("[breakers.\"db-*\"]\nthreshold = \"five\"\n[breakers.\"x*\"]\nslow-rate = 50\n");
+    let line = |text: &str| format!("cb: {}{text}\n", path.display());
+    let five = line(":2: threshold: 'five' is not a whole number from 0 to 4294967295");
+    let slow = line(":4: slow-rate: it needs slow-after, which says from what duration on a run is slow");
+    sandbox.exits("a", &[], 0);
+    sandbox.runs("db-1", &[], 125).stderr(&*five).run();
+    sandbox.runs("x1", &[], 125).stderr(&*slow).run();
+    sandbox.exits("x1", &["--slow-after", "1h"], 0);
+    for name in ["a", "x1"] {
+        sandbox.cb(["config", name]).code(125).stderr(format!("{five}{slow}")).run();
+    }
+    sandbox.configure("[breakers.\"a/*\"]\n");
+    let no_pattern = "is not a pattern for names, use letters, digits and . _ @ : + - after a letter or digit, * and ?";
+    sandbox.cb(["config"]).code(125).stderr(line(&format!(":1: 'a/*' {no_pattern}"))).run();
+    sandbox.exits("a", &[], 0);
+}
+
+#[test]
+fn the_configuration_of_the_machine_is_below_the_users() {
+    if !may_unshare(&["-Urm"]) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox
+        .configure("[defaults]\nthreshold = 4\n[breakers.a]\nprobes = 3\n[breakers.\"a*\"]\njitter = 5\nbackoff = 5\n");
+    fs::create_dir_all(sandbox.work().join("etc/cb")).expect("a directory");
+    let machine = sandbox.work().join("etc/cb/config.toml");
+    let configure = |text: &str| fs::write(&machine, text).expect("a file");
+    configure(
+        "[defaults]\nthreshold = 9\ncooldown = \"9m\"\n[breakers.a]\nprobes = 9\nprobe-successes = 9\n\
+         [breakers.\"*a\"]\njitter = 6\nlease = \"6m\"\n[breakers.\"?a*\"]\nlease = \"7m\"\n\
+         [breakers.known]\n[breakers.\"a*b\"]\nbackoff = 7\n",
+    );
+    let there =
+        |command: &str| sandbox.bash(&format!("exec unshare -Urm sh -c 'mount --bind etc /etc && exec {command}'"));
+    let output = there("cb config a").any_stdout().run();
+    let text = String::from_utf8(output.stdout).expect("text");
+    for line in [
+        "threshold        4                    defaults, line 2",
+        "cooldown         9m                   defaults, line 3 of /etc/cb/config.toml",
+        "probes           3                    breaker, line 4",
+        "probe-successes  9                    breaker, line 6 of /etc/cb/config.toml",
+        "jitter           5%                   pattern a*, line 6",
+        "lease            6m                   pattern *a, line 9 of /etc/cb/config.toml",
+    ] {
+        let line = line.replace("5%  ", "5   ");
+        assert!(text.lines().any(|there| there == line), "{line}\n{text}");
+    }
+    let output = there("cb config axb --json").any_stdout().run();
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let backoff = json!({
+        "value": "7", "origin": "pattern", "pattern": "a*b", "line": 14, "file": "/etc/cb/config.toml",
+    });
+    assert_eq!(document["settings"]["backoff"], backoff);
+    // Its tables make a breaker known too.
+    there("cb reset known").run();
+    // One that was named takes the place of both.
+    fs::write(sandbox.work().join("named.toml"), "[defaults]\nprobes = 2\n").expect("a file");
+    for named in ["cb config a --config named.toml", "env CB_CONFIG=named.toml cb config a"] {
+        let output = there(named).any_stdout().run();
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(text.contains("threshold        5                    built in\n"), "{text}");
+        assert!(text.contains("probes           2                    defaults, line 2\n"), "{text}");
+    }
+    // What is wrong in it is told with its name, after what is wrong in the user's.
+    configure("[defaults]\nprobes = 0\nmax-cooldown = \"1s\"\n");
+    let path = sandbox.configure("[defaults]\nthreshold = 1.5\ncooldown = \"2s\"\n");
+    let threshold = format!("cb: {}:2: threshold: '1.5' is not a whole number from 0 to 4294967295\n", path.display());
+    let probes = "cb: /etc/cb/config.toml:2: probes: '0' is not a whole number from 1 to 16\n";
+    let shorter = format!(
+        "cb: /etc/cb/config.toml:3: max-cooldown: 1s is shorter than the cooldown of 2s (cooldown at {}:3)\n",
+        path.display()
+    );
+    there("cb config").code(125).stderr(format!("{threshold}{probes}{shorter}")).run();
+    there("cb run -n a -- true").code(125).stderr(&*threshold).run();
+    there("env -u HOME CB_STATE_DIR=state cb run -n a -- true").code(125).stderr(probes).run();
+}
+
 // cb config
+
+/// So that a file is mended once, and not once for each mistake.
+#[test]
+fn config_tells_of_all_that_is_wrong() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.configure(
+        "[defaults]\nthreshold = \"five\"\nprobes = 17\n[breakers.b]\nthreshhold = 4\ncooldown = \"5M\"\n\
+         [breakers.c]\nslow-rate = 50\nmax-cooldown = \"5s\"\nlease = 5\ntimeout = 5\n[breakers.\"d/e\"]\n\
+         [breakers.x.y]\nthreshold = 3\n[colours]\nred = 1\n",
+    );
+    let file = path.display();
+    let lines = [
+        "2: threshold: 'five' is not a whole number from 0 to 4294967295",
+        "3: probes: '17' is not a whole number from 1 to 16",
+        "5: 'threshhold' is not a setting; did you mean threshold?",
+        "6: cooldown: '5M' would be months, of no certain length; for minutes write '5m'",
+        "12: 'd/e' is not a name for a breaker, use letters, digits and . _ @ : + - after a letter or digit",
+        "13: a name with dots must stand in quotes: [breakers.\"x.y\"]",
+        "15: 'colours' is not a table; there are [defaults] and [breakers.NAME]",
+        "8: slow-rate: it needs slow-after, which says from what duration on a run is slow",
+        "9: max-cooldown: 5s is shorter than the cooldown of 30s (cooldown is built in)",
+        "10: lease: 5s is not longer than the 5s that a probe may run, so its place would be given away (timeout in line 11)",
+    ];
+    let expected = lines.map(|line| format!("cb: {file}:{line}\n")).concat();
+    for args in [&["config"][..], &["config", "a"], &["config", "c", "--json"]] {
+        sandbox.cb(args).code(125).stderr(&*expected).run();
+    }
+    // A run tells the first that is its own.
+    sandbox.runs("b", &[], 125).stderr(format!("cb: {file}:{}\n", lines[0])).run();
+}
 
 #[test]
 fn config_shows_what_holds_and_where_it_was_said() {
@@ -458,10 +652,14 @@ fn config_as_json() {
     assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
     let settings = document["settings"].as_object().expect("an object");
     assert_eq!(settings.len(), 30);
-    assert_eq!(settings["threshold"], json!({ "value": "3", "origin": "defaults", "line": 2 }));
-    assert_eq!(settings["trip-codes"], json!({ "value": "22", "origin": "breaker", "line": 4 }));
-    assert_eq!(settings["cooldown"], json!({ "value": "30s", "origin": "built in", "line": null }));
-    assert_eq!(settings["lease"], json!({ "value": null, "origin": "built in", "line": null }));
+    let said = |value: Value, origin: &str, line: Value| {
+        let file = if line.is_null() { Value::Null } else { json!(path) };
+        json!({ "value": value, "origin": origin, "line": line, "pattern": null, "file": file })
+    };
+    assert_eq!(settings["threshold"], said(json!("3"), "defaults", json!(2)));
+    assert_eq!(settings["trip-codes"], said(json!("22"), "breaker", json!(4)));
+    assert_eq!(settings["cooldown"], said(json!("30s"), "built in", Value::Null));
+    assert_eq!(settings["lease"], said(Value::Null, "built in", Value::Null));
     let document = read(&["config", "--json"]);
     assert_eq!((&document["name"], &document["settings"]["trip-codes"]["value"]), (&Value::Null, &Value::Null));
 }

@@ -73,7 +73,7 @@ fn threshold() {
 
 #[test]
 fn failure_rate() {
-    let fixed = &["--threshold", "100", "--window", "4", "--min-calls", "4"];
+    let fixed = &["--threshold=100", "--slow-rate=100", "--slow-after=1h", "--window=4", "--min-calls=4"];
     let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[0, 0, 1, 1]);
     proves(("failure-rate", "50"), fixed, observe, &"closed".into(), &"open".into());
     proves(("failure-rate", "50%"), fixed, observe, &"closed".into(), &"open".into());
@@ -179,7 +179,39 @@ fn another_rule_switches_the_threshold_off() {
     assert_eq!(failures_to_open(&sandbox, &[]), 0);
     // These are no rules.
     assert_eq!(failures_to_open(&Sandbox::new(), &["--slow-after=1h"]), 5);
-    assert_eq!(failures_to_open(&Sandbox::new(), &["--window=50", "--min-calls=1"]), 5);
+    assert_eq!(failures_to_open(&Sandbox::new(), &["--min-calls=1"]), 5);
+}
+
+/// What was said for this breaker must do something; what was said for many is for those with a rate.
+#[test]
+fn a_window_of_which_no_rate_is_taken() {
+    let idle = "it is the window of failure-rate and slow-rate, and neither is set; for 3 failures in 5 minutes write \
+                --failure-budget 3/5m";
+    let sandbox = Sandbox::new();
+    for options in [&["--window=5m"][..], &["--window=50", "--threshold=3"], &["--window=5m", "--failure-budget=3/5m"]]
+    {
+        sandbox.runs("a", options, 125).stderr(format!("cb: --window: {idle}\n")).run();
+    }
+    for command in ["allow", "record"] {
+        let outcome = if command == "record" { Some("failure") } else { None };
+        let words = [command, "a", "--window=5m"].into_iter().chain(outcome);
+        sandbox.cb(words).code(125).stderr(format!("cb: --window: {idle}\n")).run();
+    }
+    let path = sandbox.configure("[breakers.a]\nwindow = \"5m\"\n");
+    let line = format!("cb: {}:2: window: {idle}\n", path.display());
+    sandbox.runs("a", &[], 125).stderr(&*line).run();
+    sandbox.cb(["config"]).code(125).stderr(&*line).run();
+    sandbox.exits("a", &["--failure-rate=50"], 0);
+    // The rate is one of those last used.
+    sandbox.cb(["record", "a", "failure", "--window=5m"]).run();
+    for table in ["defaults", "breakers.\"*\""] {
+        sandbox.configure(&format!("[{table}]\nwindow = \"5m\"\n[breakers.b]\nslow-rate = 50\nslow-after = 1\n"));
+        sandbox.exits("c", &[], 0);
+        sandbox.exits("c", &["--threshold=3"], 0);
+        sandbox.cb(["config"]).any_stdout().run();
+        sandbox.exits("b", &[], 0);
+        assert_eq!(sandbox.status("b")["settings"]["window_ms"], 300_000);
+    }
 }
 
 // Recovery
