@@ -158,7 +158,8 @@ impl Use {
         let of_breaker = key.stored() != Stored::Not;
         match self {
             Self::Run => true,
-            Self::Allow => of_breaker || key == Key::OpenExitCode,
+            // It may be the first to find a hold over.
+            Self::Allow => of_breaker || matches!(key, Key::OpenExitCode | Key::OnChange),
             Self::Record => of_breaker || key == Key::OnChange,
             Self::ByHand => key == Key::OnChange,
         }

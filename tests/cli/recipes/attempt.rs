@@ -171,7 +171,11 @@ pub fn json_api(recipe: &Recipe) {
     for _ in 0..6 {
         run().code(65).stderr(said(404)).run();
     }
-    assert_eq!(counted(&sandbox, "api.example.com"), [json!("closed"), json!(0), json!(6)]);
+    assert_eq!(
+        counted(&sandbox, "api.example.com"),
+        [json!("closed"), json!(11), json!(6)],
+        "each 429 and 503 was one"
+    );
     server.answers(Answer::of(500, ""));
     outage(&sandbox, "api.example.com", &run, 5, (&[69], &said(500)), || server.answers(Answer::of(200, "{}")));
     run().stdout("{}").stderr(closed("api.example.com")).run();
