@@ -143,7 +143,7 @@ fn of_two_holds_of_a_kind_the_later_end_wins_with_its_owner_and_reason() {
         let sandbox = Sandbox::new();
         sandbox.configure("[defaults]\non-change = 'echo told >> ~/told'\n");
         let as_bob = |args: &[&str]| sandbox.cb([&[word, "a"], args].concat()).env("LOGNAME", "bob");
-        sandbox.cb([word, "a", "--for", "1h", "--reason", "maintenance"]).run();
+        sandbox.cb([word, "a", "--for", "1h", "--reason", "maintenance"]).any_stderr().run();
         let before = sandbox.bytes("a");
         let kept = format!(
             "cb: a: unchanged, it is {what} by tester until TIME (maintenance), which does not end sooner; to shorten it: \
@@ -182,7 +182,7 @@ fn of_two_holds_of_a_kind_the_later_end_wins_with_its_owner_and_reason() {
 #[test]
 fn for_no_time_ends_a_hold_of_its_kind() {
     let sandbox = Sandbox::new();
-    sandbox.cb(["trip", "a"]).run();
+    sandbox.cb(["trip", "a"]).any_stderr().run();
     sandbox.cb(["disable", "a", "--for", "0"]).stderr("cb: a: it was not disabled\n").run();
     assert_eq!(sandbox.status("a")["mode"], "held");
     sandbox.cb(["-v", "trip", "a", "--for", "0"]).stderr("cb: a: hold ended by tester: open, with a probe due\n").run();
@@ -522,8 +522,8 @@ fn a_duration_among_the_names_is_no_name() {
     }
     assert!(!sandbox.state_dir().exists());
     // Alone, with a time, or as a plain number it is one.
-    sandbox.cb(["trip", "1h"]).run();
-    sandbox.cb(["trip", "a", "2h", "--for", "1h"]).run();
+    sandbox.cb(["trip", "1h"]).any_stderr().run();
+    sandbox.cb(["trip", "a", "2h", "--for", "1h"]).any_stderr().run();
     sandbox.cb(["disable", "a", "8080"]).run();
     sandbox.cb(["status", "1h", "a", "8080"]).any_stdout().run();
 }
@@ -762,7 +762,7 @@ fn who_orders_within_a_run_is_obeyed() {
         sandbox.cb(["reset", "a"]).run();
     }
     // Another breaker, or one that is replaced, is meant as it is said.
-    trip("b", &[]).run();
+    trip("b", &[]).any_stderr().run();
     trip("a", &["--replace"]).run();
     assert_eq!(["a", "b"].map(|name| sandbox.status(name)["mode"].clone()), ["held", "held"]);
     sandbox.cb(["reset", "a", "b"]).run();
