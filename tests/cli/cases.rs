@@ -41,7 +41,7 @@ use serde_json::Value;
 use crate::support::{Begun, Sandbox};
 
 /// How many milliseconds here are one of a case.
-const SCALE: u64 = 10_000;
+const SCALE: u64 = 4_000;
 /// The breaker of all cases.
 const NAME: &str = "t";
 /// How a child says what it counts as. 75 it never uses: that is a refusal.

@@ -280,8 +280,7 @@ fn what_cannot_be_read_is_left_out_and_said() {
         .cb(["history"])
         .stdout_has("  a  closed -> open  tripped, by tester\n")
         .stderr(format!(
-            "cb: b: left out: {} is not readable: it is not a state of cb; the next run sets it aside, or remove it \
-             yourself\n",
+            "cb: b: left out: {0} is not readable: it is not a state of cb; the next run sets it aside, or run 'rm {0}'\n",
             path.display()
         ))
         .run();

@@ -350,11 +350,12 @@ fn a_fallback_in_a_hook_and_a_hook_in_a_fallback_end_too() {
         "echo \"$1 $CB_NAME\" >>~/hooks; cb run -n \"$CB_NAME\" -- true; cb reset b; cb trip b; cb run -n b -- true";
     sandbox.script("again", again);
     sandbox.configure("[defaults]\non-change = 'again hook'\nfallback = 'again fallback'\n");
-    sandbox.cb(["-q", "trip", "a"]).stderr_has("75").run();
+    sandbox.exits("b", &[], 0);
+    sandbox.cb(["-q", "trip", "a"]).any_stderr().run();
     let started = hooks(&sandbox);
     assert_eq!(started, "hook a\nfallback a\nfallback b\n");
     fs::remove_file(sandbox.home().join("hooks")).expect("the list");
-    sandbox.runs("a", &[], 0).code(75).stderr_has("75").run();
+    sandbox.runs("a", &[], 0).code(75).any_stderr().run();
     // Of the reset alone: in its hook it was tripped again, and no trip changes that.
     assert_eq!(hooks(&sandbox), "fallback a\nhook b\n");
 }

@@ -105,11 +105,11 @@ fn under_the_kill_switch_what_a_run_reports_itself_is_as_little_recorded_as_its_
     off("cb trip a; cb record a failure; cb run -n b -- cb trip b").run();
     assert!(!sandbox.home().join(".cache").exists(), "not by a run below it either");
     // Of several names only the run's own is a report; the others are an order.
-    off("cb trip a b").run();
+    off("cb trip a b").stderr("cb: b: it is new: nobody has used a breaker of this name\n").run();
     assert!(!sandbox.state_file("a").exists());
     assert_eq!(sandbox.status("b")["mode"], "held");
     // As are all from elsewhere, and those of a hook or a fallback.
-    off("cd /; env -u CB_NAME cb trip a").run();
+    off("cd /; env -u CB_NAME cb -q trip a").run();
     assert_eq!(sandbox.status("a")["mode"], "held");
     for variable in ["CB_HOOK", "CB_FALLBACK"] {
         for (value, mode) in [("1", "held"), ("2", "normal")] {

@@ -111,7 +111,7 @@ fn what_cannot_be_the_end_of_a_hold() {
         }
         assert!(!sandbox.state_dir().exists(), "nothing is touched");
         sandbox.cb(["-q", order, "a", "--until", &unix_in(366 * 86_400 - 60).to_string()]).run();
-        sandbox.cb([order, "a", "--for", "366d"]).run();
+        sandbox.cb([order, "a", "--for", "366d"]).stderr_has("; that is dropped\n").run();
     }
     // A time in place of a name is a breaker that nobody wanted.
     for last in ["14:02", "1795000000"] {
@@ -157,7 +157,7 @@ fn all_are_tripped_disabled_and_enabled_also_those_that_are_only_configured() {
 fn a_trip_that_makes_a_breaker_says_that_it_is_new() {
     let sandbox = Sandbox::new();
     sandbox.cb(["trip", "openai"]).stderr("cb: openai: it is new: nobody has used a breaker of this name\n").run();
-    sandbox.cb(["trip", "openai"]).run();
+    sandbox.cb(["trip", "openai", "--replace"]).any_stderr().run();
     let line = "cb: opnai: it is new; did you mean 'openai'? To take it back write 'cb remove opnai'\n";
     sandbox.cb(["trip", "opnai"]).stderr(line).run();
     assert_eq!(pick(&sandbox.status("opnai"), ["state", "mode"]), json!(["open", "held"]));
@@ -249,7 +249,7 @@ fn only_what_nobody_uses_is_removed_as_unused() {
         .cb(["remove", "--unused", "5d"])
         .code(125)
         .stderr(format!(
-            "cb: {} is not readable: it is not a state of cb; the next run sets it aside, or remove it yourself\n",
+            "cb: {0} is not readable: it is not a state of cb; the next run sets it aside, or run 'rm {0}'\n",
             path.display()
         ))
         .run();

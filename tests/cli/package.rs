@@ -208,9 +208,9 @@ fn works(sandbox: &Sandbox, root: &Path) {
     };
     let version = format!("cb {VERSION}\n");
     cb(&["run", "-n", "demo", "--", "cb", "--version"]).stdout(version.clone()).run();
-    cb(&["trip", "other"]).run();
+    cb(&["-q", "trip", "other"]).run();
     // A command that fails with 75: nothing else is there.
-    cb(&["run", "-n", "demo", "--threshold", "1", "--", "cb", "check", "other"])
+    cb(&["run", "-n", "demo", "--threshold", "1", "--failure-codes", "75", "--", "cb", "check", "other"])
         .code(75)
         .stderr_has("cb: demo: opened: 1 failure in a row: exit 75;")
         .run();
