@@ -754,11 +754,11 @@ impl Breaker {
             self.failures.push(now);
         }
         self.recent.push(mark);
-        if let Window::Time(length) = settings.trip.window
-            && self.slices.as_ref().is_none_or(|slices| slices.length() != length)
-        {
-            self.windows_differ |= self.slices.is_some();
-            self.slices = Some(Slices::new(length));
+        if let Window::Time(length) = settings.trip.window {
+            if self.slices.as_ref().is_none_or(|slices| slices.length() != length) {
+                self.windows_differ |= self.slices.is_some();
+                self.slices = Some(Slices::new(length));
+            }
         }
         if let Some(slices) = &mut self.slices {
             slices.push(mark, now);

@@ -46,7 +46,7 @@ pub fn unrows<const N: usize>(text: &str) -> Option<Vec<[u64; N]>> {
     let values: Vec<u8> = text.bytes().map(value).collect::<Option<_>>()?;
     let (widths, body) = values.split_at_checked(N)?;
     let length: usize = widths.iter().map(|&width| usize::from(width)).sum();
-    if body.is_empty() || length == 0 || !body.len().is_multiple_of(length) {
+    if body.is_empty() || length == 0 || body.len() % length != 0 {
         return None;
     }
     let mut table = Vec::new();

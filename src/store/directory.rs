@@ -589,7 +589,7 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
     Ok(format!(
         "{} was not readable ({why}): set aside as {}, the breaker starts anew, closed",
         path.display(),
-        aside.file_name().unwrap_or_default().display()
+        aside.file_name().unwrap_or_default().to_string_lossy()
     ))
 }
 

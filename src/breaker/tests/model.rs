@@ -617,12 +617,11 @@ impl Model {
         if failed && enough && trip.failure_rate.is_some_and(|percent| reaches(failures, percent)) {
             reasons.push(format!("failure rate {}% ({failures} of {calls} calls)", share(failures)));
         }
-        if let Some(budget) = trip.budget
-            && failed
-            && self.budget_used(span(budget.within), now) >= budget.failures.into()
-        {
-            let plural = if budget.failures == 1 { "failure" } else { "failures" };
-            reasons.push(format!("{} {plural} within {}", budget.failures, format_duration(budget.within)));
+        if let Some(budget) = trip.budget.filter(|_| failed) {
+            if self.budget_used(span(budget.within), now) >= budget.failures.into() {
+                let plural = if budget.failures == 1 { "failure" } else { "failures" };
+                reasons.push(format!("{} {plural} within {}", budget.failures, format_duration(budget.within)));
+            }
         }
         let bad = failed || is_slow(run, settings);
         if bad && enough && trip.slow_rate.is_some_and(|percent| reaches(slow, percent)) {

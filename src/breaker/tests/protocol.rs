@@ -436,9 +436,7 @@ impl World {
             return Ok(());
         }
         must(from != to || after_it.generation == before.generation, "a generation begins with a change of state")?;
-        if let Some(hold) = self.hold()
-            && !matches!(action, Action::Clock(_))
-        {
+        if let Some(hold) = self.hold().filter(|_| !matches!(action, Action::Clock(_))) {
             must(after.hold() == Some(hold), "no result ends a hold")?;
             must(from == to, "under a hold nothing moves")?;
         }
