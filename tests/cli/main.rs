@@ -42,6 +42,7 @@ mod history;
 mod hooks;
 mod kill_switch;
 mod killed;
+mod linking;
 mod locks;
 mod looking;
 mod manual;

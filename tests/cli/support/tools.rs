@@ -17,6 +17,13 @@ pub fn cargo_tool(program: &str) -> Option<PathBuf> {
     found
 }
 
+/// Whether the program needs no shared library, as the tests, which are linked as it is.
+pub fn linked_statically() -> bool {
+    let found = cfg!(target_feature = "crt-static");
+    skips_without("a static C library to link with", found);
+    found
+}
+
 fn skips_without(program: &str, found: bool) {
     let required = std::env::var_os("CB_REQUIRE_TOOLS").is_some_and(|value| value == "1");
     assert!(found || !required, "{program} is missing, and CB_REQUIRE_TOOLS=1 asks for it");
