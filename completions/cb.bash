@@ -23,12 +23,13 @@ __cb_options() {
                 --probe-successes --probe-failures --lease --success-codes
                 --failure-codes --ignore-codes --timeout --probe-timeout -k
                 --kill-after -s --signal -E --open-exit-code --fallback
-                --on-change --on-state-error)
+                --fallback-on --on-change --on-state-error)
             ;;
         status)
             flags+=(--json --watch)
             ;;
         check)
+            flags+=(--all --any --wait --json)
             valued+=(-E --open-exit-code)
             ;;
         history)
@@ -53,6 +54,7 @@ __cb_options() {
             valued+=(--unused)
             ;;
         allow)
+            flags+=(--json)
             valued+=(--threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
@@ -96,6 +98,9 @@ __cb_value() {
         'run -p' | 'run --preserve-status' | 'run -f' | 'run --foreground' | 'run --observe')
             __cb_offer true false
             ;;
+        'run --fallback-on')
+            __cb_offer refused failure
+            ;;
         'run --on-state-error')
             __cb_offer run refuse
             ;;
@@ -109,7 +114,7 @@ __cb_operand() {
             __cb_offer run status check history reset trip disable enable \
                 remove allow record metrics config help
             ;;
-        'status '* | 'check 0' | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
+        'status '* | 'check '* | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
             __cb_breakers
             ;;
         'record 1')

@@ -427,6 +427,13 @@ impl Breaker {
         self.in_vain >= Self::MANY_IN_VAIN
     }
 
+    /// Whether it was just opened again for the third time in a row, and no run was refused since it opened from closed: each
+    /// run came after the cool-down and was a probe.
+    pub fn only_probes(&self) -> bool {
+        let none_refused = self.outage.is_some_and(|outage| outage.refused_before == self.totals.refused);
+        matches!(self.state, State::Open { reopened: 3, .. }) && none_refused
+    }
+
     /// Of the outage that ends at this time: how long it was, and how many runs were refused in it. `None` if none ends,
     /// or if an older version has not written down when it began.
     pub fn ended_outage(&self, now: Timestamp) -> Option<(Duration, u64)> {

@@ -220,9 +220,12 @@ pub struct RefusalOptions {
 /// What a run does beside guarding.
 #[derive(Args, Clone, Debug)]
 pub struct OwnOptions {
-    /// Run this with 'sh -c' when refused, and exit as it does
+    /// Run this with 'sh -c' when refused, under --timeout too, and exit as it does
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "When refused")]
     fallback: Option<String>,
+    /// When to run it: refused, or failure, which is also after a run that counts as failure [default: refused]
+    #[arg(long, value_name = "refused|failure", help_heading = "When refused")]
+    fallback_on: Option<String>,
     /// Decide and count, but run the command even if refused: its result then counts as late [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = ["true", "false"], hide_possible_values = true, help_heading = "When refused")]
@@ -306,13 +309,24 @@ pub struct StatusArgs {
     pub watch: bool,
 }
 
-/// Ask whether a run would be let through now: exit 0 yes, 75 no
+/// Ask whether runs would be let through now: exit 0 yes, 75 no
 #[derive(Args, Debug)]
-#[command(after_help = "It never changes anything, and starts nothing.")]
+#[command(after_help = "\
+    It never changes anything, and starts nothing. Several may be told yes at once.\n\
+    Which provider?  cb check --any openai anthropic local")]
 pub struct CheckArgs {
-    /// The breaker
-    #[arg(value_name = "NAME", value_parser = parse_name)]
-    pub name: Name,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Say yes if one of them would let a run through, and print the first that would
+    #[arg(long)]
+    pub any: bool,
+    /// Wait until the answer is yes, at most this long (note the =) [default: for ever]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "36500d",
+        value_parser = crate::time::parse_duration)]
+    pub wait: Option<std::time::Duration>,
+    /// Print them as cb status --json does, whatever the answer; with --any the one that lets runs through, or all
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub options: Options<RefusalOptions>,
 }
@@ -414,6 +428,9 @@ pub struct AllowArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
+    /// Print JSON: the permit, or why it is refused and until when
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub options: Options<AllowOptions>,
 }
@@ -476,7 +493,7 @@ pub struct ConfigArgs {
 fn parse_exit_code(word: &str) -> Result<u8, String> {
     let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     let code = if digits { word.parse().ok() } else { None };
-    code.ok_or_else(|| format!("'{}' is not an exit code from 0 to 255", word.escape_debug()))
+    code.ok_or_else(|| format!("'{word}' is not an exit code from 0 to 255"))
 }
 
 fn parse_until(word: &str) -> Result<crate::time::Until, String> {

@@ -159,9 +159,9 @@ impl Use {
         match self {
             Self::Run => true,
             // It may be the first to find a hold over.
-            Self::Allow => of_breaker || matches!(key, Key::OpenExitCode | Key::OnChange),
-            Self::Record => of_breaker || key == Key::OnChange,
-            Self::ByHand => key == Key::OnChange,
+            Self::Allow => of_breaker || matches!(key, Key::OpenExitCode | Key::OnChange | Key::Verbose),
+            Self::Record => of_breaker || Self::ByHand.has(key),
+            Self::ByHand => matches!(key, Key::OnChange | Key::Verbose),
         }
     }
 
@@ -296,9 +296,19 @@ impl Config {
 
     /// The command to run when a breaker changes, by the configuration.
     pub fn on_change(&self, name: &Name) -> Option<&str> {
-        let entries = self.tables.iter().filter(|table| table.scope.is_for(Some(name.as_str())));
-        let said = entries.flat_map(|table| &table.entries).find(|entry| entry.key == Key::OnChange);
-        said.map(|entry| entry.text.as_str()).filter(|command| !command.is_empty())
+        self.text(Some(name), Key::OnChange).filter(|command| !command.is_empty())
+    }
+
+    /// Whether remarks are to be printed too, by the configuration.
+    pub fn is_verbose(&self, name: Option<&Name>) -> bool {
+        self.text(name, Key::Verbose) == Some("true")
+    }
+
+    /// What the configuration has for a key, as it was written.
+    fn text(&self, name: Option<&Name>, key: Key) -> Option<&str> {
+        let entries = self.tables.iter().filter(|table| table.scope.is_for(name.map(Name::as_str)));
+        let found = entries.flat_map(|table| &table.entries).find(|entry| entry.key == key);
+        found.map(|entry| entry.text.as_str())
     }
 
     /// All that is wrong with what holds for this breaker, for each with a table, for each pattern and for all others.
@@ -580,10 +590,9 @@ impl Reader<'_> {
         let position = word.span().start;
         let word = &**word.get_ref();
         let Some(table) = value.get_ref().as_table() else {
-            let shown = word.escape_debug();
             return match Key::named(word) {
                 Some(_) => self.wrong(position, in_a_table(word)),
-                None => self.wrong(position, format!("breakers.{shown} must be a table, [breakers.{shown}]")),
+                None => self.wrong(position, format!("breakers.{word} must be a table, [breakers.{word}]")),
             };
         };
         let wanted = match tables {
@@ -674,7 +683,7 @@ fn line_at(text: &str, position: usize) -> usize {
 fn unknown<'a>(word: &str, what: &str, there: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = nearest(&word.replace('_', "-"), known);
     let hint = near.map_or(there.to_owned(), |near| format!("did you mean {near}?"));
-    format!("'{}' is not {what}; {hint}", word.escape_debug())
+    format!("'{word}' is not {what}; {hint}")
 }
 
 /// The first table in a table, if there is one: no setting is one.

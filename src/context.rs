@@ -10,6 +10,7 @@ use anyhow::{Error, Result};
 
 use crate::cli::Common;
 use crate::config::{Config, Tables};
+use crate::environment;
 use crate::locations::Locations;
 use crate::report::speech::Volume;
 use crate::store::{Directory, Store};
@@ -19,14 +20,16 @@ use crate::sys::Inherited;
 pub struct Context {
     /// Where breakers are kept.
     pub store: Store,
-    /// How much is said.
-    pub volume: Volume,
     /// What a child gets back of what `cb` changed for itself.
     pub inherited: Inherited,
     /// The configuration file, and whether it was named: then it must exist.
     pub config_file: Option<(PathBuf, bool)>,
     /// How long `on-change` commands have run: all that one command of a user causes share their time.
     pub time_in_hooks: Cell<Duration>,
+    /// How much is said of the breaker whose configuration was read last.
+    volume: Cell<Volume>,
+    /// How much the options and the environment ask for.
+    asked: Volume,
     /// What a child finds in its environment: it may ask `cb` itself, and must ask about the same breakers.
     variables: Vec<(&'static str, OsString)>,
 }
@@ -37,18 +40,24 @@ impl Context {
     /// # Errors
     /// A directory was given that cannot be.
     pub fn new(common: &Common, inherited: Inherited) -> Result<Self> {
-        let volume = match (common.quiet, common.verbose) {
+        let volume = match (common.quiet, common.verbose || environment::verbose()) {
             (true, _) => Volume::Quiet,
             (false, true) => Volume::Verbose,
             (false, false) => Volume::Normal,
         };
+        let (asked, volume) = (volume, Cell::new(volume));
         let Locations { state_dir, config, variables } =
             Locations::find(common.state_dir.as_deref(), common.config.as_deref())?;
         let store = match state_dir {
             Ok(dir) => Store::Directory(Directory::new(dir)),
             Err(error) => Store::Nowhere(error.to_string()),
         };
-        Ok(Self { store, volume, inherited, config_file: config, time_in_hooks: Cell::default(), variables })
+        Ok(Self { store, inherited, config_file: config, time_in_hooks: Cell::default(), asked, volume, variables })
+    }
+
+    /// How much is said: what the options and the environment ask for, else what the configuration that was read last does.
+    pub fn volume(&self) -> Volume {
+        self.volume.get()
     }
 
     /// The configuration, as far as these tables.
@@ -56,7 +65,12 @@ impl Context {
     /// # Errors
     /// What is wrong in it.
     pub fn config(&self, tables: Tables<'_>) -> Result<Config> {
-        Config::load(self.config_file.as_ref(), tables)
+        let config = Config::load(self.config_file.as_ref(), tables)?;
+        if self.asked == Volume::Normal {
+            let name = if let Tables::Only(name, _) = tables { Some(name) } else { None };
+            self.volume.set(if config.is_verbose(name) { Volume::Verbose } else { Volume::Normal });
+        }
+        Ok(config)
     }
 
     /// The whole configuration, as far as it is right, and all that is wrong in it.

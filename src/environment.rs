@@ -26,7 +26,16 @@ pub fn dumb_terminal() -> bool {
 
 /// The kill switch: `CB_DISABLED` is anything but empty, `0` or `false`.
 pub fn switched_off() -> bool {
-    value("CB_DISABLED").is_some_and(|value| value != "0" && value != "false")
+    is_on("CB_DISABLED")
+}
+
+fn is_on(variable: &str) -> bool {
+    value(variable).is_some_and(|value| value != "0" && value != "false")
+}
+
+/// Whether remarks are to be printed too: `CB_VERBOSE` is anything but empty, `0` or `false`.
+pub fn verbose() -> bool {
+    is_on("CB_VERBOSE")
 }
 
 /// Says that a process is the `on-change` command of a breaker (1), or below a run in one (2).

@@ -23,6 +23,8 @@ use crate::settings::{OnStateError, Settings};
 use crate::store::{IfAbsent, Keep, Kept, Seen, Slot, Trouble, Turn};
 use crate::time::Timestamp;
 
+pub use self::hook::Later;
+
 /// One breaker, as one caller sees it.
 pub struct Guard<'a> {
     /// Its name.
@@ -31,6 +33,8 @@ pub struct Guard<'a> {
     pub context: &'a Context,
     /// The command to run when the breaker changes.
     pub on_change: Option<&'a str>,
+    /// Where that command waits until the caller runs it; `None` is to run it at once.
+    pub later: Option<&'a Later>,
 }
 
 /// How somebody asks to be let in.
@@ -53,12 +57,32 @@ pub struct Entering<'a> {
 pub enum Entrance {
     /// Go ahead, and report.
     Admitted(Ticket),
-    /// Do not.
-    Refused,
+    /// Do not, for this reason.
+    Refused(Denial),
     /// To a patient caller: not now.
     NotYet,
     /// Nobody could say: go ahead without a guard.
     Unguarded,
+}
+
+/// A refusal, as it can be told elsewhere than in a line.
+pub struct Denial {
+    /// Why the breaker is in its state, if a change says so.
+    pub reason: Option<String>,
+    /// When it is worth another try, if that is known.
+    pub retry_at: Option<Timestamp>,
+    /// How long that is from now.
+    pub retry_in: Option<Duration>,
+}
+
+impl Denial {
+    fn new(refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> Self {
+        Self {
+            reason: breaker.reason(now).map(Cow::into_owned),
+            retry_at: refusal.retry_at,
+            retry_in: refusal.retry_at.map(|at| at.left(now)),
+        }
+    }
 }
 
 /// The right to go ahead, and the duty to report.
@@ -142,8 +166,8 @@ impl Guard<'_> {
         };
         let refusal = self.would_refuse(entering.settings, clock::instant());
         if let Some((refusal, seen)) = refusal.filter(|_| !entering.overrule) {
-            self.context.volume.remark(|| speech::refusal(self.name, &refusal, &seen.breaker, seen.now));
-            return Ok(Entrance::Refused);
+            self.context.volume().remark(|| speech::refusal(self.name, &refusal, &seen.breaker, seen.now));
+            return Ok(Entrance::Refused(Denial::new(&refusal, &seen.breaker, seen.now)));
         }
         say(&format!("{}: unguarded: {error:#}", self.name));
         Ok(Entrance::Unguarded)
@@ -170,7 +194,7 @@ impl Guard<'_> {
                     if entering.overrule {
                         Keep::Must(Some(Ok(turn.breaker.overrule())))
                     } else {
-                        Keep::Should(Some(Err(())))
+                        Keep::Should(Some(Err(Denial::new(&refusal, turn.breaker, now))))
                     }
                 }
             }
@@ -182,13 +206,13 @@ impl Guard<'_> {
             ended
         } else {
             ended.and_then(|ended| {
-                self.run_hook(&ended);
+                self.run_hook(ended);
                 None
             })
         };
         Ok(match value {
             None => Entrance::NotYet,
-            Some(Err(())) => Entrance::Refused,
+            Some(Err(denial)) => Entrance::Refused(denial),
             Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, ended: ended.map(Box::new) }),
         })
     }
@@ -204,7 +228,7 @@ impl Guard<'_> {
     ) -> Result<Left, Trouble> {
         let Ticket { permit, slot, ended } = ticket;
         if let Some(ended) = ended {
-            self.run_hook(&ended);
+            self.run_hook(*ended);
         }
         let left = self.record(IfAbsent::Leave, report, |turn, report| {
             turn.breaker.record(&permit, &report.run, &report.settings, turn.now)
@@ -230,11 +254,12 @@ impl Guard<'_> {
         report: impl Fn(&Breaker) -> Result<Report<'s>, Error>,
         record: impl Fn(&mut Turn<'_>, &Report<'s>) -> Recorded,
     ) -> Result<Left, Trouble> {
-        let kept = self.change_state(if_absent, |turn, _| {
+        let kept = self.change_state(if_absent, |turn, lines| {
             let report = match report(turn.breaker) {
                 Ok(report) => report,
                 Err(error) => return Keep::Nothing(Err(error)),
             };
+            self.remark_other_rules(turn.breaker, &report.settings, lines);
             match record(turn, &report) {
                 Recorded::Foreign => Keep::Nothing(Ok((Left::Foreign, None))),
                 Recorded::Late => Keep::Must(Ok((Left::Late, None))),
@@ -246,7 +271,7 @@ impl Guard<'_> {
         let Some(Kept { value, .. }) = kept else { return Ok(Left::Absent) };
         let (left, news) = value.map_err(Trouble::Misuse)?;
         if let Some(news) = news {
-            self.announce(&news);
+            self.announce(news);
         }
         Ok(left)
     }
@@ -268,7 +293,7 @@ impl Guard<'_> {
             None => Done::Absent,
             Some(None) => Done::Unchanged,
             Some(Some(news)) => {
-                self.announce(&news);
+                self.announce(news);
                 Done::Changed
             }
         })
@@ -302,8 +327,8 @@ impl Guard<'_> {
             }
         })?;
         match kept.and_then(|kept| kept.value) {
-            None => self.context.volume.news(&format!("{}: it was not disabled", self.name)),
-            Some(news) => news.iter().for_each(|news| self.announce(news)),
+            None => self.context.volume().news(&format!("{}: it was not disabled", self.name)),
+            Some(news) => news.into_iter().for_each(|news| self.announce(news)),
         }
         Ok(())
     }
@@ -340,7 +365,7 @@ impl Guard<'_> {
             Keep::Must(change.map(|change| News::new(self.name, change, turn)))
         })?;
         if let Some(news) = kept.and_then(|kept| kept.value) {
-            self.announce(&news);
+            self.announce(news);
         }
         Ok(())
     }
@@ -364,7 +389,7 @@ impl Guard<'_> {
     ) -> Result<Option<Kept<T>>, Trouble> {
         let (kept, ended) = self.change_and_end(if_absent, decide)?;
         if let Some(ended) = ended {
-            self.run_hook(&ended);
+            self.run_hook(ended);
         }
         Ok(kept)
     }
@@ -375,7 +400,7 @@ impl Guard<'_> {
         if_absent: IfAbsent,
         decide: impl Fn(&mut Turn<'_>, &mut Lines) -> Keep<T>,
     ) -> Result<(Option<Kept<T>>, Option<News>), Trouble> {
-        let mut lines = Lines::new(self.context.volume);
+        let mut lines = Lines::new(self.context.volume());
         let kept = self.context.store.change(self.name, if_absent, |turn| {
             lines.forget();
             if let Some(notice) = turn.notice {
@@ -383,13 +408,16 @@ impl Guard<'_> {
             }
             let ended = turn.breaker.settle(turn.now).map(|change| News::new(self.name, change, turn));
             let (in_vain, windows) = (turn.breaker.is_in_vain(), turn.breaker.windows_differ());
-            let length = turn.breaker.window_length();
+            let (only_probes, length) = (turn.breaker.only_probes(), turn.breaker.window_length());
             let keep = decide(turn, &mut lines);
             if turn.breaker.is_in_vain() && !in_vain {
                 lines.news(speech::in_vain(self.name));
             }
             if turn.breaker.windows_differ() && !windows {
                 lines.news(speech::emptied(self.name, length, turn.breaker.window_length()));
+            }
+            if turn.breaker.only_probes() && !only_probes {
+                lines.news(speech::only_probes(self.name));
             }
             // What is told once must be kept, so that nobody tells it again.
             match (keep, ended) {
@@ -419,22 +447,25 @@ impl Guard<'_> {
 
     /// Tells of a change once it is kept: by a line, and where it is news by the `on-change` command, but not from within
     /// such a command.
-    fn announce(&self, news: &News) {
-        self.tell(news);
+    fn announce(&self, news: News) {
+        self.tell(&news);
         self.run_hook(news);
     }
 
     fn tell(&self, news: &News) {
         if news.change.is_aloud() {
-            self.context.volume.news(&news.line);
+            self.context.volume().news(&news.line);
         } else {
-            self.context.volume.remark(|| news.line.clone());
+            self.context.volume().remark(|| news.line.clone());
         }
     }
 
-    fn run_hook(&self, news: &News) {
-        if let Some(command) = self.on_change.filter(|_| news.change.is_news() && !is_within(HOOK)) {
-            hook::run(command, self.name, news, self.context);
+    fn run_hook(&self, news: News) {
+        let command = self.on_change.filter(|_| news.change.is_news() && !is_within(HOOK));
+        match (command, self.later) {
+            (None, _) => {}
+            (Some(command), None) => hook::run(command, self.name, &news, self.context),
+            (Some(command), Some(later)) => later.add(command, self.name, news),
         }
     }
 }

@@ -39,7 +39,7 @@ impl FromStr for Name {
             return Err(format!("a breaker needs a name, {RULE}"));
         };
         if !first.is_ascii_alphanumeric() || !word.bytes().all(allowed) {
-            return Err(format!("'{}' is not a name for a breaker, {RULE}", word.escape_debug()));
+            return Err(format!("'{word}' is not a name for a breaker, {RULE}"));
         }
         if word.len() > LONGEST_NAME {
             return Err(format!("a breaker's name has at most {LONGEST_NAME} characters, this one has {}", word.len()));
@@ -88,8 +88,8 @@ impl FromStr for Pattern {
         match word.replace(['*', '?'], "x").parse::<Name>() {
             Ok(_) => Ok(Self(word.to_owned())),
             Err(_) => Err(format!(
-                "'{}' is not a pattern for names, use letters, digits and . _ @ : + - after a letter or digit, * and ?",
-                word.escape_debug()
+                "'{word}' is not a pattern for names, use letters, digits and . _ @ : + - after a letter or digit, * \
+                 and ?"
             )),
         }
     }

@@ -101,6 +101,17 @@ impl CodeList {
     }
 }
 
+/// What is wrong with a list of codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListFault {
+    /// The list at fault.
+    pub list: CodeList,
+    /// What is wrong with it.
+    pub message: String,
+    /// The list that it contradicts, if it does.
+    pub other: Option<CodeList>,
+}
+
 /// The code lists of a breaker, resolved: what they say of every possible end.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Codes {
@@ -129,35 +140,43 @@ impl Codes {
     /// The lists, each as it was written: `0,22,64-78,SIGTERM,timeout`. A single code beats a range.
     ///
     /// # Errors
-    /// The setting at fault, what is wrong with it and with which other: an item that is none, a list that is too long, or
-    /// the same code or two overlapping ranges in two lists.
-    pub fn parse(lists: &[(CodeList, &str)]) -> Result<Self, (CodeList, String, Option<CodeList>)> {
+    /// All that is wrong: an item that is none, a list that is too long, or the same code or two overlapping ranges in two
+    /// lists.
+    pub fn parse(lists: &[(CodeList, &str)]) -> Result<Self, Vec<ListFault>> {
         let mut codes =
             Self { failures_listed: lists.iter().any(|list| list.0 == CodeList::Failure), ..Self::default() };
         let mut singles: Vec<(usize, CodeList)> = Vec::new();
+        let mut faults = Vec::new();
         for &(class, text) in lists {
             let items: Vec<&str> = text.split(',').map(str::trim).collect();
             if items.len() > LONGEST_LIST {
                 let count = items.len();
                 let message = format!("{count} items are too many, at most {LONGEST_LIST} fit; use ranges like 64-78");
-                return Err((class, message, None));
+                faults.push(ListFault { list: class, message, other: None });
+                continue;
             }
             for item in items {
-                match parse_item(item).map_err(|message| (class, message, None))? {
-                    (first, last) if first == last => singles.push((first, class)),
-                    (first, last) => (first..=last).try_for_each(|slot| codes.claim(slot, class))?,
+                match parse_item(item) {
+                    Ok((first, last)) if first == last => singles.push((first, class)),
+                    Ok((first, last)) => {
+                        faults.extend((first..=last).try_for_each(|slot| codes.claim(slot, class)).err());
+                    }
+                    Err(message) => faults.push(ListFault { list: class, message, other: None }),
                 }
             }
         }
         let ranges = std::mem::replace(&mut codes.slots, [None; SLOTS]);
-        singles.iter().try_for_each(|&(slot, class)| codes.claim(slot, class))?;
+        faults.extend(singles.iter().filter_map(|&(slot, class)| codes.claim(slot, class).err()));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
         for (slot, range) in codes.slots.iter_mut().zip(ranges) {
             *slot = slot.or(range);
         }
         Ok(codes)
     }
 
-    fn claim(&mut self, slot: usize, class: CodeList) -> Result<(), (CodeList, String, Option<CodeList>)> {
+    fn claim(&mut self, slot: usize, class: CodeList) -> Result<(), ListFault> {
         let merged = match (self.slots[slot], class) {
             (None, _) => class,
             (Some(before), _) if before == class => class,
@@ -165,7 +184,7 @@ impl Codes {
             (Some(CodeList::Failure), CodeList::Trip) | (Some(CodeList::Trip), CodeList::Failure) => CodeList::Trip,
             (Some(before), _) => {
                 let message = format!("{} is in {} too; list it once", slot_name(slot), before.setting());
-                return Err((class, message, Some(before)));
+                return Err(ListFault { list: class, message, other: Some(before) });
             }
         };
         self.slots[slot] = Some(merged);
@@ -304,7 +323,6 @@ fn parse_item(item: &str) -> Result<(usize, usize), String> {
         let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let code = if plain { text.parse::<u8>().ok() } else { None };
         code.map(usize::from).ok_or_else(|| {
-            let item = item.escape_debug();
             format!("'{item}' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout")
         })
     };
@@ -450,13 +468,33 @@ mod tests {
             ),
         ] {
             let other = message.contains("success-codes").then_some(CodeList::Success);
-            assert_eq!(Codes::parse(&lists).map(|_| ()), Err((class, message.to_owned(), other)));
+            let fault = ListFault { list: class, message: message.to_owned(), other };
+            assert_eq!(Codes::parse(&lists).map(|_| ()), Err(vec![fault]));
         }
         let long = vec!["1"; 33].join(",");
         assert!(Codes::parse(&[(CodeList::Trip, &long)]).is_err());
         for item in ["", "+5", "-", "1-", "SIGNOPE", "SIG0", "SIG65", "1-2-3", "TIMEOUT"] {
             assert!(Codes::parse(&[(CodeList::Trip, item)]).is_err(), "{item:?}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named() {
+        let lists =
+            [(CodeList::Success, "0,7,20-30"), (CodeList::Failure, "7,0,x,25-40"), (CodeList::Ignored, "7,9-5")];
+        let faults = Codes::parse(&lists).expect_err("lists that contradict each other");
+        let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "'x' is not an exit code (0-255), a range like 64-78, a signal like SIGTERM, or timeout",
+                "25 is in success-codes too; list it once",
+                "the range 9-5 runs backwards; write 5-9",
+                "7 is in success-codes too; list it once",
+                "0 is in success-codes too; list it once",
+                "7 is in success-codes too; list it once",
+            ]
+        );
     }
 
     #[test]

@@ -57,8 +57,11 @@ impl Setup {
             let key = |class| CODE_KEYS.iter().find(|pair| pair.1 == class).map_or(Key::TripCodes, |pair| pair.0);
             match Codes::parse(&listed) {
                 Ok(codes) => setup.breaker.codes = codes,
-                Err((class, message, other)) => {
-                    faults.push(Fault { with: other.map(key), ..Fault::new(key(class), message) });
+                Err(found) => {
+                    faults.extend(found.into_iter().map(|fault| Fault {
+                        with: fault.other.map(key),
+                        ..Fault::new(key(fault.list), fault.message)
+                    }));
                 }
             }
         }
@@ -454,6 +457,25 @@ impl OnStateError {
     }
 }
 
+/// When the fallback is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FallbackOn {
+    /// When the run is refused.
+    Refused,
+    /// Also when it has failed.
+    Failure,
+}
+
+impl FallbackOn {
+    /// The word for it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Failure => "failure",
+        }
+    }
+}
+
 /// What a run does beside guarding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSettings {
@@ -465,8 +487,12 @@ pub struct RunSettings {
     pub observe: bool,
     /// The shell command to run when refused.
     pub fallback: Option<String>,
+    /// When else to run it.
+    pub fallback_on: FallbackOn,
     /// The shell command to run when the breaker changed.
     pub on_change: Option<String>,
+    /// Print remarks too.
+    pub verbose: bool,
 }
 
 impl RunSettings {
@@ -475,7 +501,9 @@ impl RunSettings {
         on_state_error: OnStateError::Run,
         observe: false,
         fallback: None,
+        fallback_on: FallbackOn::Refused,
         on_change: None,
+        verbose: false,
     };
 }
 

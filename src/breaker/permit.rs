@@ -60,7 +60,7 @@ impl FromStr for Permit {
             (Some(breaker), Some(generation), Some(serial), None) => {
                 Ok(Self { breaker, generation, serial: Some(serial), probe })
             }
-            _ => Err(format!("'{}' is not a permit; give the word that cb allow printed", word.escape_debug())),
+            _ => Err(format!("'{word}' is not a permit; give the word that cb allow printed")),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::environment::switched_off;
 use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Report};
 use crate::outcome::{Finished, Outcome};
-use crate::report::{Reader, print};
+use crate::report::{Reader, json, print};
 use crate::settings::OnStateError;
 
 /// What is printed where no breaker could be asked; `cb record` accepts it and does nothing.
@@ -26,7 +26,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     // The kill switch touches no file.
     let file = if switched_off() { Config::default() } else { context.config(Tables::Only(name, Use::Allow))? };
     let setup = file.resolve(Some(name), args.options.given())?.setup;
-    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
+    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref(), later: None };
     let entrance = if switched_off() {
         Entrance::Unguarded
     } else {
@@ -41,7 +41,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
     };
     match entrance {
         Entrance::Admitted(ticket) => {
-            let printed = print(&format!("{}\n", ticket.permit));
+            let printed = print(&written(args, &ticket.permit.to_string())?);
             if !matches!(printed, Ok(Reader::There)) {
                 // Nobody has the permit, so nobody will report: it comes to nothing, and a probe's place is free again.
                 let run = Finished { outcome: Outcome::Ignored, trips: false, end: None, took: None };
@@ -50,7 +50,18 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
             }
             printed.map(|_| Exit::Done)
         }
-        Entrance::Refused | Entrance::NotYet => Ok(Exit::Refused(setup.run.open_exit_code)),
-        Entrance::Unguarded => print(&format!("{UNGUARDED}\n")).map(|_| Exit::Done),
+        Entrance::Refused(denial) => {
+            if args.json {
+                print(&json::refused(denial.reason.as_deref(), denial.retry_at, denial.retry_in)?)?;
+            }
+            Ok(Exit::Refused(setup.run.open_exit_code))
+        }
+        Entrance::NotYet => Ok(Exit::Refused(setup.run.open_exit_code)),
+        Entrance::Unguarded => print(&written(args, UNGUARDED)?).map(|_| Exit::Done),
     }
+}
+
+/// A permit as it is printed.
+fn written(args: &AllowArgs, permit: &str) -> Result<String> {
+    if args.json { json::permit(permit) } else { Ok(format!("{permit}\n")) }
 }

@@ -10,54 +10,58 @@ use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::environment::who;
 use crate::exit::Exit;
-use crate::guard::{Done, Guard};
+use crate::guard::{Done, Guard, Later};
 use crate::name::Name;
 use crate::report::speech::say;
 use crate::store::{IfAbsent, Trouble};
 use crate::time::{Timestamp, Until, parse_duration};
 
-/// Changes a breaker. `None` from `act` is no change.
-///
-/// # Errors
-/// Wrong configuration; the state cannot be used.
-pub(super) fn change(
-    context: &Context,
-    name: &Name,
-    if_absent: IfAbsent,
-    act: impl Fn(&mut Breaker, Timestamp) -> Option<Change>,
-) -> Result<Done> {
-    guarded(context, name, |guard| guard.change(if_absent, act))
+/// What changes breakers, one after the other. Their `on-change` commands run when all are changed.
+pub(super) struct Hand<'a> {
+    context: &'a Context,
+    later: Later,
 }
 
-/// Does something to a breaker as its configuration says.
-///
-/// # Errors
-/// Wrong configuration; the state cannot be used.
-pub(super) fn guarded<T>(
-    context: &Context,
-    name: &Name,
-    act: impl FnOnce(&Guard<'_>) -> Result<T, Trouble>,
-) -> Result<T> {
-    let config = context.config(Tables::Only(name, Use::ByHand))?;
-    let guard = Guard { name, context, on_change: config.on_change(name) };
-    Ok(act(&guard)?)
-}
+impl Hand<'_> {
+    /// Changes a breaker. `None` from `act` is no change.
+    ///
+    /// # Errors
+    /// Wrong configuration; the state cannot be used.
+    pub(super) fn change(
+        &self,
+        name: &Name,
+        if_absent: IfAbsent,
+        act: impl Fn(&mut Breaker, Timestamp) -> Option<Change>,
+    ) -> Result<Done> {
+        self.guarded(name, |guard| guard.change(if_absent, act))
+    }
 
-/// Holds a breaker, or ends a hold.
-///
-/// # Errors
-/// Wrong configuration; the state cannot be used.
-pub(super) fn hold(
-    context: &Context,
-    name: &Name,
-    kind: HoldKind,
-    args: &HoldArgs,
-    until: Option<Timestamp>,
-    reason: Option<&String>,
-) -> Result<()> {
-    let (span, replace) = (args.span, args.replace);
-    let order = Order { kind, span, replace, reason: reason.cloned(), by: who() };
-    guarded(context, name, |guard| guard.order(&order, until))
+    /// Does something to a breaker as its configuration says.
+    ///
+    /// # Errors
+    /// Wrong configuration; the state cannot be used.
+    pub(super) fn guarded<T>(&self, name: &Name, act: impl FnOnce(&Guard<'_>) -> Result<T, Trouble>) -> Result<T> {
+        let config = self.context.config(Tables::Only(name, Use::ByHand))?;
+        let (context, on_change) = (self.context, config.on_change(name));
+        Ok(act(&Guard { name, context, on_change, later: Some(&self.later) })?)
+    }
+
+    /// Holds a breaker, or ends a hold.
+    ///
+    /// # Errors
+    /// Wrong configuration; the state cannot be used.
+    pub(super) fn hold(
+        &self,
+        name: &Name,
+        kind: HoldKind,
+        args: &HoldArgs,
+        until: Option<Timestamp>,
+        reason: Option<&String>,
+    ) -> Result<()> {
+        let (span, replace) = (args.span, args.replace);
+        let order = Order { kind, span, replace, reason: reason.cloned(), by: who() };
+        self.guarded(name, |guard| guard.order(&order, until))
+    }
 }
 
 /// Whether a hold would make this breaker: nobody has used it, and nobody has configured it.
@@ -83,20 +87,22 @@ pub(super) fn told_new(context: &Context, name: &Name) -> String {
 /// What is wrong with the store; wrong configuration.
 pub(super) fn remark_unknown(context: &Context, name: &Name) -> Result<()> {
     if !look::is_known(context, name)? {
-        context.volume.news(&look::missing(context, name)?);
+        context.volume().news(&look::missing(context, name)?);
     }
     Ok(())
 }
 
 /// Does something to each of several breakers; what fails for one is said and does not stop the others.
-pub(super) fn each(names: &[Name], act: impl Fn(&Name) -> Result<()>) -> Exit {
+pub(super) fn each(names: &[Name], context: &Context, act: impl Fn(&Hand<'_>, &Name) -> Result<()>) -> Exit {
     let mut exit = Exit::Done;
+    let hand = Hand { context, later: Later::default() };
     for name in names {
-        if let Err(error) = act(name) {
+        if let Err(error) = act(&hand, name) {
             say(&format!("{error:#}"));
             exit = Exit::Failed;
         }
     }
+    hand.later.run(context);
     exit
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::by_hand::{checked_reason, each, end, hold, is_new, selected_or_configured, told_new};
+use super::by_hand::{checked_reason, each, end, is_new, selected_or_configured, told_new};
 use crate::breaker::HoldKind;
 use crate::cli::DisableArgs;
 use crate::context::Context;
@@ -16,11 +16,11 @@ pub fn run(args: &DisableArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
     let until = end(&args.hold)?;
     let names = selected_or_configured(context, &args.hold.selection)?;
-    Ok(each(&names, |name| {
+    Ok(each(&names, context, |hand, name| {
         let new = is_new(context, name) && args.hold.span.is_none_or(|span| !span.is_zero());
-        hold(context, name, HoldKind::Disable, &args.hold, until, reason.as_ref())?;
+        hand.hold(name, HoldKind::Disable, &args.hold, until, reason.as_ref())?;
         if new {
-            context.volume.remark(|| told_new(context, name));
+            context.volume().remark(|| told_new(context, name));
         }
         Ok(())
     }))

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::by_hand::{change, each, selected};
+use super::by_hand::{each, selected};
 use super::look;
 use crate::cli::EnableArgs;
 use crate::context::Context;
@@ -17,14 +17,16 @@ use crate::store::IfAbsent;
 /// The state directory cannot be used.
 pub fn run(args: &EnableArgs, context: &Context) -> Result<Exit> {
     let names = selected(context, &args.selection)?;
-    Ok(each(&names, |name| match change(context, name, IfAbsent::Leave, |breaker, now| breaker.enable(who(), now))? {
-        Done::Changed => Ok(()),
-        // Of all, most are not.
-        Done::Unchanged | Done::Absent if args.selection.all => Ok(()),
-        Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
-        Done::Unchanged | Done::Absent => {
-            context.volume.remark(|| format!("{name}: it was not disabled"));
-            Ok(())
+    Ok(each(&names, context, |hand, name| {
+        match hand.change(name, IfAbsent::Leave, |breaker, now| breaker.enable(who(), now))? {
+            Done::Changed => Ok(()),
+            // Of all, most are not.
+            Done::Unchanged | Done::Absent if args.selection.all => Ok(()),
+            Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
+            Done::Unchanged | Done::Absent => {
+                context.volume().remark(|| format!("{name}: it was not disabled"));
+                Ok(())
+            }
         }
     }))
 }

@@ -1,6 +1,7 @@
 //! The breakers as those see them who only look.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use anyhow::{Error, Result, anyhow};
 
@@ -21,7 +22,6 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
     let store = &context.store;
     // To know whether there is a store at all comes first.
     let stored = if names.is_empty() { store.names()? } else { names.to_vec() };
-    // A slip in the configuration stops the runs it is about, but must not blind those who look why.
     // A slip in the configuration stops the runs it is about, but must not blind those who look why.
     let (config, mistakes) = context.whole_config();
     let mut told = Told::default();
@@ -59,12 +59,13 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
     Ok(views)
 }
 
-/// What was told of the configuration, each mistake once.
+/// What was said, each line once.
 #[derive(Default)]
-struct Told(BTreeSet<String>);
+pub(super) struct Told(BTreeSet<String>);
 
 impl Told {
-    fn tell(&mut self, mistake: &Error) {
+    /// Says it, unless that was done before.
+    pub(super) fn tell(&mut self, mistake: &impl Display) {
         let text = format!("{mistake:#}");
         if !self.0.contains(&text) {
             say(&text);

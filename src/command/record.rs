@@ -35,7 +35,7 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
     let given = args.options.given();
     let config = context.config(Tables::Only(name, Use::Record))?;
     let on_change = config.on_change(name);
-    let guard = Guard { name, context, on_change };
+    let guard = Guard { name, context, on_change, later: None };
     if !given.is_empty() {
         // What is wrong must be known before a breaker is made of it.
         let seen = context.store.read(name, clock::instant() + READERS_PATIENCE).ok().flatten();
@@ -52,7 +52,7 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
         Some(permit) => guard.leave(Ticket::of(permit), report),
         None => guard.observe(report),
     };
-    let late = |why: &str| context.volume.news(&format!("{name}: late: {why}"));
+    let late = |why: &str| context.volume().news(&format!("{name}: late: {why}"));
     match left {
         Ok(Left::Counted) => {}
         Ok(Left::Late) => {

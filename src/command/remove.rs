@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::by_hand::{each, remark_unknown};
 use crate::breaker::{Answer, Breaker};
 use crate::cli::RemoveArgs;
+use crate::config::{Tables, Use};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::time::Timestamp;
@@ -18,13 +19,15 @@ use crate::time::Timestamp;
 pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
     let by_name = !args.names.is_empty();
     let names = if by_name { args.names.clone() } else { context.store.names()? };
-    Ok(each(&names, |name| {
+    Ok(each(&names, context, |_, name| {
+        // Whether remarks are wanted. What is wrong with the configuration does not keep a breaker.
+        drop(context.config(Tables::Only(name, Use::ByHand)));
         let removed = match args.unused {
             None => context.store.remove(name)?,
             Some(span) => context.store.remove_if(name, |breaker, now| is_unused(breaker, span, now))?,
         };
         if removed {
-            context.volume.remark(|| format!("{name}: removed"));
+            context.volume().remark(|| format!("{name}: removed"));
         } else if by_name {
             remark_unknown(context, name)?;
         }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::by_hand::{change, each, remark_unknown, selected};
+use super::by_hand::{each, remark_unknown, selected};
 use crate::cli::ResetArgs;
 use crate::context::Context;
 use crate::environment::who;
@@ -16,9 +16,9 @@ use crate::store::IfAbsent;
 /// The state directory cannot be used.
 pub fn run(args: &ResetArgs, context: &Context) -> Result<Exit> {
     let names = selected(context, &args.selection)?;
-    Ok(each(&names, |name| {
+    Ok(each(&names, context, |hand, name| {
         // One that nobody has used is as closed as it can be.
-        let done = change(context, name, IfAbsent::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
+        let done = hand.change(name, IfAbsent::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
         if done == Done::Absent && !args.selection.all {
             remark_unknown(context, name)?;
         }

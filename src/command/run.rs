@@ -16,14 +16,14 @@ use crate::environment::{FALLBACK, is_within, switched_off, within};
 use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Report, Ticket};
 use crate::name::Name;
-use crate::outcome::{End, Finished};
+use crate::outcome::{End, Finished, Outcome};
 use crate::report::speech::{self, Volume, say};
-use crate::settings::{Key, Setup, TimeLimits};
+use crate::settings::{FallbackOn, Key, Setup};
 use crate::store::READERS_PATIENCE;
 use crate::time::{Timestamp, format_rough, millis};
 
 /// How often `--wait` looks at least.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs the command if the breaker lets it.
 ///
@@ -43,18 +43,28 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     let config = file.resolve(Some(name), given)?;
     file.check_run(&config)?;
     let setup = &config.setup;
-    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref() };
+    if setup.run.fallback.is_none() && given.iter().any(|(key, _)| *key == Key::FallbackOn) {
+        bail!("--fallback-on: there is no fallback; give one with --fallback");
+    }
+    let guard = Guard { name, context, on_change: setup.run.on_change.as_deref(), later: None };
     // Who runs in any case has nothing to wait for.
     let wait = args.wait.filter(|_| !setup.run.observe);
     let guarded = Guarded { guard, setup };
     match if switched_off() { Entrance::Unguarded } else { guarded.enter(wait)? } {
         Entrance::Admitted(ticket) => {
             let ended = guarded.start(&args.command, ticket.permit.is_probe());
-            guarded.record(ticket, &ended);
-            Ok(ended.exit)
+            let run = guarded.judge(&ended);
+            guarded.record(ticket, run);
+            Ok(guarded.end(&ended, run.outcome))
         }
-        Entrance::Unguarded => Ok(guarded.start(&args.command, false).exit),
-        Entrance::Refused | Entrance::NotYet => Ok(guarded.refuse()),
+        Entrance::Unguarded => {
+            let ended = guarded.start(&args.command, false);
+            Ok(guarded.end(&ended, guarded.judge(&ended).outcome))
+        }
+        Entrance::Refused(_) | Entrance::NotYet => {
+            let refused = Exit::Refused(setup.run.open_exit_code);
+            Ok(guarded.fallback().map_or(refused, |fallback| fallback.exit))
+        }
     }
 }
 
@@ -89,7 +99,7 @@ impl Guarded<'_> {
     /// and nothing written. `false` if the time is over.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let Guard { name, context, .. } = self.guard;
-        let mut countdown = Countdown { name, cause: None, shown: false, volume: context.volume };
+        let mut countdown = Countdown::new(name, context.volume());
         let look = || self.guard.would_refuse(&self.setup.breaker, clock::instant() + READERS_PATIENCE);
         while let Some((refusal, seen)) = look() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
@@ -104,15 +114,21 @@ impl Guarded<'_> {
         true
     }
 
-    /// What a refused run does instead.
-    fn refuse(&self) -> Exit {
-        match self.setup.run.fallback.as_deref().filter(|_| !is_within(FALLBACK)) {
-            None => Exit::Refused(self.setup.run.open_exit_code),
-            Some(line) => {
-                let limit = TimeLimit { time: None, limits: &TimeLimits::NONE };
-                self.child(&child::shell(line), Some((FALLBACK, "1")), limit).exit
-            }
-        }
+    /// How the run ends: as its command did, or where it has failed and that is wanted, as the fallback does.
+    fn end(&self, ended: &Ended, outcome: Outcome) -> Exit {
+        let run = &self.setup.run;
+        let falls_back =
+            run.fallback_on == FallbackOn::Failure && outcome == Outcome::Failure && !ended.stopped && !run.observe;
+        let fallback = if falls_back { self.fallback() } else { None };
+        fallback.map_or(ended.exit, |fallback| fallback.exit)
+    }
+
+    /// Runs the fallback in place of the command, if there is one.
+    fn fallback(&self) -> Option<Ended> {
+        let line = self.setup.run.fallback.as_deref().filter(|_| !is_within(FALLBACK))?;
+        let limits = &self.setup.limits;
+        let limit = TimeLimit { time: limits.limit(false), limits };
+        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit))
     }
 
     /// Runs the command and waits for its end.
@@ -137,14 +153,18 @@ impl Guarded<'_> {
         })
     }
 
-    /// Reports how it ended. Trouble is a warning: the command has run. If the breaker was removed meanwhile, its result
-    /// goes with it.
-    fn record(&self, ticket: Ticket, ended: &Ended) {
-        let settings = &self.setup.breaker;
+    /// What a run counts as that ended so.
+    fn judge(&self, ended: &Ended) -> Finished {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
-        let (outcome, trips) = settings.codes.judge(end, ended.stopped);
-        let run = Finished { outcome, trips, end: Some(ended.end), took: Some(ended.took) };
+        let (outcome, trips) = self.setup.breaker.codes.judge(end, ended.stopped);
+        Finished { outcome, trips, end: Some(ended.end), took: Some(ended.took) }
+    }
+
+    /// Reports how it ended. Trouble is a warning: the command has run. If the breaker was removed meanwhile, its result
+    /// goes with it.
+    fn record(&self, ticket: Ticket, run: Finished) {
+        let settings = &self.setup.breaker;
         let left = self.guard.leave(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) }));
         if let Err(trouble) = left {
             say(&format!("{}: could not record the result: {:#}", self.guard.name, anyhow::Error::from(trouble)));
@@ -153,19 +173,30 @@ impl Guarded<'_> {
 }
 
 /// What `--wait` waits for, told once; and the line that it keeps up to date on a terminal.
-struct Countdown<'a> {
-    name: &'a Name,
+pub(super) struct Countdown {
+    name: Name,
     /// What was told last.
     cause: Option<Cause>,
     shown: bool,
     volume: Volume,
 }
 
-impl Countdown<'_> {
-    fn show(&mut self, refusal: &Refusal, breaker: &Breaker, now: Timestamp) {
+impl Countdown {
+    /// Nothing is shown yet.
+    pub(super) fn new(name: &Name, volume: Volume) -> Self {
+        Self { name: name.clone(), cause: None, shown: false, volume }
+    }
+
+    /// The breaker that is waited for.
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Shows for how long.
+    pub(super) fn show(&mut self, refusal: &Refusal, breaker: &Breaker, now: Timestamp) {
         if self.cause.replace(refusal.cause) != Some(refusal.cause) {
             self.take_away();
-            self.volume.remark(|| speech::waiting(self.name, refusal, breaker, now));
+            self.volume.remark(|| speech::waiting(&self.name, refusal, breaker, now));
         }
         if self.volume == Volume::Quiet || !speech::can_overwrite() {
             return;
@@ -182,7 +213,7 @@ impl Countdown<'_> {
     }
 }
 
-impl Drop for Countdown<'_> {
+impl Drop for Countdown {
     fn drop(&mut self) {
         self.take_away();
     }

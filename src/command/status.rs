@@ -60,7 +60,7 @@ fn one_by_one(args: &StatusArgs, context: &Context, error: &anyhow::Error) -> St
 fn render(args: &StatusArgs, views: &[View], context: &Context) -> Result<String> {
     if args.json {
         if switched_off() {
-            context.volume.news(SWITCHED_OFF);
+            context.volume().news(SWITCHED_OFF);
         }
         return json::status(views);
     }

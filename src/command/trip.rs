@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::by_hand::{checked_reason, each, end, guarded, hold, is_new, selected_or_configured, told_new};
+use super::by_hand::{Hand, checked_reason, each, end, is_new, selected_or_configured, told_new};
 use crate::breaker::HoldKind;
 use crate::cli::TripArgs;
 use crate::context::Context;
@@ -20,15 +20,15 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
     let reason = checked_reason(&args.hold)?;
     let until = end(&args.hold)?;
     let names = selected_or_configured(context, &args.hold.selection)?;
-    Ok(each(&names, |name| {
+    Ok(each(&names, context, |hand, name| {
         if !args.hold.selection.all && !args.hold.replace && reports_on(name) {
-            return report(args, context, name, until, reason.as_deref());
+            return report(args, context, hand, name, until, reason.as_deref());
         }
         let new = is_new(context, name);
-        hold(context, name, HoldKind::Trip, &args.hold, until, reason.as_ref())?;
+        hand.hold(name, HoldKind::Trip, &args.hold, until, reason.as_ref())?;
         if new {
             // After a slip the one that was meant still lets runs through.
-            context.volume.news(&told_new(context, name));
+            context.volume().news(&told_new(context, name));
         }
         Ok(())
     }))
@@ -38,6 +38,7 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
 fn report(
     args: &TripArgs,
     context: &Context,
+    hand: &Hand<'_>,
     name: &Name,
     until: Option<Timestamp>,
     reason: Option<&str>,
@@ -45,9 +46,9 @@ fn report(
     if switched_off() {
         return Ok(());
     }
-    guarded(context, name, |guard| guard.report(args.hold.span, until, reason))?;
+    hand.guarded(name, |guard| guard.report(args.hold.span, until, reason))?;
     if speech::to_terminal() {
-        context.volume.remark(|| format!("{name}: no hold; for one: env -u CB_NAME cb trip {name}"));
+        context.volume().remark(|| format!("{name}: no hold; for one: env -u CB_NAME cb trip {name}"));
     }
     Ok(())
 }

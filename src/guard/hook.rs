@@ -1,5 +1,6 @@
 //! The `on-change` command.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::News;
@@ -13,6 +14,24 @@ use crate::time::{format_duration, millis};
 
 /// How long those of one process may take together.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// Commands that wait until all breakers that one call is to change are changed: one that hangs must not hold up a change.
+#[derive(Default)]
+pub struct Later(RefCell<Vec<(String, Name, News)>>);
+
+impl Later {
+    /// Adds one.
+    pub(super) fn add(&self, command: &str, name: &Name, news: News) {
+        self.0.borrow_mut().push((command.to_owned(), name.clone(), news));
+    }
+
+    /// Runs them, in the order in which they were added.
+    pub fn run(&self, context: &Context) {
+        for (command, name, news) in self.0.take() {
+            run(&command, &name, &news, context);
+        }
+    }
+}
 
 /// Runs it, and waits for its end. Its trouble is a warning, unless nothing is to be said.
 pub(super) fn run(command: &str, name: &Name, news: &News, context: &Context) {
@@ -30,7 +49,7 @@ pub(super) fn run(command: &str, name: &Name, news: &News, context: &Context) {
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.
     let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
-    let warn = |line: String| context.volume.news(&format!("{name}: {line}"));
+    let warn = |line: String| context.volume().news(&format!("{name}: {line}"));
     let spent = context.time_in_hooks.get();
     let left = LIMIT.saturating_sub(spent);
     if left.is_zero() {

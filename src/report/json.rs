@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -61,6 +62,36 @@ pub fn line(document: &impl Serialize) -> anyhow::Result<String> {
 /// None that can happen: it is plain data.
 pub fn status(views: &[View]) -> anyhow::Result<String> {
     Document::render(views.iter().map(Item::new).collect())
+}
+
+/// `cb allow --json`, where it is allowed.
+///
+/// # Errors
+/// None that can happen: it is plain data.
+pub fn permit(permit: &str) -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct Allowed<'a> {
+        permit: &'a str,
+    }
+    line(&Allowed { permit })
+}
+
+/// `cb allow --json`, where it is refused: why, and when it is worth another try.
+///
+/// # Errors
+/// None that can happen: it is plain data.
+pub fn refused(reason: Option<&str>, retry_at: Option<Timestamp>, left: Option<Duration>) -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        refused: Refused<'a>,
+    }
+    #[derive(Serialize)]
+    struct Refused<'a> {
+        reason: Option<&'a str>,
+        retry_at: Option<Timestamp>,
+        retry_in_ms: Option<u64>,
+    }
+    line(&Answer { refused: Refused { reason, retry_at, retry_in_ms: left.map(millis) } })
 }
 
 #[derive(Serialize)]

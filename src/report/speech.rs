@@ -33,9 +33,14 @@ impl Volume {
 
     /// Says what only somebody who looks wants to know.
     pub fn remark(self, line: impl FnOnce() -> String) {
-        if self == Self::Verbose || self == Self::Normal && to_terminal() {
+        if self.has_remarks() {
             say(&line());
         }
+    }
+
+    /// Whether [`Volume::remark`] says anything.
+    pub fn has_remarks(self) -> bool {
+        self == Self::Verbose || self == Self::Normal && to_terminal()
     }
 }
 
@@ -197,6 +202,14 @@ pub fn emptied(name: &Name, before: Option<Duration>, after: Option<Duration>) -
     format!(
         "{name}: the window of {after} begins empty, as another caller has one of {before} and a breaker keeps one window \
          of time; give all its callers the same, or each a name of its own"
+    )
+}
+
+/// That no run is refused, however often the breaker opens.
+pub fn only_probes(name: &Name) -> String {
+    format!(
+        "{name}: opened again for the third time in a row, and no run was refused: runs come further apart than the \
+         cool-down, so every run is a probe; for runs to be refused give a longer --cooldown"
     )
 }
 

@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{BUILT_IN, Budget, Fault, MOST_BUDGET, MOST_CALLS, MOST_PROBES, OnStateError, Setup, Window};
+use super::{BUILT_IN, Budget, FallbackOn, Fault, MOST_BUDGET, MOST_CALLS, MOST_PROBES, OnStateError, Setup, Window};
 use crate::outcome::{CodeList, Codes};
 use crate::signals;
 use crate::time::{format_duration, parse_duration};
@@ -43,7 +43,9 @@ pub enum Key {
     OnStateError,
     Observe,
     Fallback,
+    FallbackOn,
     OnChange,
+    Verbose,
 }
 
 impl Key {
@@ -167,7 +169,7 @@ const _: () = {
     }
 };
 
-static ROWS: [Row; 30] = [
+static ROWS: [Row; 32] = [
     Row {
         key: Key::Threshold,
         name: "threshold",
@@ -401,11 +403,27 @@ static ROWS: [Row; 30] = [
         default: None,
     },
     Row {
+        key: Key::FallbackOn,
+        name: "fallback-on",
+        stored: Stored::Not,
+        read: |setup, text| put(&mut setup.run.fallback_on, fallback_on(text)),
+        value: |setup| Value::Word(Some(setup.run.fallback_on.word().to_owned())),
+        default: None,
+    },
+    Row {
         key: Key::OnChange,
         name: "on-change",
         stored: Stored::Not,
         read: |setup, text| put(&mut setup.run.on_change, command(text)),
         value: |setup| Value::Word(setup.run.on_change.clone()),
+        default: None,
+    },
+    Row {
+        key: Key::Verbose,
+        name: "verbose",
+        stored: Stored::Not,
+        read: |setup, text| put(&mut setup.run.verbose, flag(text)),
+        value: |setup| Value::Flag(setup.run.verbose),
         default: None,
     },
 ];
@@ -417,7 +435,9 @@ fn put<T>(target: &mut T, value: Result<T, String>) -> Result<(), String> {
 
 /// A list of codes is read by itself here; with the others, once all are known.
 fn list(class: CodeList, text: &str) -> Result<(), String> {
-    Codes::parse(&[(class, text)]).map(drop).map_err(|(_, message, _)| message)
+    Codes::parse(&[(class, text)])
+        .map(drop)
+        .map_err(|faults| faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; "))
 }
 
 /// A limit of 0 is none, as for GNU timeout.
@@ -438,7 +458,7 @@ fn count<T: TryFrom<u64> + Into<u64> + Copy>(text: &str, least: u64, most: T) ->
     // The standard library would take a plus sign as well.
     let number = if digits(text) { text.parse().ok() } else { None };
     let number = number.filter(|number| (least..=most).contains(number)).and_then(|number| T::try_from(number).ok());
-    number.ok_or_else(|| format!("'{}' is not a whole number from {least} to {most}", text.escape_debug()))
+    number.ok_or_else(|| format!("'{text}' is not a whole number from {least} to {most}"))
 }
 
 /// Whether a text is a whole number without a sign, or empty.
@@ -448,17 +468,11 @@ fn digits(text: &str) -> bool {
 
 fn percent(text: &str, least: u64) -> Result<u8, String> {
     let number = text.strip_suffix('%').unwrap_or(text);
-    count(number, least, 100_u8).map_err(|_| {
-        let shown = text.escape_debug();
-        match number.parse::<f64>() {
-            Ok(ratio) if ratio > 0.0 && ratio < 1.0 => {
-                format!(
-                    "'{shown}' is not a whole number of per cent; did you mean {}%?",
-                    (ratio * 100.0).round().max(1.0)
-                )
-            }
-            _ => format!("'{shown}' is not a whole number of per cent from {least} to 100; write 50 or 50%"),
+    count(number, least, 100_u8).map_err(|_| match number.parse::<f64>() {
+        Ok(ratio) if ratio > 0.0 && ratio < 1.0 => {
+            format!("'{text}' is not a whole number of per cent; did you mean {}%?", (ratio * 100.0).round().max(1.0))
         }
+        _ => format!("'{text}' is not a whole number of per cent from {least} to 100; write 50 or 50%"),
     })
 }
 
@@ -484,7 +498,7 @@ fn window(text: &str) -> Result<Window, String> {
 
 fn budget(text: &str) -> Result<Budget, String> {
     let Some((failures, within)) = text.split_once('/') else {
-        return Err(format!("'{}' is not a budget; write failures/duration like 3/1h", text.escape_debug()));
+        return Err(format!("'{text}' is not a budget; write failures/duration like 3/1h"));
     };
     let budget = Budget { failures: count(failures, 1, MOST_BUDGET)?, within: parse_duration(within)? };
     if budget.within.is_zero() {
@@ -500,9 +514,9 @@ fn backoff(text: &str) -> Result<u32, String> {
     } else {
         None
     };
-    millionths.filter(|factor| (1_000_000..=100_000_000).contains(factor)).ok_or_else(|| {
-        format!("'{}' is not a factor from 1 to 100, like 2 or 1.5 (at most 6 decimals)", text.escape_debug())
-    })
+    millionths
+        .filter(|factor| (1_000_000..=100_000_000).contains(factor))
+        .ok_or_else(|| format!("'{text}' is not a factor from 1 to 100, like 2 or 1.5 (at most 6 decimals)"))
 }
 
 fn signal(text: &str) -> Result<i32, String> {
@@ -510,20 +524,26 @@ fn signal(text: &str) -> Result<i32, String> {
     if text == "0" {
         return Ok(0);
     }
-    signals::number(text).or_else(|| signals::number(&format!("SIG{text}"))).map(i32::from).ok_or_else(|| {
-        format!("'{}' is not a signal; write a name like TERM or a number from 0 to 64", text.escape_debug())
-    })
+    signals::number(text)
+        .or_else(|| signals::number(&format!("SIG{text}")))
+        .map(i32::from)
+        .ok_or_else(|| format!("'{text}' is not a signal; write a name like TERM or a number from 0 to 64"))
 }
 
 fn flag(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(format!("'{}' is neither true nor false", text.escape_debug())),
+        _ => Err(format!("'{text}' is neither true nor false")),
     }
+}
+
+fn fallback_on(text: &str) -> Result<FallbackOn, String> {
+    let known = [FallbackOn::Refused, FallbackOn::Failure].into_iter().find(|known| known.word() == text);
+    known.ok_or_else(|| format!("'{text}' is not known; write refused or failure"))
 }
 
 fn on_state_error(text: &str) -> Result<OnStateError, String> {
     let known = [OnStateError::Run, OnStateError::Refuse].into_iter().find(|known| known.word() == text);
-    known.ok_or_else(|| format!("'{}' is not known; write run or refuse", text.escape_debug()))
+    known.ok_or_else(|| format!("'{text}' is not known; write run or refuse"))
 }

@@ -98,7 +98,9 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         on_state_error: OnStateError::Run,
         observe: false,
         fallback: None,
+        fallback_on: FallbackOn::Refused,
         on_change: None,
+        verbose: false,
     };
     assert_eq!(of_run(&[]), plain);
     assert_eq!(of_run(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
@@ -107,19 +109,25 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         (Key::OnStateError, "refuse"),
         (Key::Observe, "true"),
         (Key::Fallback, "cat old"),
+        (Key::FallbackOn, "failure"),
         (Key::OnChange, "mail root"),
+        (Key::Verbose, "true"),
     ]);
     let expected = RunSettings {
         open_exit_code: 255,
         on_state_error: OnStateError::Refuse,
         observe: true,
         fallback: Some("cat old".to_owned()),
+        fallback_on: FallbackOn::Failure,
         on_change: Some("mail root".to_owned()),
+        verbose: true,
     };
     assert_eq!(given, expected);
     assert_eq!(of_run(&[(Key::OpenExitCode, "0")]).open_exit_code, 0);
     assert_eq!(fault(Key::OpenExitCode, "256"), "'256' is not a whole number from 0 to 255");
     assert_eq!(fault(Key::OnStateError, "ignore"), "'ignore' is not known; write run or refuse");
+    assert_eq!(fault(Key::FallbackOn, "failed"), "'failed' is not known; write refused or failure");
+    assert_eq!(fault(Key::Verbose, "1"), "'1' is neither true nor false");
     for key in [Key::Fallback, Key::OnChange] {
         assert_eq!(fault(key, "a\0b"), "a command cannot contain a NUL byte");
     }
@@ -139,9 +147,10 @@ fn what_nobody_gives_is_known_as_well() {
             Key::MaxCooldown => Some("1h"),
             Key::Jitter => Some("0%"),
             Key::Signal => Some("TERM"),
-            Key::PreserveStatus | Key::Foreground | Key::Observe => Some("false"),
+            Key::PreserveStatus | Key::Foreground | Key::Observe | Key::Verbose => Some("false"),
             Key::OpenExitCode => Some("75"),
             Key::OnStateError => Some("run"),
+            Key::FallbackOn => Some("refused"),
             _ => None,
         };
         let default = key.default(&plain);
@@ -278,7 +287,8 @@ fn every_setting_has_an_option_and_every_such_option_a_row() {
         names.sort_unstable();
         names
     };
-    assert_eq!(options(RunOptions::augment_args(clap::Command::new("run"))), rows(|_| true));
+    // `--verbose` is one of the options of every command.
+    assert_eq!(options(RunOptions::augment_args(clap::Command::new("run"))), rows(|key| key != Key::Verbose));
     let of_breaker = options(BreakerOptions::augment_args(clap::Command::new("record")));
     assert_eq!(of_breaker, rows(|key| key.stored() != Stored::Not));
     let of_allow = options(AllowOptions::augment_args(clap::Command::new("allow")));

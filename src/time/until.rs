@@ -26,11 +26,10 @@ impl FromStr for Until {
     /// Reads RFC 3339 with any offset, a Unix time, or `HH:MM`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const LIKE: &str = "write one like 2026-01-02T15:04:05Z, 15:04, or a Unix time";
-        let shown = text.escape_debug();
         if let Some(whole) = bare_number(text) {
             return match whole.len() {
-                0..=9 => Err(format!("{shown} is too small for a Unix time; for so many seconds write --for {shown}")),
-                10..=12 => unix(text).map(Self::At).ok_or_else(|| format!("{shown} is not a time; {LIKE}")),
+                0..=9 => Err(format!("{text} is too small for a Unix time; for so many seconds write --for {text}")),
+                10..=12 => unix(text).map(Self::At).ok_or_else(|| format!("{text} is not a time; {LIKE}")),
                 _ => Err(finer_than_seconds(whole)),
             };
         }
@@ -39,17 +38,17 @@ impl FromStr for Until {
             return time
                 .and_then(|(hour, minute)| Time::new(hour, minute, 0, 0).ok())
                 .map(Self::Clock)
-                .ok_or_else(|| format!("no clock shows {shown}; write a time from 00:00 to 23:59"));
+                .ok_or_else(|| format!("no clock shows {text}; write a time from 00:00 to 23:59"));
         }
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
             return Ok(Self::At(Timestamp::from_millis(u64::try_from(time.as_millisecond()).unwrap_or(0))));
         }
         Err(match text {
-            _ if parse_duration(text).is_ok() => format!("'{shown}' is a duration; write --for '{shown}'"),
+            _ if parse_duration(text).is_ok() => format!("'{text}' is a duration; write --for '{text}'"),
             _ if text.parse::<jiff::civil::DateTime>().is_ok_and(|_| text.contains(':')) => {
-                format!("'{shown}' says not in which time zone; write {shown}Z for UTC, or an offset like +02:00")
+                format!("'{text}' says not in which time zone; write {text}Z for UTC, or an offset like +02:00")
             }
-            _ => format!("'{shown}' is not a time; {LIKE}"),
+            _ => format!("'{text}' is not a time; {LIKE}"),
         })
     }
 }
@@ -87,13 +86,12 @@ pub fn parse_hold(text: &str) -> Result<Duration, String> {
     if span <= LONGEST_HOLD {
         return Ok(span);
     }
-    let shown = text.escape_debug();
     Err(match bare_number(text) {
         Some(whole) if (10..=12).contains(&whole.len()) => {
-            format!("{shown} looks like a Unix time; write --until {shown}")
+            format!("{text} looks like a Unix time; write --until {text}")
         }
         Some(whole) if whole.len() > 12 => finer_than_seconds(whole),
-        _ => format!("'{shown}' is longer than 366 days; without --for it holds until it is ended by hand"),
+        _ => format!("'{text}' is longer than 366 days; without --for it holds until it is ended by hand"),
     })
 }
 

@@ -606,7 +606,9 @@ open-exit-code   75                   built in
 on-state-error   run                  built in
 observe          false                built in
 fallback         -                    built in
+fallback-on      refused              built in
 on-change        -                    built in
+verbose          false                built in
 ";
     sandbox.cb(["config"]).stdout(built_in).run();
     sandbox.configure(
@@ -652,7 +654,7 @@ fn config_as_json() {
     assert_eq!(document["version"], 1);
     assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
     let settings = document["settings"].as_object().expect("an object");
-    assert_eq!(settings.len(), 30);
+    assert_eq!(settings.len(), 32);
     let said = |value: Value, origin: &str, line: Value| {
         let file = if line.is_null() { Value::Null } else { json!(path) };
         json!({ "value": value, "origin": origin, "line": line, "pattern": null, "file": file })

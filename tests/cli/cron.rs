@@ -74,7 +74,7 @@ fn of_an_outage_of_twenty_ticks_cron_mails_two_lines_and_what_the_command_said()
 }
 
 #[test]
-fn of_a_silent_command_cron_mails_the_two_lines_alone() {
+fn of_a_silent_command_cron_mails_two_lines_and_once_that_every_run_is_a_probe() {
     let sandbox = Sandbox::new();
     let up = sandbox.work().join("up");
     let line = format!("{CB} run -n feed --threshold 2 test -e up");
@@ -85,7 +85,9 @@ fn of_a_silent_command_cron_mails_the_two_lines_alone() {
     };
     let mails = mails(&sandbox, "feed", &line, 24, before);
     let opened = "cb: feed: opened: 2 failures in a row: exit 1; next try in 30s (TIME), or now with 'cb reset feed'\n";
-    assert_eq!(mails, expected(24, &[(1, opened), (20, "cb: feed: closed again: probe succeeded\n")]));
+    let probes = only_probes("feed");
+    let closed = "cb: feed: closed again: probe succeeded\n";
+    assert_eq!(mails, expected(24, &[(1, opened), (4, &probes), (20, closed)]));
     // The cool-down is shorter than a minute, so each tick was a probe.
     assert_eq!(pick(&sandbox.status("feed"), ["totals.admitted", "totals.refused"]), json!([24, 0]));
 }
@@ -142,4 +144,42 @@ fn a_person_without_a_login_name_in_the_environment_is_known_by_passwd() {
     let output = cron(&sandbox, &line);
     assert!(output.status.success(), "{output:?}");
     assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b""[..], &b""[..]));
+}
+
+/// What is printed where a breaker opens for the third time in a row and has refused nothing.
+fn only_probes(name: &str) -> String {
+    format!(
+        "cb: {name}: opened again for the third time in a row, and no run was refused: runs come further apart than the \
+         cool-down, so every run is a probe; for runs to be refused give a longer --cooldown\n"
+    )
+}
+
+#[test]
+fn that_every_run_is_a_probe_is_told_once_an_outage() {
+    let sandbox = Sandbox::new();
+    let line = format!("{CB} run --name rare --threshold 2 --cooldown 30s --backoff 1.1 -- false");
+    let opened = "cb: rare: opened: 2 failures in a row: exit 1; next try in 30s (TIME), or now with 'cb reset rare'\n";
+    let probes = only_probes("rare");
+    assert_eq!(mails(&sandbox, "rare", &line, 12, |_| {}), expected(12, &[(1, opened), (4, &probes)]));
+    sandbox.shift("rare", 10 * MINUTE);
+    sandbox.runs("rare", &["--threshold", "2"], 0).any_stderr().run();
+    assert_eq!(mails(&sandbox, "rare", &line, 6, |_| {}), expected(6, &[(1, opened), (4, &probes)]));
+}
+
+#[test]
+fn a_refusal_since_it_opened_is_enough_for_the_cooldown_to_be_worth_something() {
+    let sandbox = Sandbox::new();
+    let line = format!("{CB} run --name often --threshold 2 --cooldown 30s -- false");
+    let refused = |minute| {
+        if minute == 2 {
+            // It opened this moment ago, one minute later by the clock of the state.
+            sandbox.shift("often", -MINUTE);
+            sandbox.runs("often", &[], 0).code(75).run();
+            sandbox.shift("often", MINUTE);
+        }
+    };
+    let mails = mails(&sandbox, "often", &line, 8, refused);
+    let opened =
+        "cb: often: opened: 2 failures in a row: exit 1; next try in 30s (TIME), or now with 'cb reset often'\n";
+    assert_eq!(mails, expected(8, &[(1, opened)]));
 }

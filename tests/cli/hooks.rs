@@ -328,8 +328,7 @@ fn breakers_that_trip_each_other_end_where_they_meet() {
     let sandbox = feeding(&[("a", "cb trip b"), ("b", "cb run -n b -- true; cb trip a; cb reset b; cb trip b")]);
     sandbox.cb(["trip", "a"]).run();
     assert_eq!(hooks(&sandbox), "a open\n");
-    let unchanged = "cb: b: unchanged, it is held open by tester until 'cb reset b', which does not end sooner; to shorten it: --replace\n";
-    sandbox.cb(["reset", "a", "b"]).stderr(unchanged).run();
+    sandbox.cb(["reset", "a", "b"]).run();
     assert_eq!(hooks(&sandbox), "a open\na closed\nb closed\n");
     assert_eq!([sandbox.state("a"), sandbox.state("b")], ["open", "open"]);
 }
@@ -472,6 +471,18 @@ fn slow_a_hook_that_does_not_end_is_ended_with_all_it_started() {
 }
 
 /// Slow: it takes the ten seconds that hooks may take.
+#[test]
+fn all_names_are_changed_before_the_first_hook_runs() {
+    let sandbox = Sandbox::new();
+    let hook = r#"cb check c && echo "$CB_NAME: c lets runs through" || echo "$CB_NAME: c refuses""#;
+    sandbox.configure(&format!("[defaults]\non-change = '''{hook}'''\n"));
+    let seen = |does: &str| format!("a: c {does}\nb: c {does}\nc: c {does}\n");
+    sandbox.cb(["trip", "-q", "a", "b", "c"]).stderr(seen("refuses")).run();
+    sandbox.cb(["disable", "-q", "a", "b", "c"]).stderr(seen("lets runs through")).run();
+    sandbox.cb(["trip", "-q", "a", "b", "c"]).stderr(seen("refuses")).run();
+    sandbox.cb(["reset", "-q", "--all"]).stderr(seen("lets runs through")).run();
+}
+
 #[test]
 fn slow_the_hooks_of_several_names_share_their_time() {
     let sandbox = Sandbox::new();

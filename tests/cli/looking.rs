@@ -1,7 +1,5 @@
 //! Looking at breakers: `status`, its table and its JSON, `check`, and where it all goes.
 
-use std::fs;
-
 use serde_json::{Value, json};
 
 use crate::support::terminal::Terminal;
@@ -658,44 +656,6 @@ fn an_output_that_is_full_or_closed_is_an_error_and_no_crash() {
     sandbox.bash("timeout --foreground 60 cb status b 2>/dev/full").code(125).run();
     sandbox.bash("timeout --foreground 60 cb status b 2>&-").code(125).run();
     sandbox.bash("timeout --foreground 60 cb status b >&- 2>&- <&-").code(125).run();
-}
-
-// check
-
-#[test]
-fn check_says_whether_a_run_would_pass_and_never_writes() {
-    let sandbox = Sandbox::new();
-    sandbox.cb(["check", "a"]).run();
-    assert!(!sandbox.home().join(".cache").exists(), "nobody has used it");
-    let check = |code: i32| {
-        let file = sandbox.state_file("a");
-        let before = (sandbox.bytes("a"), fs::metadata(&file).expect("it is there").modified().expect("a time"));
-        sandbox.cb(["check", "a"]).code(code).run();
-        let after = (sandbox.bytes("a"), fs::metadata(&file).expect("it is there").modified().expect("a time"));
-        assert_eq!(after, before);
-    };
-    sandbox.exits("a", HOUR, 0);
-    check(0);
-    sandbox.open_by("a", HOUR, 1);
-    check(75);
-    sandbox
-        .cb(["check", "a", "-v"])
-        .code(75)
-        .stderr_like(
-            "cb: a: refused, it is open (5 failures in a row: exit 1); next try in <span> (<time>), \
-             or now with 'cb reset a'\n",
-        )
-        .run();
-    sandbox.shift("a", 3_600_000);
-    check(0);
-    let mut probe = sandbox.begin("a", HOUR);
-    check(75);
-    probe.kill();
-    check(0);
-    sandbox.cb(["trip", "a", "--for", "1h"]).run();
-    check(75);
-    sandbox.shift("a", 3_600_000);
-    check(0);
 }
 
 // Names nobody knows

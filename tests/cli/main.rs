@@ -29,6 +29,7 @@ mod breaking;
 mod budget;
 mod by_hand;
 mod cases;
+mod check;
 mod completion;
 mod config;
 mod cron;

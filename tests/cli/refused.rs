@@ -260,6 +260,93 @@ fn a_fallback_and_what_is_below_it_are_told_where_they_are() {
     run().env("CB_FALLBACK", "").stdout("no 1\nno 2\nno 2\n").run();
 }
 
+#[test]
+fn a_fallback_may_also_follow_a_failure() {
+    let sandbox = Sandbox::new();
+    let options = ["--fallback-on", "failure", "--fallback", "echo cached; exit 9", "--ignore-codes", "4"];
+    let falls_back = |code: i32| sandbox.runs("a", &options, code).code(9).stdout("cached\n");
+    falls_back(3).run();
+    sandbox.runs("a", &options, 0).run();
+    // What counts as nothing says nothing.
+    for ignored in [4, 75, 125, 126, 127] {
+        sandbox.runs("a", &options, ignored).run();
+    }
+    sandbox.cb(["run", "-n", "a"].iter().chain(&options).chain(&["--", "/nowhere"])).code(127).any_stderr().run();
+    let totals = ["totals.failures", "totals.successes", "totals.ignored", "totals.admitted"];
+    assert_eq!(pick(&sandbox.status("a"), totals), json!([1, 1, 6, 8]), "what it ends with is no result");
+    // A refusal is still one.
+    sandbox.cb(["-q", "trip", "a"]).run();
+    falls_back(0).run();
+    assert_eq!(sandbox.status("a")["totals"]["refused"], 1);
+    // It is told where it is, and starts no further one.
+    sandbox.configure("[defaults]\nfallback-on = 'failure'\n[breakers.b]\nfallback = 'echo \"$CB_NAME $CB_FALLBACK\"; cb run -n b -- false'\n");
+    sandbox.runs("b", &[], 3).code(1).stdout("b 1\n").run();
+    sandbox.runs("b", &["--fallback-on", "refused"], 3).run();
+    sandbox.runs("b", &["--fallback-on=refused"], 3).run();
+    sandbox.runs("c", &[], 3).run();
+}
+
+#[test]
+fn a_fallback_goes_by_what_the_run_was_counted_or_not() {
+    let sandbox = Sandbox::new();
+    let options = ["--fallback-on", "failure", "--fallback", "echo cached"];
+    let falls_back = |code: i32| sandbox.runs("a", &options, code).code(0).stdout("cached\n");
+    // Late.
+    let late = sandbox.begin("a", &options);
+    sandbox.cb(["-q", "reset", "a"]).run();
+    let output = {
+        let mut late = late;
+        late.release(3);
+        late.wait()
+    };
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"cached\n"[..]));
+    assert_eq!(sandbox.status("a")["totals"]["late"], 1);
+    // Unguarded.
+    falls_back(3).env("CB_DISABLED", "1").run();
+    fs::write(sandbox.work().join("file"), "").expect("a file");
+    falls_back(3).env("CB_STATE_DIR", "file").any_stderr().run();
+    // Where the command runs in any case, nothing runs in its place.
+    sandbox.configure("[defaults]\nobserve = true\nfallback = 'echo cached'\nfallback-on = 'failure'\n");
+    sandbox.exits("o", &[], 3);
+}
+
+#[test]
+fn no_fallback_follows_a_run_that_somebody_stops() {
+    let sandbox = Sandbox::new();
+    for signal in ["INT", "QUIT", "HUP", "TERM"] {
+        // The command ends with a failure after it.
+        let child = format!("trap 'exit 3' {signal}; kill -{signal} $PPID; while :; do sleep 0.01; done");
+        let line = format!(
+            "exec cb run -n a --fallback-on failure --fallback 'echo cached' -- bash -c \"{}\"",
+            child.replace('$', "\\$")
+        );
+        sandbox.bash(&line).code(3).run();
+    }
+    assert_eq!(pick(&sandbox.status("a"), ["totals.ignored", "totals.failures"]), json!([4, 0]));
+}
+
+#[test]
+fn a_fallback_has_the_time_limit_of_the_command_and_all_of_it() {
+    let sandbox = Sandbox::new();
+    let run = |fallback: &str| {
+        let options = ["--timeout", "0.3", "--fallback-on", "failure", "--fallback", fallback];
+        sandbox.cb(["run", "-n", "a"].iter().chain(&options).chain(&["--", "sleep", "60"]))
+    };
+    run("sleep 0.1; echo cached").stdout("cached\n").run();
+    run("sleep 60").code(124).run();
+    sandbox.cb(["-q", "trip", "a"]).run();
+    run("sleep 60").code(124).run();
+    run("echo cached").stdout("cached\n").run();
+    sandbox
+        .runs("a", &["--fallback-on", "failure"], 125)
+        .stderr("cb: --fallback-on: there is no fallback; give one with --fallback\n")
+        .run();
+    sandbox
+        .runs("a", &["--fallback-on", "never", "--fallback", "x"], 125)
+        .stderr("cb: --fallback-on: 'never' is not known; write refused or failure\n")
+        .run();
+}
+
 // --observe.
 
 #[test]
@@ -463,10 +550,42 @@ fn who_finds_other_trip_rules_is_told_with_v() {
     sandbox.exits("a", &["-v", "--threshold", "3"], 0);
     sandbox.cb(["allow", "-v", "a", "--threshold", "4"]).any_stdout().stderr(LINE).run();
     // A report is judged by its own and leaves those last used as they are.
-    sandbox.cb(["record", "-v", "a", "success", "--threshold", "3"]).run();
+    sandbox.cb(["record", "-v", "a", "success", "--threshold", "3"]).stderr(LINE).run();
+    sandbox.cb(["record", "-v", "a", "success", "--threshold", "4"]).run();
+    sandbox.cb(["record", "-v", "a", "success"]).run();
     sandbox.exits("a", &["-v", "--threshold", "4"], 0);
     // How long it stays open is no trip rule.
     sandbox.exits("a", &["-v", "--threshold", "4", "--cooldown", "1h"], 0);
+}
+
+#[test]
+fn the_environment_and_the_configuration_may_ask_for_remarks_too() {
+    const LINE: &str = "cb: a: refused, it is held open by tester until 'cb reset a'\n";
+    let sandbox = Sandbox::new();
+    sandbox.cb(["-q", "trip", "a"]).run();
+    let run = || sandbox.runs("a", &[], 0).code(75);
+    for value in ["1", "true", "yes"] {
+        run().env("CB_VERBOSE", value).stderr(LINE).run();
+    }
+    for value in ["", "0", "false"] {
+        run().env("CB_VERBOSE", value).run();
+    }
+    sandbox.runs("a", &["-q"], 0).code(75).env("CB_VERBOSE", "1").run();
+    sandbox.cb(["check", "a"]).code(75).env("CB_VERBOSE", "1").stderr(LINE).run();
+    sandbox.configure("[breakers.a]\nverbose = true\n");
+    run().stderr(LINE).run();
+    sandbox.runs("a", &["-q"], 0).code(75).run();
+    for words in [["check", "a"], ["allow", "a"]] {
+        sandbox.cb(words).code(75).stderr(LINE).run();
+    }
+    // Each breaker's is its own.
+    sandbox.cb(["-q", "trip", "b"]).run();
+    sandbox.cb(["check", "a", "b"]).code(75).stderr(LINE).run();
+    sandbox.cb(["reset", "b", "a"]).stderr("cb: a: closed by tester\n").run();
+    sandbox.configure("[defaults]\nverbose = true\n[breakers.b]\nverbose = false\n");
+    sandbox.cb(["trip", "a", "b"]).stderr("cb: a: held open by tester until 'cb reset a'\n").run();
+    sandbox.cb(["remove", "a", "b"]).stderr("cb: a: removed\n").run();
+    sandbox.cb(["config", "b"]).stdout_has("verbose").run();
 }
 
 #[test]

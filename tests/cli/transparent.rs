@@ -246,6 +246,9 @@ grep -E '^(Umask|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed
     program(&sandbox, "child", child);
     let child = sandbox.work().join("child");
     let child = child.display();
+    // The tests may run at a lower priority themselves.
+    let nice = String::from_utf8(sandbox.bash("nice -n 5 nice").any_stdout().run().stdout).expect("text");
+    let nice = nice.trim_end();
     for options in ["", "--timeout 0", "--foreground --timeout 50"] {
         let script = format!(
             "umask 027; ulimit -Sn 77; ulimit -St 1000; ulimit -Hc 0; cd /usr; \
@@ -254,7 +257,7 @@ grep -E '^(Umask|Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Cpus_allowed|Mems_allowed
         let output = sandbox.bash(&script).any_stdout().run();
         let output = String::from_utf8(output.stdout).expect("text");
         let (under_env, under_cb) = output.split_once("\n\n").expect("two parts");
-        assert!(under_env.starts_with("0027\n/usr\n5\n"), "{under_env}");
+        assert!(under_env.starts_with(&format!("0027\n/usr\n{nice}\n")), "{under_env}");
         assert!(under_env.contains("\nUmask:\t0027\n") && under_env.contains("\nMems_allowed:\t"), "{under_env}");
         assert_eq!(under_cb.trim_end(), under_env);
     }

@@ -55,6 +55,35 @@ fn probing(options: &[&str]) -> (Sandbox, String) {
 // Permits.
 
 #[test]
+fn as_json_a_permit_or_a_refusal_can_be_read_by_a_program() {
+    let sandbox = Sandbox::new();
+    let asked = |sandbox: &Sandbox, code: i32| {
+        let output = sandbox.cb(["allow", "a", "--json"]).code(code).any_stdout().run();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let allowed = asked(&sandbox, 0);
+    let permit = allowed["permit"].as_str().expect("a permit");
+    assert_eq!(allowed, json!({ "permit": permit }));
+    record(&sandbox, permit, &["success"]);
+    sandbox.cb(["-q", "trip", "a"]).run();
+    assert_eq!(asked(&sandbox, 75), json!({ "refused": { "reason": null, "retry_at": null, "retry_in_ms": null } }));
+    sandbox.cb(["-q", "trip", "a", "--for", "0"]).run();
+    sandbox.cb(["-q", "trip", "a", "--for", "1h", "--reason", "moving house"]).run();
+    let mut refused = asked(&sandbox, 75);
+    let left = refused["refused"]["retry_in_ms"].take().as_u64().expect("a number");
+    assert!((3_500_000..=3_600_000).contains(&left), "{left}");
+    let retry_at = sandbox.status("a")["retry_at"].clone();
+    let expected = json!({ "reason": "moving house", "retry_at": retry_at, "retry_in_ms": null });
+    assert_eq!(refused, json!({ "refused": expected }));
+    sandbox.cb(["allow", "a", "--json", "-E", "9"]).code(9).any_stdout().run();
+    // Where nobody can be asked, it is allowed; a permit that nobody reads comes to nothing.
+    sandbox.cb(["allow", "a", "--json"]).env("CB_DISABLED", "1").stdout("{\"permit\":\"unguarded\"}\n").run();
+    let sandbox = Sandbox::new();
+    sandbox.unread("cb allow a --json").run();
+    assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.ignored"]), json!([1, 1]));
+}
+
+#[test]
 fn a_permit_is_one_word_and_good_for_one_result() {
     let sandbox = Sandbox::new();
     let permit = allow(&sandbox, &[]);

@@ -180,7 +180,7 @@ fn an_unknown_subcommand() {
 
 #[test]
 fn too_much() {
-    wrong(["check", "a", "b"], "'b' is one word too many; see 'cb check --help'");
+    wrong(["record", "a", "success", "b"], "'b' is one word too many; see 'cb record --help'");
     wrong(["config", "a", "b"], "'b' is one word too many; see 'cb config --help'");
     wrong_run(&["--quiet=yes"], "--quiet takes no value; see 'cb run --help'");
 }

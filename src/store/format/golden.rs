@@ -251,7 +251,9 @@ fn setting_name(key: Key) -> Option<&'static str> {
         | Key::OnStateError
         | Key::Observe
         | Key::Fallback
-        | Key::OnChange => return None,
+        | Key::FallbackOn
+        | Key::OnChange
+        | Key::Verbose => return None,
     })
 }
 
