@@ -20,16 +20,15 @@ __cb_options() {
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
-                --probe-successes --probe-failures --lease --success-codes
-                --failure-codes --ignore-codes --timeout --probe-timeout -k
-                --kill-after -s --signal -E --open-exit-code --fallback
-                --fallback-on --on-change --on-state-error)
+                --probe-successes --probe-failures --lease --max-retry-after
+                --success-codes --failure-codes --ignore-codes --timeout
+                --probe-timeout -k --kill-after -s --signal -E --open-exit-code
+                --fallback --on-change --on-state-error)
             ;;
         status)
             flags+=(--json --watch)
             ;;
         check)
-            flags+=(--all --any --wait --json)
             valued+=(-E --open-exit-code)
             ;;
         history)
@@ -54,19 +53,19 @@ __cb_options() {
             valued+=(--unused)
             ;;
         allow)
-            flags+=(--json)
             valued+=(--threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
-                --probe-successes --probe-failures --lease --success-codes
-                --failure-codes --ignore-codes -E --open-exit-code)
+                --probe-successes --probe-failures --lease --max-retry-after
+                --success-codes --failure-codes --ignore-codes -E
+                --open-exit-code)
             ;;
         record)
             valued+=(--exit-code --permit --took --threshold --failure-rate
                 --window --min-calls --slow-after --slow-rate --failure-budget
                 --trip-codes --cooldown --backoff --max-cooldown --jitter
                 --probes --probe-successes --probe-failures --lease
-                --success-codes --failure-codes --ignore-codes)
+                --max-retry-after --success-codes --failure-codes --ignore-codes)
             ;;
         config)
             flags+=(--json)
@@ -98,9 +97,6 @@ __cb_value() {
         'run -p' | 'run --preserve-status' | 'run -f' | 'run --foreground' | 'run --observe')
             __cb_offer true false
             ;;
-        'run --fallback-on')
-            __cb_offer refused failure
-            ;;
         'run --on-state-error')
             __cb_offer run refuse
             ;;
@@ -114,7 +110,7 @@ __cb_operand() {
             __cb_offer run status check history reset trip disable enable \
                 remove allow record metrics config help
             ;;
-        'status '* | 'check '* | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
+        'status '* | 'check 0' | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
             __cb_breakers
             ;;
         'record 1')

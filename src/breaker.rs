@@ -33,8 +33,6 @@ use crate::time::{LONGEST, Timestamp, millis};
 pub const LONGEST_REASON: usize = 120;
 /// How far the clock may be set back without any effect.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-/// For how long a run's own report may open a breaker.
-pub const LONGEST_REPORT: Duration = Duration::from_secs(3_600);
 /// The most bytes of a login name that are kept.
 pub const LONGEST_WHO: usize = 32;
 
@@ -244,6 +242,8 @@ pub struct Last {
     pub end: Option<End>,
     /// How long it took, if that is known.
     pub took: Option<Duration>,
+    /// The status of the answer that decided, where it was one of HTTP.
+    pub http_status: Option<u16>,
 }
 
 /// Who asks for admission, and by which rules.
@@ -319,7 +319,8 @@ pub enum Standing {
 pub enum Recorded {
     /// It counted; perhaps it changed the state.
     Counted(Option<Change>),
-    /// It was admitted before the last change of state, or was recorded before: it changes nothing.
+    /// It was admitted before the last change of state, or was recorded before: it changes nothing. But where it brings a
+    /// Retry-After, a cool-down that is running may have become longer.
     Late,
     /// It belongs to a breaker of this name that was removed: it is not even counted.
     Foreign,
@@ -641,6 +642,7 @@ impl Breaker {
         drop(self.settle(now));
         if !self.redeem(permit) {
             bump(&mut self.totals.late);
+            self.lengthen(run, settings, now);
             return Recorded::Late;
         }
         let mark = self.count(run, settings, now);
@@ -648,14 +650,41 @@ impl Breaker {
             _ if self.held_by(HoldKind::Disable, now) => None,
             State::Closed { .. } => self.judge(run, mark, settings, now),
             State::HalfOpen { .. } if permit.is_probe() => self.judge_probe(run, mark, settings, now),
-            State::HalfOpen { .. } | State::Open { .. } => None,
+            // It was let in while the breaker was disabled, and decides nothing but by what it was told.
+            State::HalfOpen { .. } => self.reopen_if_told(run, settings, now),
+            State::Open { .. } => {
+                self.lengthen(run, settings, now);
+                None
+            }
         }))
+    }
+
+    /// Opens a half-open breaker again if the run was told to stay away: for as long as that, or for the next cool-down
+    /// where that is longer.
+    fn reopen_if_told(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Change> {
+        let away = told_away(run, settings)?;
+        let State::HalfOpen { reopened, .. } = self.state else { return None };
+        let reopened = reopened.saturating_add(1);
+        let cooldown = settings.cooldown_after(reopened).max(away);
+        Some(self.open_for(cooldown, Reason::RetryAfter(run.http_status, away, run.end), reopened, settings, now))
+    }
+
+    /// Makes a cool-down that is running longer, if a run that decides nothing any more was told to stay away for longer. Of
+    /// several that were told so at once, the longest holds.
+    fn lengthen(&mut self, run: &Finished, settings: &Settings, now: Timestamp) {
+        let Some(away) = told_away(run, settings).filter(|_| self.hold.is_none()) else { return };
+        let end = now.after(self.with_jitter(away, settings));
+        if let State::Open { since, cooldown, .. } = &mut self.state {
+            if since.lasts(*cooldown, now) && end > since.after(*cooldown) {
+                *cooldown = end.left(*since).min(2 * LONGEST);
+            }
+        }
     }
 
     /// Reports what was seen elsewhere, without a permit.
     ///
     /// A success closes from any state but a hold. A failure is judged as any when closed, reopens when half-open, and
-    /// changes nothing but totals when open.
+    /// changes nothing but totals when open, where a Retry-After may lengthen the cool-down.
     pub fn observe(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Change> {
         drop(self.settle(now));
         let disabled = self.held_by(HoldKind::Disable, now);
@@ -664,6 +693,7 @@ impl Breaker {
             && (run.outcome != Outcome::Success || self.hold.is_some())
         {
             self.note(run, settings, now);
+            self.lengthen(run, settings, now);
             return None;
         }
         let mark = self.count(run, settings, now)?;
@@ -672,7 +702,10 @@ impl Breaker {
             (State::Closed { .. }, _) => self.judge(run, mark, settings, now),
             (_, Outcome::Success) => Some(self.close(Reason::SuccessReported, now)),
             (&State::HalfOpen { reopened, .. }, _) => {
-                Some(self.open(Reason::FailureReported(run.end), reopened.saturating_add(1), settings, now))
+                let told = self.reopen_if_told(run, settings, now);
+                told.or_else(|| {
+                    Some(self.open(Reason::FailureReported(run.end), reopened.saturating_add(1), settings, now))
+                })
             }
             (State::Open { .. }, _) => None,
         }
@@ -685,13 +718,12 @@ impl Breaker {
     pub fn report(&mut self, away: Option<Duration>, reason: Option<String>, now: Timestamp) -> Reported {
         drop(self.settle(now));
         let settings = self.settings.clone().unwrap_or_default();
-        let run = Finished { outcome: Outcome::Failure, trips: true, end: None, took: None };
+        let run = Finished { trips: true, ..Finished::of(Outcome::Failure) };
         self.count(&run, &settings, now);
         if let Some(hold) = &self.hold {
             return Reported::Held(hold.clone());
         }
-        // Zero is as nothing said: a service that says so does not mean to be asked the harder.
-        let away = away.filter(|away| !away.is_zero()).map(|away| away.min(LONGEST_REPORT));
+        let away = settings.stays_away(away);
         let reason = reason.map_or(Reason::OwnReport, Reason::Words);
         match self.state {
             State::Closed { .. } => {
@@ -741,7 +773,8 @@ impl Breaker {
             Outcome::Ignored => &mut self.totals.ignored,
         });
         self.last_failure = self.last_failure().copied().filter(|_| run.outcome != Outcome::Failure);
-        self.last = Some(Last { at: now, outcome: run.outcome, end: run.end, took: run.took });
+        let Finished { outcome, end, took, http_status, .. } = *run;
+        self.last = Some(Last { at: now, outcome, end, took, http_status });
         let in_vain = run.outcome == Outcome::Ignored && run.end.is_some_and(|end| settings.codes.tried_in_vain(end));
         self.in_vain = if in_vain { self.in_vain.saturating_add(1).min(Self::MANY_IN_VAIN) } else { 0 };
     }
@@ -773,8 +806,11 @@ impl Breaker {
         Some(mark)
     }
 
-    /// Opens a closed breaker if the result was bad and a rule holds.
+    /// Opens a closed breaker if the result was bad and a rule holds, or if the run was told to stay away.
     fn judge(&mut self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
+        if let Some(away) = told_away(run, settings) {
+            return Some(self.open_for(away, Reason::RetryAfter(run.http_status, away, run.end), 0, settings, now));
+        }
         let reason = self.tripped(run, mark, settings, now)?;
         Some(self.open(reason, 0, settings, now))
     }
@@ -808,6 +844,9 @@ impl Breaker {
 
     /// Counts a probe's result, and closes or reopens if that decides.
     fn judge_probe(&mut self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
+        if let Some(change) = self.reopen_if_told(run, settings, now) {
+            return Some(change);
+        }
         let State::HalfOpen { reopened, successes, failures, .. } = &mut self.state else { return None };
         let reopened = reopened.saturating_add(1);
         if mark.failed || mark.slow {
@@ -841,11 +880,15 @@ impl Breaker {
         let from = self.phase(now);
         self.begin_outage(now);
         self.generation = self.generation.wrapping_add(1);
-        let jitter = u128::from(millis(cooldown)) * u128::from(settings.jitter) * u128::from(self.dice()) / (100 << 32);
-        let cooldown = cooldown + Duration::from_millis(u64::try_from(jitter).unwrap_or(0));
-        self.state = State::Open { since: now, cooldown, reopened };
+        self.state = State::Open { since: now, cooldown: self.with_jitter(cooldown, settings), reopened };
         bump(&mut self.totals.opened);
         self.changed(from, reason, None, now)
+    }
+
+    /// A cool-down of this generation, lengthened by chance.
+    fn with_jitter(&self, cooldown: Duration, settings: &Settings) -> Duration {
+        let jitter = u128::from(millis(cooldown)) * u128::from(settings.jitter) * u128::from(self.dice()) / (100 << 32);
+        cooldown + Duration::from_millis(u64::try_from(jitter).unwrap_or(0))
     }
 
     /// Remembers when it opens, if it is closed until then.
@@ -995,6 +1038,11 @@ impl Breaker {
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
         Some(self.changed(Phase::Disabled, Reason::Enabled, Some(by), now))
     }
+}
+
+/// For how long a run was told to stay away, where that counts: it is a failure, and the caller's settings bound it.
+fn told_away(run: &Finished, settings: &Settings) -> Option<Duration> {
+    settings.stays_away(run.retry_after.filter(|_| run.outcome == Outcome::Failure))
 }
 
 /// Whether a hold until `this` ends later than one until `other`; without an end is the latest there is.

@@ -172,6 +172,9 @@ pub struct BreakerOptions {
     /// Give a probe's place away after this long [default: its time limit + kill-after + 10s, or 1h; of cb allow 60s]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
     lease: Option<String>,
+    /// Stay away at most this long because a run says so: Retry-After, cb trip "$CB_NAME" [default: 1h]
+    #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
+    max_retry_after: Option<String>,
 
     /// These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)
     #[arg(long, value_name = "LIST", help_heading = "What counts")]

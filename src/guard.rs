@@ -118,6 +118,8 @@ pub enum Left {
     Counted,
     /// It came too late, and changed nothing.
     Late,
+    /// It came too late, but it was told to stay away for longer than the cool-down that is running.
+    Lengthened,
     /// It is of a breaker that was removed, or of another.
     Foreign,
     /// There is no breaker of this name.
@@ -260,8 +262,17 @@ impl Guard<'_> {
                 Err(error) => return Keep::Nothing(Err(error)),
             };
             self.remark_other_rules(turn.breaker, &report.settings, lines);
-            match record(turn, &report) {
+            let before = (turn.breaker.generation(), turn.breaker.retry_at(turn.now));
+            let recorded = record(turn, &report);
+            let after = (turn.breaker.generation(), turn.breaker.retry_at(turn.now));
+            let longer = before.0 == after.0 && before.1 < after.1;
+            if longer {
+                let next = speech::next_try(self.name, after.1, turn.now);
+                lines.remark(format!("{}: open for longer, as a run was told to stay away: {next}", self.name));
+            }
+            match recorded {
                 Recorded::Foreign => Keep::Nothing(Ok((Left::Foreign, None))),
+                Recorded::Late if longer => Keep::Must(Ok((Left::Lengthened, None))),
                 Recorded::Late => Keep::Must(Ok((Left::Late, None))),
                 Recorded::Counted(change) => {
                     Keep::Must(Ok((Left::Counted, change.map(|change| News::new(self.name, change, turn)))))

@@ -66,6 +66,17 @@ pub struct Finished {
     pub end: Option<End>,
     /// How long it took, if that is known.
     pub took: Option<Duration>,
+    /// The status of the answer that decided, where it was one of HTTP.
+    pub http_status: Option<u16>,
+    /// For how long it said to stay away (`Retry-After`), where that was usable: longer than no time.
+    pub retry_after: Option<Duration>,
+}
+
+impl Finished {
+    /// A run of which nothing but its outcome is known.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, trips: false, end: None, took: None, http_status: None, retry_after: None }
+    }
 }
 
 /// The number of things that can be listed: 256 exit codes, 64 signals and the timeout.

@@ -276,6 +276,8 @@ pub struct Settings {
     pub probe_failures: u32,
     /// How long a probe keeps its place, if that was said.
     pub lease: Option<Duration>,
+    /// For how long the breaker opens at most because a run says so, by a Retry-After or a report of its own.
+    pub max_retry_after: Duration,
     /// What counts as what.
     pub codes: Codes,
 }
@@ -300,6 +302,7 @@ impl Settings {
         probe_successes: 1,
         probe_failures: 1,
         lease: None,
+        max_retry_after: Duration::from_secs(3_600),
         codes: Codes::NONE,
     };
 
@@ -382,6 +385,12 @@ impl Settings {
         let grown = Duration::try_from_secs_f64(self.cooldown.as_secs_f64() * growth).unwrap_or(LONGEST);
         let nearest = (grown.min(LONGEST) + Duration::from_micros(500)).as_millis();
         u64::try_from(nearest).map_or(LONGEST, Duration::from_millis).min(self.longest_cooldown())
+    }
+
+    /// For how long a run that says `away` keeps others away. Zero is as nothing said: a service that says so does not mean
+    /// to be asked the harder.
+    pub fn stays_away(&self, away: Option<Duration>) -> Option<Duration> {
+        away.map(|away| away.min(self.max_retry_after)).filter(|away| !away.is_zero())
     }
 
     /// How far the cool-down grows, before jitter.

@@ -42,6 +42,8 @@ pub enum Reason {
     HoldOver,
     /// A run has reported by itself that it is to stay away.
     OwnReport,
+    /// The answer that a run got, with this status if it is known, said for how long to stay away.
+    RetryAfter(Option<u16>, Duration, Option<End>),
     /// What a person gave as the reason; or what a history tells, in the words in which it was told then.
     Words(String),
 }
@@ -98,6 +100,8 @@ impl Reason {
             Self::Disabled => return Cow::Borrowed("disabled"),
             Self::Enabled => return Cow::Borrowed("enabled"),
             Self::HoldOver => return Cow::Borrowed("hold is over"),
+            Self::RetryAfter(Some(status), away, _) => format!("HTTP {status}, retry after {}", format_duration(*away)),
+            Self::RetryAfter(None, away, end) => format!("retry after {}{}", format_duration(*away), ended(end)),
             Self::OwnReport => return Cow::Borrowed("reported by the run"),
             Self::Words(words) => return Cow::Borrowed(words),
         })

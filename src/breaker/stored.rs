@@ -128,6 +128,8 @@ struct LastText {
     end: Option<EndText>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     took_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -381,6 +383,7 @@ fn last_text(last: &Last) -> LastText {
             End::NotStarted => EndText::NotStarted,
         }),
         took_ms: last.took.map(millis),
+        http_status: last.http_status,
     }
 }
 
@@ -399,6 +402,7 @@ fn last(text: LastText) -> Last {
             EndText::NotStarted => End::NotStarted,
         }),
         took: text.took_ms.map(span),
+        http_status: text.http_status,
     }
 }
 

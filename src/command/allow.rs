@@ -44,7 +44,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
             let printed = print(&written(args, &ticket.permit.to_string())?);
             if !matches!(printed, Ok(Reader::There)) {
                 // Nobody has the permit, so nobody will report: it comes to nothing, and a probe's place is free again.
-                let run = Finished { outcome: Outcome::Ignored, trips: false, end: None, took: None };
+                let run = Finished::of(Outcome::Ignored);
                 let settings = &setup.breaker;
                 drop(guard.leave(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) })));
             }

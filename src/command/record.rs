@@ -55,6 +55,9 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
     let late = |why: &str| context.volume().news(&format!("{name}: late: {why}"));
     match left {
         Ok(Left::Counted) => {}
+        Ok(Left::Lengthened) => {
+            late("the state has moved on since; but it is told to stay away, so the breaker stays open for longer");
+        }
         Ok(Left::Late) => {
             late("the permit was recorded before, is too old, or the state has moved on since; it changes nothing");
         }
@@ -74,7 +77,7 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
 
 /// What was reported, as a run.
 fn judge(args: &RecordArgs, codes: &Codes) -> Finished {
-    let said = |outcome| Finished { outcome, trips: false, end: None, took: args.took };
+    let said = |outcome| Finished { took: args.took, ..Finished::of(outcome) };
     match (args.outcome, args.exit_code) {
         (Some(Reported::Success), _) => said(Outcome::Success),
         (Some(Reported::Failure), _) => said(Outcome::Failure),
@@ -83,7 +86,7 @@ fn judge(args: &RecordArgs, codes: &Codes) -> Finished {
             // What a shell has in `$?` after a death by signal.
             let end = if (129..=192).contains(&code) { End::Signal(i32::from(code) - 128) } else { End::Exit(code) };
             let (outcome, trips) = codes.judge(end, false);
-            Finished { outcome, trips, end: Some(end), took: args.took }
+            Finished { trips, end: Some(end), took: args.took, ..Finished::of(outcome) }
         }
     }
 }

@@ -158,7 +158,7 @@ impl Guarded<'_> {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
         let (outcome, trips) = self.setup.breaker.codes.judge(end, ended.stopped);
-        Finished { outcome, trips, end: Some(ended.end), took: Some(ended.took) }
+        Finished { trips, end: Some(ended.end), took: Some(ended.took), ..Finished::of(outcome) }
     }
 
     /// Reports how it ended. Trouble is a warning: the command has run. If the breaker was removed meanwhile, its result

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::acts;
 use super::view::{Look, View};
-use crate::breaker::{Breaker, State, Totals};
+use crate::breaker::{self, Breaker, State, Totals};
 use crate::name::Name;
 use crate::outcome::End;
 use crate::settings::{Settings, Value as Setting, Window};
@@ -128,6 +128,7 @@ struct Status<'a> {
     window: Rates,
     totals: Counts,
     last: Option<Last>,
+    last_failure: Option<Last>,
     probes: Vec<Probe>,
     hold: Option<Hold<'a>>,
     settings: Map<String, Value>,
@@ -163,6 +164,7 @@ struct Last {
     signal: Option<String>,
     timed_out: bool,
     took_ms: Option<u64>,
+    http_status: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -200,14 +202,8 @@ impl<'a> Status<'a> {
             probe_successes,
             window: Rates::new(breaker, settings, now),
             totals: Counts::new(breaker.totals()),
-            last: breaker.last().map(|last| Last {
-                at: last.at,
-                outcome: last.outcome.word(),
-                exit_code: if let Some(End::Exit(code)) = last.end { Some(code) } else { None },
-                signal: if let Some(End::Signal(number)) = last.end { Some(signals::name(number)) } else { None },
-                timed_out: last.end == Some(End::TimedOut),
-                took_ms: last.took.map(millis),
-            }),
+            last: breaker.last().map(Last::new),
+            last_failure: breaker.last_failure().map(Last::new),
             probes: breaker.probes().iter().map(|probe| Probe { pid: probe.pid, since: probe.since }).collect(),
             hold: breaker.hold(now).map(|hold| Hold {
                 by: &hold.by,
@@ -216,6 +212,20 @@ impl<'a> Status<'a> {
             }),
             settings: self::settings(settings),
             path,
+        }
+    }
+}
+
+impl Last {
+    fn new(last: &breaker::Last) -> Self {
+        Self {
+            at: last.at,
+            outcome: last.outcome.word(),
+            exit_code: if let Some(End::Exit(code)) = last.end { Some(code) } else { None },
+            signal: if let Some(End::Signal(number)) = last.end { Some(signals::name(number)) } else { None },
+            timed_out: last.end == Some(End::TimedOut),
+            took_ms: last.took.map(millis),
+            http_status: last.http_status,
         }
     }
 }

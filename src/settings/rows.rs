@@ -29,6 +29,7 @@ pub enum Key {
     ProbeSuccesses,
     ProbeFailures,
     Lease,
+    MaxRetryAfter,
     SuccessCodes,
     FailureCodes,
     IgnoreCodes,
@@ -169,7 +170,7 @@ const _: () = {
     }
 };
 
-static ROWS: [Row; 32] = [
+static ROWS: &[Row] = &[
     Row {
         key: Key::Threshold,
         name: "threshold",
@@ -288,6 +289,14 @@ static ROWS: [Row; 32] = [
         stored: Stored::Letter('O'),
         read: |setup, text| put(&mut setup.breaker.lease, parse_duration(text).map(Some)),
         value: |setup| Value::Time(setup.breaker.lease),
+        default: None,
+    },
+    Row {
+        key: Key::MaxRetryAfter,
+        name: "max-retry-after",
+        stored: Stored::Letter('P'),
+        read: |setup, text| put(&mut setup.breaker.max_retry_after, parse_duration(text)),
+        value: |setup| Value::Time(Some(setup.breaker.max_retry_after)),
         default: None,
     },
     Row {

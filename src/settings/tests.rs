@@ -144,7 +144,7 @@ fn what_nobody_gives_is_known_as_well() {
             Key::MinCalls => Some("10"),
             Key::Cooldown => Some("30s"),
             Key::Backoff | Key::Probes | Key::ProbeSuccesses | Key::ProbeFailures => Some("1"),
-            Key::MaxCooldown => Some("1h"),
+            Key::MaxCooldown | Key::MaxRetryAfter => Some("1h"),
             Key::Jitter => Some("0%"),
             Key::Signal => Some("TERM"),
             Key::PreserveStatus | Key::Foreground | Key::Observe | Key::Verbose => Some("false"),
@@ -254,6 +254,7 @@ fn a_setting_is_written_only_where_it_differs() {
         (Key::ProbeSuccesses, "3"),
         (Key::ProbeFailures, "4"),
         (Key::Lease, "2m"),
+        (Key::MaxRetryAfter, "3h"),
         (Key::SuccessCodes, "0,22"),
         (Key::FailureCodes, "1-9"),
         (Key::IgnoreCodes, "SIGTERM"),
@@ -264,7 +265,8 @@ fn a_setting_is_written_only_where_it_differs() {
     assert_eq!(written(&settings), all.map(|(key, text)| (key, Some(text.to_owned()))));
     assert_eq!(written(&Settings::default()), []);
     let text = stored::settings_text(&settings);
-    let words = "A7 B50% C300000ms D3 E2000ms F60% G3/3600000ms H10000ms I1.5 J1200000ms K10% L2 M3 N4 O120000ms";
+    let words =
+        "A7 B50% C300000ms D3 E2000ms F60% G3/3600000ms H10000ms I1.5 J1200000ms K10% L2 M3 N4 O120000ms P10800000ms";
     assert_eq!(text.0, words);
     assert_eq!(stored::settings(&text), settings);
     assert_eq!(stored::settings_text(&Settings::default()), (String::new(), String::new()));
@@ -314,7 +316,7 @@ fn what_cannot_be_read_of_stored_settings_costs_no_more_than_itself() {
     let settings = |pairs: &[(Key, &str)]| setup(pairs).expect("settings that can be read").breaker;
     let (threshold, cooldown) = ((Key::Threshold, "7"), (Key::Cooldown, "10s"));
     let both = settings(&[threshold, cooldown]);
-    for words in ["A7 H10000ms", "A7 Z9 H10000ms", "P5 A7 H10000ms a1", " A7  H10000ms é", "A7 H10000ms \u{0}"] {
+    for words in ["A7 H10000ms", "A7 Z9 H10000ms", "Z5 A7 H10000ms a1", " A7  H10000ms é", "A7 H10000ms \u{0}"] {
         assert_eq!(read(words, ""), both, "{words:?}");
     }
     for words in ["A7 Hsoon", "A7 H", "A7 H-1ms K101% L0 G3/0ms C0 I0.5 Ox"] {

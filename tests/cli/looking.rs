@@ -30,7 +30,7 @@ fn built_in() -> Value {
         "threshold": 5, "failure_rate": null, "window": 20, "window_ms": null, "min_calls": 10,
         "slow_after_ms": null, "slow_rate": null, "failure_budget": null,
         "cooldown_ms": 30_000, "backoff": 1.0, "max_cooldown_ms": 3_600_000, "jitter": 0,
-        "probes": 1, "probe_successes": 1, "probe_failures": 1, "lease_ms": null,
+        "probes": 1, "probe_successes": 1, "probe_failures": 1, "lease_ms": null, "max_retry_after_ms": 3_600_000,
         "success_codes": null, "failure_codes": null, "ignore_codes": null, "trip_codes": null,
     })
 }
@@ -46,7 +46,7 @@ fn unused(sandbox: &Sandbox) -> Value {
             "admitted": 0, "successes": 0, "failures": 0, "ignored": 0, "late": 0, "refused": 0, "opened": 0,
             "abandoned": 0,
         },
-        "last": null, "probes": [], "hold": null, "settings": built_in(),
+        "last": null, "last_failure": null, "probes": [], "hold": null, "settings": built_in(),
         "path": sandbox.state_file("a"),
     })
 }
@@ -76,7 +76,7 @@ fn shows(sandbox: &Sandbox, changes: Value) -> Value {
 fn failed(code: i32) -> Value {
     json!({
         "at": "<time>", "outcome": "failure", "exit_code": code, "signal": null, "timed_out": false,
-        "took_ms": "<number>",
+        "took_ms": "<number>", "http_status": null,
     })
 }
 
@@ -122,10 +122,13 @@ fn json_of_a_closed_breaker() {
             "consecutive_failures": 1,
             "window": { "calls": 2, "failures": 1 },
             "totals": { "admitted": 2, "successes": 1, "failures": 1 },
-            "last": failed(7),
+            "last": failed(7), "last_failure": failed(7),
         }),
     );
     assert!(status["last"]["took_ms"].is_u64());
+    sandbox.exits("a", &[], 0);
+    let status = sandbox.status("a");
+    assert_eq!((&status["last"]["exit_code"], &status["last_failure"]["exit_code"]), (&json!(0), &json!(7)));
 }
 
 #[test]
@@ -185,7 +188,7 @@ fn opened() -> Value {
         "reason": "5 failures in a row: exit 1", "generation": 2, "consecutive_failures": 5,
         "window": { "calls": 5, "failures": 5 },
         "totals": { "admitted": 5, "failures": 5, "opened": 1 },
-        "last": failed(1),
+        "last": failed(1), "last_failure": failed(1),
         "settings": { "cooldown_ms": 3_600_000 },
     })
 }
@@ -232,7 +235,7 @@ fn json_of_a_half_open_breaker() {
         json!({
             "since": "<time>", "reason": "probe succeeded", "generation": 4,
             "totals": { "admitted": 6, "successes": 1, "failures": 5, "opened": 1 },
-            "last": with(failed(0), json!({ "outcome": "success" })),
+            "last": with(failed(0), json!({ "outcome": "success" })), "last_failure": failed(1),
             "settings": { "cooldown_ms": 3_600_000 },
         }),
     );
@@ -302,7 +305,7 @@ fn json_after_a_reset() {
         json!({
             "since": "<time>", "reason": "reset", "generation": 4,
             "totals": { "admitted": 5, "failures": 5, "opened": 1 },
-            "last": failed(1),
+            "last": failed(1), "last_failure": failed(1),
             "settings": { "cooldown_ms": 3_600_000 },
         }),
     );
@@ -327,6 +330,7 @@ fn json_of_all_settings() {
         "--probe-successes=3",
         "--probe-failures=4",
         "--lease=5m",
+        "--max-retry-after=2h",
         "--success-codes=0,22",
         "--failure-codes=1-9",
         "--ignore-codes=SIGTERM",
@@ -340,6 +344,7 @@ fn json_of_all_settings() {
             "slow_after_ms": 1_500, "slow_rate": 20, "failure_budget": "3/1h",
             "cooldown_ms": 60_000, "backoff": 1.5, "max_cooldown_ms": 120_000, "jitter": 10,
             "probes": 2, "probe_successes": 3, "probe_failures": 4, "lease_ms": 300_000,
+            "max_retry_after_ms": 7_200_000,
             "success_codes": "0,22", "failure_codes": "1-9,timeout", "ignore_codes": "SIGTERM", "trip_codes": "9,timeout",
         })
     );

@@ -331,6 +331,18 @@ fn admits_after(sandbox: &Sandbox, options: &[&str], millis: i64) -> Value {
 }
 
 #[test]
+fn max_retry_after() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        sandbox.exits("a", options, 0);
+        sandbox.cb(["trip", "a", "--for", "2h"]).env("CB_NAME", "a").any_stderr().run();
+        cooldown(sandbox)
+    };
+    proves(("max-retry-after", "90s"), &[], observe, &3_600_000, &90_000);
+    proves(("max-retry-after", "90m"), &[], observe, &3_600_000, &5_400_000);
+    proves(("max-retry-after", "0"), &[], observe, &3_600_000, &30_000);
+}
+
+#[test]
 fn lease() {
     let after = |millis| move |sandbox: &Sandbox, options: &[&str]| admits_after(sandbox, options, millis);
     proves(("lease", "10m"), &[], after(600_000), &json!(false), &json!(true));

@@ -77,6 +77,7 @@ fn caller(number: u64) -> Settings {
         probe_successes: choose.of(&[1, 2, 3]),
         probe_failures: choose.of(&[1, 2, 3]),
         lease: choose.of(&[None, Some(ms(60_000)), Some(ms(1_000)), Some(ms(0))]),
+        max_retry_after: choose.of(&[ms(3_600_000), ms(5_000), ms(0), LONGEST]),
         ..Settings::default()
     }
 }
@@ -104,6 +105,8 @@ struct Seen {
     outcome: Outcome,
     trips: bool,
     took: Option<Millis>,
+    /// What it was told by a Retry-After, with a status if it is odd.
+    away: Option<Millis>,
 }
 
 /// What happens. Callers, permits and probes are meant modulo how many there are.
@@ -194,7 +197,8 @@ impl From<u64> for Step {
         ]);
         let trips = choose.of(&RARELY);
         let took = choose.of(&[None, Some(0), Some(99), Some(100), Some(1_000), Some(1_000_000)]);
-        let seen = Seen { outcome, trips: trips && outcome == Outcome::Failure, took };
+        let away = choose.of(&[None, None, None, None, None, None, Some(20_000), Some(1), Some(0), Some(DAY + 1)]);
+        let seen = Seen { outcome, trips: trips && outcome == Outcome::Failure, took, away };
         let span = choose.of(&[None, Some(10_000), Some(1_000), Some(0), Some(DAY)]);
         let replace = choose.of(&[false, false, false, true]);
         let numbered = choose.of(&[false, true]);
@@ -332,10 +336,12 @@ impl World {
             Deed::End { .. } | Deed::Again { .. } => {}
             Deed::Observe(caller, seen) => {
                 let settings = &self.callers[caller];
+                let lengthens = self.model.lengthens(&run(seen), settings, now);
                 let change = self.breaker.observe(&run(seen), settings, at);
                 let told = self.model.observe(&run(seen), settings, now);
                 self.note(seen);
                 self.compare_change(change.as_ref(), told.as_ref(), caller)?;
+                self.lengthen(lengthens.filter(|_| change.is_none()))?;
             }
             Deed::Die(which) => {
                 let probes: Vec<u64> = self.breaker.probes().iter().map(|probe| probe.serial).collect();
@@ -460,24 +466,44 @@ impl World {
 
     fn record(&mut self, pass: Pass, caller: usize, seen: Seen) -> Checked {
         let settings = &self.callers[caller];
+        let lengthens = self.model.lengthens(&run(seen), settings, self.now);
         let recorded = self.breaker.record(&permit_of(pass), &run(seen), settings, self.at());
         let report = self.model.record(pass, &run(seen), settings, self.now);
         if pass.serial.is_some() {
             self.reported.push(pass);
         }
         match (recorded, report) {
-            (Recorded::Late, Report::Late) => Ok(()),
+            (Recorded::Late, Report::Late) => self.lengthen(lengthens),
             (Recorded::Counted(change), Report::Counts(told)) => {
                 self.note(seen);
                 let last = self.breaker.last().expect("a result was recorded");
                 prop_assert_eq!((last.at, last.outcome), (self.at(), seen.outcome));
-                self.compare_change(change.as_ref(), told.as_ref(), caller)
+                self.compare_change(change.as_ref(), told.as_ref(), caller)?;
+                self.lengthen(lengthens.filter(|_| change.is_none()))
             }
             (recorded, report) => {
                 prop_assert!(false, "the core says {recorded:?}, the model {report:?}");
                 Ok(())
             }
         }
+    }
+
+    /// What a run that moves nothing was told, between these, may have made the cool-down longer.
+    fn lengthen(&mut self, lengthens: Option<(Millis, Millis)>) -> Checked {
+        let Some((least, most)) = lengthens else { return Ok(()) };
+        let State::Open { since, cooldown, .. } = *self.breaker.state() else {
+            return Err(TestCaseError::fail("it is open no more"));
+        };
+        let (until, before) = (since.after(cooldown).as_millis(), self.model.cools_until(self.now));
+        let before = before.expect("its cool-down is running");
+        // No state says more than this.
+        let longest = cooldown == 2 * LONGEST;
+        let longer = before < until && (longest || (least..=most).contains(&until));
+        prop_assert!(longer || until == before && least <= before, "{before} becomes {until}, not {least}..={most}");
+        if longer {
+            self.model.set_cooldown(cooldown.as_millis().try_into().expect("less than half a billion years"));
+        }
+        Ok(())
     }
 
     fn note(&mut self, seen: Seen) {
@@ -592,15 +618,16 @@ fn run(seen: Seen) -> Finished {
         Outcome::Ignored if seen.took.is_none() => End::Exit(75),
         Outcome::Ignored => End::NotStarted,
     };
-    let took = seen.took.map(Duration::from_millis);
-    Finished { outcome: seen.outcome, trips: seen.trips, end: Some(end), took }
+    let [took, retry_after] = [seen.took, seen.away].map(|span| span.map(Duration::from_millis));
+    let http_status = seen.away.filter(|away| away % 2 == 1).map(|_| 429);
+    Finished { outcome: seen.outcome, trips: seen.trips, end: Some(end), took, http_status, retry_after }
 }
 
 fn many(number: u64) -> Deed {
     let mut choose = Choices(number);
     let caller = choose.of(&[0, 1, 2]);
     let outcome = choose.of(&[Outcome::Failure, Outcome::Failure, Outcome::Success]);
-    let seen = Seen { outcome, trips: false, took: choose.of(&[None, Some(100)]) };
+    let seen = Seen { outcome, trips: false, took: choose.of(&[None, Some(100)]), away: None };
     Deed::Many { caller, seen, numbered: choose.of(&[false, false, true]), count: choose.of(&[99, 101, 260, 520]) }
 }
 
@@ -676,6 +703,7 @@ proptest! {
         one_of(Key::ProbeSuccesses, &["1", "4294967295"]),
         one_of(Key::ProbeFailures, &["1", "2"]),
         one_of(Key::Lease, &["1s", "1h"]),
+        one_of(Key::MaxRetryAfter, &["0", "1h", "1ms", "36500d"]),
         one_of(Key::SuccessCodes, &["0,22", "0-9"]),
         one_of(Key::FailureCodes, &["64-78,SIGTERM", "100"]),
         one_of(Key::IgnoreCodes, &["125-127,timeout", "126"]),

@@ -59,6 +59,8 @@ struct Era {
     again: bool,
     /// How long it stays open, if it is.
     cooldown: Millis,
+    /// The Retry-After for which it opened, if it did.
+    away: Option<Millis>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,7 +172,7 @@ pub enum Report {
 
 impl Model {
     pub fn new() -> Self {
-        let closed = Era { since: None, kind: Kind::Closed, again: false, cooldown: 0 };
+        let closed = Era { since: None, kind: Kind::Closed, again: false, cooldown: 0, away: None };
         Self {
             eras: vec![closed],
             results: Vec::new(),
@@ -533,6 +535,7 @@ impl Model {
                     };
                     Some(self.close(reason, now))
                 }
+                Fate::Failed if told_away(run, settings).is_some() => Some(self.open_for(run, settings, true, now)),
                 Fate::Failed if self.probe_failures() >= settings.probe_failures || run.trips => {
                     let how = if run.outcome == Outcome::Failure { "probe failed" } else { "probe was slow" };
                     Some(self.open(vec![how.to_owned()], true, now))
@@ -541,8 +544,26 @@ impl Model {
             };
             return Report::Counts(change);
         }
-        let judged = !disabled && self.state() == Phase::Closed && run.outcome != Outcome::Ignored;
-        Report::Counts(if judged { self.judge(run, settings, now) } else { None })
+        if disabled || run.outcome == Outcome::Ignored {
+            return Report::Counts(None);
+        }
+        Report::Counts(match self.state() {
+            Phase::Closed => self.judge(run, settings, now),
+            // It was let through while the breaker was disabled.
+            Phase::HalfOpen if told_away(run, settings).is_some() => Some(self.open_for(run, settings, true, now)),
+            _ => None,
+        })
+    }
+
+    /// "may lengthen a cool-down that is running, never shorten it, and touches no hold": of a run that does not move an
+    /// open breaker, until when it would be open, at least and at most.
+    pub fn lengthens(&self, run: &Finished, settings: &Settings, now: Millis) -> Option<(Millis, Millis)> {
+        let away = told_away(run, settings)?;
+        let held = self.hold.as_ref().is_some_and(|hold| hold.is_in_force(now));
+        if held || self.state() != Phase::Open || self.cools_until(now).is_none() {
+            return None;
+        }
+        Some((later(now, away), later(now, lengthened(away, settings))))
     }
 
     /// "A result admitted under an older one … is counted as late"; "a second record, or an older one, is late"; and of a
@@ -573,6 +594,7 @@ impl Model {
         match self.state() {
             Phase::Closed => self.judge(run, settings, now),
             _ if success => Some(self.close("success reported".to_owned(), now)),
+            _ if told_away(run, settings).is_some() => Some(self.open_for(run, settings, true, now)),
             _ => Some(self.open(vec!["failure reported".to_owned()], true, now)),
         }
     }
@@ -596,8 +618,24 @@ impl Model {
         }
     }
 
+    /// "it opens at once, from closed for that long, from half-open for the longer of that and the next cool-down"
+    fn open_for(&mut self, run: &Finished, settings: &Settings, again: bool, now: Millis) -> Change {
+        let away = told_away(run, settings);
+        let told = format_duration(Duration::from_millis(away.expect("it was told")));
+        let reason = match run.http_status {
+            Some(status) => format!("HTTP {status}, retry after {told}"),
+            None => format!("retry after {told}"),
+        };
+        let change = self.open(vec![reason], again, now);
+        self.eras.last_mut().expect("there is always one").away = away;
+        change
+    }
+
     /// Opens it if the result was bad and a rule holds.
     fn judge(&mut self, run: &Finished, settings: &Settings, now: Millis) -> Option<Change> {
+        if told_away(run, settings).is_some() {
+            return Some(self.open_for(run, settings, false, now));
+        }
         let failed = run.outcome == Outcome::Failure;
         let trip = &settings.trip;
         let (calls, failures, slow) = self.window(settings, now);
@@ -633,7 +671,7 @@ impl Model {
     // How it changes.
 
     fn begin(&mut self, kind: Kind, again: bool, now: Millis) {
-        self.eras.push(Era { since: Some(now), kind, again, cooldown: 0 });
+        self.eras.push(Era { since: Some(now), kind, again, cooldown: 0, away: None });
     }
 
     fn open(&mut self, reasons: Vec<String>, again: bool, now: Millis) -> Change {
@@ -661,8 +699,19 @@ impl Model {
         change
     }
 
-    /// The cool-down that is to follow: at least this, and at most that.
+    /// How long it is to stay open now that it has opened: at least this, and at most that.
     pub fn next_cooldown(&self, settings: &Settings) -> (Millis, Millis) {
+        let (least, most) = self.grown_cooldown(settings);
+        let (least, most) = match *self.era() {
+            Era { away: None, .. } => (least, most),
+            Era { away: Some(away), again: true, .. } => (least.max(away), most.max(away)),
+            Era { away: Some(away), again: false, .. } => (away, away),
+        };
+        (least, lengthened(most, settings))
+    }
+
+    /// The cool-down of this opening in the row, before chance lengthens it.
+    fn grown_cooldown(&self, settings: &Settings) -> (Millis, Millis) {
         const ONE: u128 = 1 << 40;
         let longest = settings.max_cooldown.unwrap_or(settings.cooldown.max(Duration::from_secs(3_600)));
         let longest = u128::from(span(longest)) * ONE;
@@ -672,8 +721,7 @@ impl Model {
         }
         // Whether half a millisecond is rounded up or down is not said.
         let (least, most) = (grown / ONE, grown.div_ceil(ONE));
-        let most = most * (100 + u128::from(settings.jitter)) / 100;
-        (least.try_into().expect("a century"), most.try_into().expect("two centuries"))
+        (least.try_into().expect("a century"), most.try_into().expect("a century"))
     }
 
     /// Chance has decided on this one.
@@ -737,15 +785,14 @@ impl Model {
     /// `--for` …, without it for the cool-down". How long it then stays open, at least and at most, where it does anything.
     pub fn report(&mut self, away: Option<Millis>, settings: &Settings, now: Millis) -> Away {
         self.notice(now);
-        let run = Finished { outcome: Outcome::Failure, trips: true, end: None, took: None };
+        let run = Finished { trips: true, ..Finished::of(Outcome::Failure) };
         self.happen(&run, now);
         self.enter(&run, settings, now);
         if self.hold.is_some() {
             return Away::Held;
         }
-        // At most an hour; and for no time is as nothing said.
-        let away = away.filter(|&away| away > 0).map(|away| away.min(3_600_000));
-        let lengthened = |span: Millis| span + span * Millis::from(settings.jitter) / 100;
+        let away = away.and_then(|away| at_most(away, settings));
+        let lengthened = |span: Millis| lengthened(span, settings);
         let reasons = vec!["reported by the run".to_owned()];
         match self.state() {
             Phase::Closed => {
@@ -761,8 +808,7 @@ impl Model {
             }
             // "Open, it only lengthens"
             _ => {
-                let unjittered = Settings { jitter: 0, ..settings.clone() };
-                let (least, most) = self.next_cooldown(&unjittered);
+                let (least, most) = self.grown_cooldown(settings);
                 Away::Until(later(now, away.unwrap_or(least)), later(now, away.unwrap_or(most)))
             }
         }
@@ -790,6 +836,22 @@ impl Model {
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
         Some(self.tell(Phase::Disabled, vec!["enabled".to_owned()], true, now))
     }
+}
+
+/// "A Retry-After … holds for every run that counts as failure"
+fn told_away(run: &Finished, settings: &Settings) -> Option<Millis> {
+    let away = run.retry_after.filter(|_| run.outcome == Outcome::Failure)?;
+    at_most(span(away), settings)
+}
+
+/// "at most `max-retry-after`"; and for no time is as nothing said.
+fn at_most(away: Millis, settings: &Settings) -> Option<Millis> {
+    Some(away.min(span(settings.max_retry_after))).filter(|&away| away > 0)
+}
+
+/// By all that chance may add.
+fn lengthened(cooldown: Millis, settings: &Settings) -> Millis {
+    cooldown + cooldown * Millis::from(settings.jitter) / 100
 }
 
 fn is_slow(run: &Finished, settings: &Settings) -> bool {

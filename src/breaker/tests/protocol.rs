@@ -154,7 +154,7 @@ fn phase(state: &State) -> Phase {
 }
 
 fn seen(outcome: Outcome) -> Finished {
-    Finished { outcome, trips: false, end: None, took: None }
+    Finished::of(outcome)
 }
 
 fn must(holds: bool, rule: &'static str) -> Result<(), &'static str> {

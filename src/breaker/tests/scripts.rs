@@ -27,6 +27,7 @@ struct Play {
 /// What a permit is made of, so that it can be used twice.
 #[derive(Clone, Copy)]
 struct Copied {
+    breaker: u64,
     generation: u64,
     serial: Option<u64>,
     probe: bool,
@@ -55,8 +56,13 @@ fn with(settings: &str) -> Play {
     }
 }
 
-/// A result by its word: `slow` ones take a minute, `fatal` is one of the trip codes.
+/// A result by its word: `slow` ones take a minute, `fatal` is one of the trip codes, `fail^20s` was told by an answer of
+/// 429 to stay away for so long.
 fn run(word: &str) -> Option<Finished> {
+    if let Some((word, away)) = word.split_once('^') {
+        let retry_after = Some(parse_duration(away).unwrap_or_else(|error| panic!("{error}")));
+        return run(word).map(|run| Finished { http_status: Some(429), retry_after, ..run });
+    }
     let (outcome, end, took) = match word {
         "ok" => (Outcome::Success, End::Exit(0), Duration::ZERO),
         "fail" | "fatal" => (Outcome::Failure, End::Exit(1), Duration::ZERO),
@@ -66,7 +72,7 @@ fn run(word: &str) -> Option<Finished> {
         "slowfail" => (Outcome::Failure, End::Exit(1), Duration::from_secs(60)),
         _ => return None,
     };
-    Some(Finished { outcome, trips: word == "fatal", end: Some(end), took: Some(took) })
+    Some(Finished { trips: word == "fatal", end: Some(end), took: Some(took), ..Finished::of(outcome) })
 }
 
 impl Play {
@@ -169,13 +175,13 @@ impl Play {
         let ask = Ask { settings: &self.settings, lease, pid };
         let Admission::Admitted(permit) = self.breaker.admit(&ask, self.now) else { return "refused" };
         let (generation, serial, probe) = (permit.generation(), permit.serial(), permit.is_probe());
-        self.permits.insert(name.to_owned(), Copied { generation, serial, probe });
+        self.permits.insert(name.to_owned(), Copied { breaker: self.breaker.id, generation, serial, probe });
         if probe { "probe" } else { "run" }
     }
 
     fn end(&mut self, name: &str, run: &Finished) -> String {
-        let Copied { generation, serial, probe } = self.permits[name];
-        let permit = Permit::new(7, generation, serial, probe);
+        let Copied { breaker, generation, serial, probe } = self.permits[name];
+        let permit = Permit::new(breaker, generation, serial, probe);
         match self.breaker.record(&permit, run, &self.settings, self.now) {
             Recorded::Counted(_) => self.state(),
             Recorded::Late => "late".to_owned(),
@@ -946,6 +952,141 @@ fn the_end_of_a_hold_is_in_the_history_once_as_of_its_end() {
     }
 }
 
+// What a run is told.
+
+#[test]
+fn a_retry_after_opens_at_once_for_as_long_as_it_says() {
+    with("threshold=9").goes("fail^20s left ok +19.999s ok +1ms ok", "open 20s refused refused closed");
+    // Neither a cool-down nor the longest of them bounds it, and every rule may be off but this.
+    with("trip-codes=9 cooldown=1s max-cooldown=2s").goes("fail^20s left", "open 20s");
+    with("threshold=9 max-retry-after=1m").goes("fail^1h left", "open 1m");
+    with("threshold=9").goes("fail^2h left", "open 1h");
+    let mut play = with("threshold=9 failure-rate=50 failure-budget=9/1h");
+    play.goes("fail^20s", "open");
+    assert_eq!(told(&play), ["closed open HTTP 429, retry after 20s -"]);
+    let totals = play.breaker.totals();
+    assert_eq!((totals.failures, totals.opened, play.window()), (1, 1, (1, 1, 0)));
+    assert_eq!(play.breaker.budget_used(&play.settings, play.now), 1);
+    assert_eq!(play.breaker.last().and_then(|last| last.http_status), Some(429));
+    assert_eq!(play.breaker.last_failure().and_then(|last| last.http_status), Some(429));
+    play.goes("+20s ok", "closed");
+    assert_eq!(play.breaker.last().and_then(|last| last.http_status), None);
+    assert_eq!(play.breaker.last_failure().and_then(|last| last.http_status), Some(429));
+    // Where no status is known, only what it was told.
+    let told_only = |end| {
+        let mut play = with("threshold=9");
+        let run = Finished { end, retry_after: Some(Duration::from_secs(90)), ..Finished::of(Outcome::Failure) };
+        drop(play.breaker.observe(&run, &play.settings, play.now));
+        play.breaker.reason(play.now).map(String::from)
+    };
+    assert_eq!(told_only(None).as_deref(), Some("retry after 1m 30s"));
+    assert_eq!(told_only(Some(End::Exit(22))).as_deref(), Some("retry after 1m 30s: exit 22"));
+}
+
+#[test]
+fn a_retry_after_holds_for_what_counts_as_failure_and_for_longer_than_no_time() {
+    with("threshold=9").goes("ok^20s ignored^20s slow^20s fail^0", "closed closed closed closed");
+    with("threshold=9 max-retry-after=0").goes("fail^20s", "closed");
+    with("threshold=2 max-retry-after=0").goes("fail^20s fail^20s left", "closed open 30s");
+    // Whichever rule would have opened it, or row has decided.
+    with("threshold=1").goes("fail^20s left", "open 20s");
+    with("trip-codes=9").goes("fatal^20s left", "open 20s");
+    with("slow-rate=1 slow-after=1m min-calls=1").goes("slowfail^20s left", "open 20s");
+}
+
+#[test]
+fn half_open_a_retry_after_reopens_for_the_longer_of_it_and_the_next_cool_down() {
+    let settings = "threshold=1 cooldown=10s backoff=2 max-cooldown=1m";
+    with(settings).goes("fail +10s fail^5s left +20s fail left", "open open 20s open 40s");
+    with(settings).goes("fail +10s fail^90s left", "open open 1m30s");
+    // Whatever `probe-failures` says, and whoever says it.
+    let several = "threshold=1 probes=3 probe-failures=3";
+    with(several).goes("fail +30s a! b! a:fail^90s left b:ok", "open probe probe open 1m30s late");
+    with(several).goes("fail +30s a! seen:fail^90s left a:ok", "open probe open 1m30s late");
+    with(several)
+        .goes("fail +30s a! disable b! enable b:fail^90s left", "open probe half-open run half-open open 1m30s");
+    let mut play = with(settings);
+    play.goes("fail +10s fail +20s fail^90s", "open open open");
+    assert_eq!(told(&play)[0], "half_open open HTTP 429, retry after 1m 30s, before that probe failed: exit 1 -");
+    // It counts as a step.
+    play.goes("+90s fail left", "open 1m");
+}
+
+#[test]
+fn jitter_lengthens_a_retry_after_and_never_shortens_it() {
+    let mut longer = 0;
+    for id in 0..100 {
+        let mut play = with("threshold=9 jitter=50");
+        play.breaker = Breaker::new(id);
+        play.goes("a! fail^100s", "run open");
+        let end = |play: &Play| play.breaker.retry_at(play.now).expect("it is open").left(play.now);
+        let first = end(&play);
+        assert!((Duration::from_secs(100)..Duration::from_secs(150)).contains(&first), "{first:?}");
+        longer += u32::from(first > Duration::from_secs(125));
+        play.goes("+1s a:fail^100s", "late");
+        assert_eq!(end(&play), first, "by the same share");
+    }
+    assert!((25..75).contains(&longer), "{longer} of 100 in the upper half");
+}
+
+#[test]
+fn of_several_that_are_told_at_once_the_longest_holds() {
+    with("threshold=9").goes(
+        "a! b! c! a:fail^20s b:fail^90s left c:fail^5s left +90s ask",
+        "run run run open late 1m30s late 1m30s probes",
+    );
+    // A cool-down by any rule.
+    with("threshold=1").goes("a! fail +10s a:fail^90s left", "run open late 1m30s");
+    with("threshold=1").goes("a! fail +10s a:fail^20s left a:fail^19.999s left", "run open late 20s late 20s");
+    with("threshold=1 max-retry-after=1m").goes("a! fail a:fail^90s left", "run open late 1m");
+    // Nothing but that changes.
+    let mut play = with("threshold=9");
+    play.goes("a! fail^20s", "run open");
+    let before = (play.breaker.generation(), told(&play), play.window(), play.breaker.last().copied());
+    play.goes("+1s a:fail^90s left", "late 1m30s");
+    assert_eq!((play.breaker.generation(), told(&play), play.window(), play.breaker.last().copied()), before);
+    let totals = play.breaker.totals();
+    assert_eq!((totals.failures, totals.late, totals.opened), (1, 1, 1));
+    // Also of a run whose refusal was overruled, of a second report, and of what was seen elsewhere.
+    let permit = play.breaker.overrule();
+    let run = run("fail^2m").expect("a result");
+    assert_eq!(play.breaker.record(&permit, &run, &play.settings, play.now), Recorded::Late);
+    play.goes("left a:fail^3m left seen:fail^4m left seen:fail left", "2m late 3m open 4m open 4m");
+    assert_eq!(play.breaker.totals().failures, 3, "what is seen is counted");
+    // Also of one that was let in while the breaker was disabled.
+    with("threshold=1").goes("fail disable a! enable a:fail^90s left", "open open run open open 1m30s");
+}
+
+#[test]
+fn a_late_retry_after_begins_no_cool_down_and_touches_no_hold() {
+    with("threshold=1").goes("a! fail +30s a:fail^90s ask", "run open late probes");
+    with("threshold=1").goes("a! fail +30s b! a:fail^90s b:ok", "run open probe late closed");
+    with("threshold=1").goes("a! fail +30s ok a:fail^90s ok", "run open closed late closed");
+    with("threshold=1").goes("a! fail -1h a:fail^90s ask", "run open late probes");
+    with("threshold=1").goes("fail +30s seen:fail^90s ask", "open open probes");
+    // A hold stays as it is, and what is behind it.
+    with("threshold=9").goes("a! trip:10s a:fail^90s left +10s ask", "run open late 10s probes");
+    with("threshold=9").goes("a! trip a:fail^90s seen:fail^90s left", "run open late open endless");
+    with("threshold=9").goes("a! fail^20s disable a:fail^90s enable left", "run open open late open 20s");
+    with("threshold=9").goes("fail^20s disable seen:fail^90s enable left", "open open open open 20s");
+    let mut play = with("threshold=1");
+    play.goes("a! fail", "run open");
+    play.breaker = Breaker::new(8);
+    play.goes("fail", "open");
+    let untouched = play.breaker.clone();
+    play.goes("a:fail^90s left", "foreign 30s");
+    assert_eq!(play.breaker, untouched, "the breaker was removed");
+}
+
+#[test]
+fn disabled_a_retry_after_counts_as_any_failure() {
+    let mut play = with("threshold=2");
+    play.goes("disable fail^90s enable ok", "closed closed closed closed");
+    assert_eq!((play.breaker.totals().failures, play.window()), (1, (2, 1, 0)));
+    with("threshold=1")
+        .goes("fail +30s a! disable a:fail^90s enable ask", "open probe half-open half-open half-open probes");
+}
+
 // What a run reports by itself.
 
 #[test]
@@ -954,6 +1095,8 @@ fn a_runs_own_report_opens_for_as_long_as_it_says_or_for_the_cool_down() {
     with("threshold=9 cooldown=10s").goes("a! away left", "run open 10s");
     with("threshold=9").goes("a! away:0 left", "run open 30s");
     with("threshold=9").goes("a! away:1d left", "run open 1h");
+    with("threshold=9 max-retry-after=2h").goes("a! away:1d left", "run open 2h");
+    with("threshold=9 max-retry-after=0").goes("a! away:1d left", "run open 30s");
     // No longest cool-down bounds it.
     with("threshold=9 cooldown=1s max-cooldown=2s").goes("a! away:90s left", "run open 1m30s");
     let mut play = with("threshold=9");

@@ -165,7 +165,7 @@ fn mark(mark: Mark) -> char {
 }
 
 fn last(last: Option<&Last>) -> String {
-    let Some(Last { at, outcome, end, took }) = last else { return "none".to_owned() };
+    let Some(Last { at, outcome, end, took, http_status }) = last else { return "none".to_owned() };
     let end = match end {
         None => "unknown".to_owned(),
         Some(End::Exit(code)) => format!("exit {code}"),
@@ -174,7 +174,9 @@ fn last(last: Option<&Last>) -> String {
         Some(End::NotStarted) => "not started".to_owned(),
     };
     let took = took.map_or("unknown".to_owned(), millis);
-    format!("{at} {}, end: {end}, took: {took}", outcome_word(*outcome))
+    // No version before 0.2 knew it.
+    let status = http_status.map_or(String::new(), |status| format!(", http status: {status}"));
+    format!("{at} {}, end: {end}, took: {took}{status}", outcome_word(*outcome))
 }
 
 fn outcome_word(outcome: Outcome) -> &'static str {
@@ -237,6 +239,7 @@ fn setting_name(key: Key) -> Option<&'static str> {
         Key::ProbeSuccesses => "probe-successes",
         Key::ProbeFailures => "probe-failures",
         Key::Lease => "lease",
+        Key::MaxRetryAfter => "max-retry-after",
         Key::SuccessCodes => "success-codes",
         Key::FailureCodes => "failure-codes",
         Key::IgnoreCodes => "ignore-codes",

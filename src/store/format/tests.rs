@@ -33,7 +33,7 @@ fn largest_settings() -> Settings {
     let settings = Settings::parse(|key| match key {
         Key::Threshold | Key::MinCalls | Key::ProbeSuccesses | Key::ProbeFailures => Some("4294967295"),
         Key::FailureRate | Key::SlowRate | Key::Jitter => Some("100%"),
-        Key::Window | Key::SlowAfter | Key::Cooldown | Key::MaxCooldown | Key::Lease => Some(time),
+        Key::Window | Key::SlowAfter | Key::Cooldown | Key::MaxCooldown | Key::Lease | Key::MaxRetryAfter => Some(time),
         Key::FailureBudget => Some(&budget),
         Key::Backoff => Some("99.999999"),
         Key::Probes => Some("16"),
@@ -54,7 +54,12 @@ fn filled() -> Breaker {
         Settings { trip: crate::settings::TripRules { budget: None, ..settings.trip.clone() }, ..settings.clone() };
     let mut breaker = Breaker::new(u64::MAX);
     let mut now = Timestamp::from_millis(0);
-    let run = Finished { outcome: Outcome::Failure, trips: false, end: Some(End::Signal(64)), took: Some(LONGEST) };
+    let run = Finished {
+        end: Some(End::Signal(64)),
+        took: Some(LONGEST),
+        http_status: Some(999),
+        ..Finished::of(Outcome::Failure)
+    };
     for _ in 0..1_000 {
         now = now.after(LONGEST / 100);
         assert_eq!(breaker.observe(&run, &patient, now), None);
@@ -166,7 +171,7 @@ fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
     state["slices"][2] = pack::rows(&[[u64::MAX, 1, 1, 1]; 10]).into();
     let mut breaker: Breaker = serde_json::from_value(state).expect("it can be read");
     let settings = breaker.settings().expect("it was used").clone();
-    let run = Finished { outcome: Outcome::Success, trips: false, end: None, took: None };
+    let run = Finished::of(Outcome::Success);
     for now in [0, 1, u64::MAX] {
         drop(breaker.observe(&run, &settings, Timestamp::from_millis(now)));
         let block = render(&mut breaker, &name, u64::MAX, &[]).expect("it fits");
@@ -318,7 +323,8 @@ fn no_text_breaks_the_reader_of_states() {
     let name: Name = "a".parse().expect("a name");
     let settings = Settings::default();
     let mut small = Breaker::new(1);
-    let failure = Finished { outcome: Outcome::Failure, trips: true, end: Some(End::Exit(1)), took: Some(LONGEST) };
+    let failure =
+        Finished { trips: true, end: Some(End::Exit(1)), took: Some(LONGEST), ..Finished::of(Outcome::Failure) };
     let now = Timestamp::from_millis(1_767_323_045_678);
     drop(small.observe(&failure, &settings, now));
     drop(small.disable(Some(Duration::from_secs(9)), Some("why".to_owned()), "ann".to_owned(), now));
