@@ -16,19 +16,21 @@ __cb_options() {
             flags+=(-V --version)
             ;;
         run)
-            flags+=(-p --preserve-status -f --foreground --observe --wait)
+            flags+=(--count-stopped -p --preserve-status -f --foreground
+                --observe --wait)
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
                 --probe-successes --probe-failures --lease --max-retry-after
                 --success-codes --failure-codes --ignore-codes --timeout
                 --probe-timeout -k --kill-after -s --signal -E --open-exit-code
-                --fallback --on-change --on-state-error)
+                --fallback --fallback-on --on-change --on-state-error)
             ;;
         status)
             flags+=(--json --watch)
             ;;
         check)
+            flags+=(--all --any --wait --json)
             valued+=(-E --open-exit-code)
             ;;
         history)
@@ -53,6 +55,7 @@ __cb_options() {
             valued+=(--unused)
             ;;
         allow)
+            flags+=(--json)
             valued+=(--threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
                 --cooldown --backoff --max-cooldown --jitter --probes
@@ -89,13 +92,16 @@ __cb_value() {
         'run -n' | 'run --name')
             __cb_breakers
             ;;
+        'run --count-stopped' | 'run -p' | 'run --preserve-status' | 'run -f' | 'run --foreground' | 'run --observe')
+            __cb_offer true false
+            ;;
         'run -s' | 'run --signal')
             __cb_offer HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 \
                 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU \
                 XFSZ VTALRM PROF WINCH IO PWR SYS
             ;;
-        'run -p' | 'run --preserve-status' | 'run -f' | 'run --foreground' | 'run --observe')
-            __cb_offer true false
+        'run --fallback-on')
+            __cb_offer refused failure
             ;;
         'run --on-state-error')
             __cb_offer run refuse
@@ -110,7 +116,7 @@ __cb_operand() {
             __cb_offer run status check history reset trip disable enable \
                 remove allow record metrics config help
             ;;
-        'status '* | 'check 0' | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
+        'status '* | 'check '* | 'history '* | 'reset '* | 'trip '* | 'disable '* | 'enable '* | 'remove '* | 'allow 0' | 'record 0' | 'config 0')
             __cb_breakers
             ;;
         'record 1')

@@ -18,8 +18,8 @@ function __cb_takes_next
                 --probes --probe-successes --probe-failures --lease \
                 --max-retry-after --success-codes --failure-codes \
                 --ignore-codes --timeout --probe-timeout -k --kill-after -s \
-                --signal -E --open-exit-code --fallback --on-change \
-                --on-state-error
+                --signal -E --open-exit-code --fallback --fallback-on \
+                --on-change --on-state-error
         case check
             set -a valued -E --open-exit-code
         case trip
@@ -146,7 +146,7 @@ complete -c cb -f
 
 complete -c cb -n '__cb_at ""' -a run -d 'Run a command, if the breaker lets it'
 complete -c cb -n '__cb_at ""' -a status -d 'Show breakers: state, failures, time to the next try'
-complete -c cb -n '__cb_at ""' -a check -d 'Ask whether a run would be let through now: exit 0 yes, 75 no'
+complete -c cb -n '__cb_at ""' -a check -d 'Ask whether runs would be let through now: exit 0 yes, 75 no'
 complete -c cb -n '__cb_at ""' -a history -d 'Show the last changes of state: when, from, to, why, who'
 complete -c cb -n '__cb_at ""' -a reset -d 'Close breakers, clear their counters and end any hold'
 complete -c cb -n '__cb_at ""' -a trip -d 'Open breakers by hand and hold them open'
@@ -184,10 +184,11 @@ complete -c cb -n '__cb_at run 0' -l probes -x -d 'How many probes may run at on
 complete -c cb -n '__cb_at run 0' -l probe-successes -x -d 'Close after N probes have succeeded'
 complete -c cb -n '__cb_at run 0' -l probe-failures -x -d 'Open again after N probes have failed'
 complete -c cb -n '__cb_at run 0' -l lease -x -d 'Give a probe\'s place away after this long'
-complete -c cb -n '__cb_at run 0' -l max-retry-after -x -d 'Stay away at most this long because a run says so: Retry-After, cb trip "$CB_NAME"'
+complete -c cb -n '__cb_at run 0' -l max-retry-after -x -d 'Stay away at most this long because a run says so: Retry-After, or its own cb trip'
 complete -c cb -n '__cb_at run 0' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at run 0' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
 complete -c cb -n '__cb_at run 0' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
+complete -c cb -n '__cb_at run 0' -l count-stopped -a 'true false' -d 'A run that a limit from outside ends, by TERM or KILL of cb, is a failure and not nothing'
 complete -c cb -n '__cb_at run 0' -l timeout -x -d 'End the command after this long, which is a failure; cb exits 124'
 complete -c cb -n '__cb_at run 0' -l probe-timeout -x -d 'The same for a probe, in place of --timeout'
 complete -c cb -n '__cb_at run 0' -s k -l kill-after -x -d 'Send KILL this long after the signal; cb exits 137'
@@ -197,7 +198,8 @@ complete -c cb -n '__cb_at run 0' -l preserve-status -a 'true false' -d 'Exit wi
 complete -c cb -n '__cb_at run 0' -s f -d 'Keep the command in the caller\'s process group and signal it alone'
 complete -c cb -n '__cb_at run 0' -l foreground -a 'true false' -d 'Keep the command in the caller\'s process group and signal it alone'
 complete -c cb -n '__cb_at run 0' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
-complete -c cb -n '__cb_at run 0' -l fallback -x -d 'Run this with \'sh -c\' when refused, and exit as it does'
+complete -c cb -n '__cb_at run 0' -l fallback -x -d 'Run this with \'sh -c\' when refused, under --timeout too, and exit as it does'
+complete -c cb -n '__cb_at run 0' -l fallback-on -x -a 'refused failure' -d 'When to run it: refused, or failure, which is also after a run that counts as failure'
 complete -c cb -n '__cb_at run 0' -l observe -a 'true false' -d 'Decide and count, but run the command even if refused: its result then counts as late'
 complete -c cb -n '__cb_at run 0' -l on-change -x -d 'Run this with \'sh -c\' when the breaker opens from closed, closes, or is changed by hand'
 complete -c cb -n '__cb_at run 0' -l on-state-error -x -a 'run refuse' -d 'When the state cannot be used: run the command unguarded, or refuse with 125'
@@ -208,8 +210,12 @@ complete -c cb -n '__cb_at status' -l json -d 'Print JSON, stable and append-onl
 complete -c cb -n '__cb_at status' -l watch -d 'Look again each second, until Ctrl-C'
 complete -c cb -n '__cb_at status' -a '(__cb_breakers)'
 
+complete -c cb -n '__cb_at check' -l all -d 'All breakers'
+complete -c cb -n '__cb_at check' -l any -d 'Say yes if one of them would let a run through, and print the first that would'
+complete -c cb -n '__cb_at check' -l wait -d 'Wait until the answer is yes, at most this long (note the =)'
+complete -c cb -n '__cb_at check' -l json -d 'Print them as cb status --json does, whatever the answer; with --any the one that lets runs through, or all'
 complete -c cb -n '__cb_at check' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
-complete -c cb -n '__cb_at check 0' -a '(__cb_breakers)'
+complete -c cb -n '__cb_at check' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at history' -l json -d 'Print JSON, stable and append-only'
 complete -c cb -n '__cb_at history' -a '(__cb_breakers)'
@@ -238,6 +244,7 @@ complete -c cb -n '__cb_at remove' -l all -d 'All breakers'
 complete -c cb -n '__cb_at remove' -l unused -x -d 'All without a result or a change for this long that let runs through or would, and that nobody holds or disabled'
 complete -c cb -n '__cb_at remove' -a '(__cb_breakers)'
 
+complete -c cb -n '__cb_at allow' -l json -d 'Print JSON: the permit, or why it is refused and until when'
 complete -c cb -n '__cb_at allow' -l threshold -x -d 'Open after N failures in a row, 0 is never'
 complete -c cb -n '__cb_at allow' -l failure-rate -x -d 'Open when PCT per cent of the results in the window are failures'
 complete -c cb -n '__cb_at allow' -l window -x -d 'The window of the rates: the last N results, or the results of the last DURATION'
@@ -254,7 +261,7 @@ complete -c cb -n '__cb_at allow' -l probes -x -d 'How many probes may run at on
 complete -c cb -n '__cb_at allow' -l probe-successes -x -d 'Close after N probes have succeeded'
 complete -c cb -n '__cb_at allow' -l probe-failures -x -d 'Open again after N probes have failed'
 complete -c cb -n '__cb_at allow' -l lease -x -d 'Give a probe\'s place away after this long'
-complete -c cb -n '__cb_at allow' -l max-retry-after -x -d 'Stay away at most this long because a run says so: Retry-After, cb trip "$CB_NAME"'
+complete -c cb -n '__cb_at allow' -l max-retry-after -x -d 'Stay away at most this long because a run says so: Retry-After, or its own cb trip'
 complete -c cb -n '__cb_at allow' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at allow' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
 complete -c cb -n '__cb_at allow' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
@@ -280,7 +287,7 @@ complete -c cb -n '__cb_at record' -l probes -x -d 'How many probes may run at o
 complete -c cb -n '__cb_at record' -l probe-successes -x -d 'Close after N probes have succeeded'
 complete -c cb -n '__cb_at record' -l probe-failures -x -d 'Open again after N probes have failed'
 complete -c cb -n '__cb_at record' -l lease -x -d 'Give a probe\'s place away after this long'
-complete -c cb -n '__cb_at record' -l max-retry-after -x -d 'Stay away at most this long because a run says so: Retry-After, cb trip "$CB_NAME"'
+complete -c cb -n '__cb_at record' -l max-retry-after -x -d 'Stay away at most this long because a run says so: Retry-After, or its own cb trip'
 complete -c cb -n '__cb_at record' -l success-codes -x -d 'These count as success, as 0 does: exit codes, ranges, signals, timeout (22,64-78)'
 complete -c cb -n '__cb_at record' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
 complete -c cb -n '__cb_at record' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::exit::Exit;
-use crate::outcome::End;
+use crate::outcome::{End, Stopped};
 use crate::settings::TimeLimits;
 use crate::sys::{self, Arrived, Inherited, Program, Status, message};
 
@@ -45,8 +45,8 @@ pub struct Ended {
     pub end: End,
     /// How `cb` ends for it.
     pub exit: Exit,
-    /// The user had sent INT, QUIT, TERM or HUP to `cb` before.
-    pub stopped: bool,
+    /// What was sent to `cb` before, to stop it.
+    pub stopped: Stopped,
     /// How long the child ran.
     pub took: Duration,
 }
@@ -97,7 +97,7 @@ impl Child {
 
     /// Waits until it has ended.
     fn wait(self, limit: TimeLimit<'_>) -> Ended {
-        let mut stopped = false;
+        let mut stopped = Stopped::Not;
         let mut timer = Timer::new(self.started, limit);
         let mut soon = None;
         let mut held_back: Option<HeldBack> = None;
@@ -107,7 +107,7 @@ impl Child {
                 Some(arrived) if arrived.signal != libc::SIGCHLD => {
                     // They reach the child in the order in which they came.
                     self.release(held_back.take(), &mut timer);
-                    stopped |= self.pass_on(arrived, &mut held_back, &mut timer);
+                    stopped = stopped.max(self.pass_on(arrived, &mut held_back, &mut timer));
                 }
                 Some(_) => {}
                 None => timer.ring(|signal| sys::send(self.pid, self.own_group, signal)),
@@ -125,11 +125,11 @@ impl Child {
         Ended { end, exit, stopped, took: clock::instant().saturating_duration_since(self.started) }
     }
 
-    /// Passes a signal on to the child, unless it has it already. Says whether it is one by which a user stops things.
-    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, timer: &mut Timer<'_>) -> bool {
+    /// Passes a signal on to the child, unless it has it already. Says whether it is one by which things are stopped.
+    fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, timer: &mut Timer<'_>) -> Stopped {
         let Arrived { signal, by_kernel, by_us } = arrived;
         if by_us || sys::is_ignored(signal) {
-            return false;
+            return Stopped::Not;
         }
         // What a terminal sends goes to its whole foreground group; a hang-up to the leader of the session alone.
         let hangs_up = matches!(signal, libc::SIGHUP | libc::SIGCONT);
@@ -146,7 +146,11 @@ impl Child {
         if signal == libc::SIGTSTP {
             sys::stop_self();
         }
-        stops
+        match signal {
+            libc::SIGTERM => Stopped::ByTerm,
+            _ if stops => Stopped::ByUser,
+            _ => Stopped::Not,
+        }
     }
 
     fn release(&self, held_back: Option<HeldBack>, timer: &mut Timer<'_>) {

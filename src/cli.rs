@@ -104,6 +104,8 @@ pub struct RunOptions {
     #[command(flatten)]
     breaker: BreakerOptions,
     #[command(flatten)]
+    judged: JudgedOptions,
+    #[command(flatten)]
     limits: LimitOptions,
     #[command(flatten)]
     refusal: RefusalOptions,
@@ -172,7 +174,7 @@ pub struct BreakerOptions {
     /// Give a probe's place away after this long [default: its time limit + kill-after + 10s, or 1h; of cb allow 60s]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
     lease: Option<String>,
-    /// Stay away at most this long because a run says so: Retry-After, cb trip "$CB_NAME" [default: 1h]
+    /// Stay away at most this long because a run says so: Retry-After, or its own cb trip [default: 1h]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
     max_retry_after: Option<String>,
 
@@ -185,6 +187,15 @@ pub struct BreakerOptions {
     /// These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do
     #[arg(long, value_name = "LIST", help_heading = "What counts")]
     ignore_codes: Option<String>,
+}
+
+/// What of a run counts, beside its exit.
+#[derive(Args, Clone, Debug)]
+pub struct JudgedOptions {
+    /// A run that a limit from outside ends, by TERM or KILL of cb, is a failure and not nothing [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = ["true", "false"], hide_possible_values = true, help_heading = "What counts")]
+    count_stopped: Option<String>,
 }
 
 /// How long the child may run, as GNU timeout has it.

@@ -155,7 +155,7 @@ pub enum Use {
 
 impl Use {
     fn has(self, key: Key) -> bool {
-        let of_breaker = key.stored() != Stored::Not;
+        let of_breaker = key.is_of_breaker();
         match self {
             Self::Run => true,
             // It may be the first to find a hold over.

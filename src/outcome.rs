@@ -28,6 +28,17 @@ impl Outcome {
     }
 }
 
+/// Whether somebody stopped the run, and by which signal to `cb`. Of several the last of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stopped {
+    /// Nobody did.
+    Not,
+    /// TERM: a user or a limit from outside, as that of `timeout`, a supervisor, a shutdown.
+    ByTerm,
+    /// INT, QUIT or HUP: a user.
+    ByUser,
+}
+
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use self::rows::{Key, Stored, Value};
 use crate::exit;
-use crate::outcome::{CodeList, Codes};
+use crate::outcome::{CodeList, Codes, End, Outcome, Stopped};
 use crate::time::{LONGEST, format_duration};
 
 /// Everything that a run is told.
@@ -145,7 +145,7 @@ impl Setup {
         let by_failures = trip.threshold.is_some() || trip.failure_rate.is_some() || trip.budget.is_some();
         let opens = |timed| {
             let (fails, trips) = settings.codes.can_fail(timed);
-            by_failures && fails || trips
+            by_failures && (fails || settings.count_stopped) || trips
         };
         if trip.slow_rate.is_some() || opens(self.limits.timeout.is_some()) {
             return Ok(());
@@ -280,6 +280,8 @@ pub struct Settings {
     pub max_retry_after: Duration,
     /// What counts as what.
     pub codes: Codes,
+    /// Whether a run that TERM or SIGKILL to `cb` has ended is a failure.
+    pub count_stopped: bool,
 }
 
 impl Settings {
@@ -304,7 +306,17 @@ impl Settings {
         lease: None,
         max_retry_after: Duration::from_secs(3_600),
         codes: Codes::NONE,
+        count_stopped: false,
     };
+
+    /// What an end counts as, and whether it opens the breaker at once.
+    pub fn judge(&self, end: End, stopped: Stopped) -> (Outcome, bool) {
+        match stopped {
+            // That it was stopped is decided before any list of codes is looked at.
+            Stopped::ByTerm if self.count_stopped && end != End::Exit(0) => (Outcome::Failure, false),
+            _ => self.codes.judge(end, stopped != Stopped::Not),
+        }
+    }
 
     /// The settings of a breaker and what each of them is, for people: what counts as a failure is shown whole.
     pub fn shown(&self) -> impl Iterator<Item = (Key, Value)> {

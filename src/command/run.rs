@@ -16,7 +16,7 @@ use crate::environment::{FALLBACK, is_within, switched_off, within};
 use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Report, Ticket};
 use crate::name::Name;
-use crate::outcome::{End, Finished, Outcome};
+use crate::outcome::{End, Finished, Outcome, Stopped};
 use crate::report::speech::{self, Volume, say};
 use crate::settings::{FallbackOn, Key, Setup};
 use crate::store::READERS_PATIENCE;
@@ -117,8 +117,10 @@ impl Guarded<'_> {
     /// How the run ends: as its command did, or where it has failed and that is wanted, as the fallback does.
     fn end(&self, ended: &Ended, outcome: Outcome) -> Exit {
         let run = &self.setup.run;
-        let falls_back =
-            run.fallback_on == FallbackOn::Failure && outcome == Outcome::Failure && !ended.stopped && !run.observe;
+        let falls_back = run.fallback_on == FallbackOn::Failure
+            && outcome == Outcome::Failure
+            && ended.stopped == Stopped::Not
+            && !run.observe;
         let fallback = if falls_back { self.fallback() } else { None };
         fallback.map_or(ended.exit, |fallback| fallback.exit)
     }
@@ -149,7 +151,7 @@ impl Guarded<'_> {
         child::run(task, context.inherited).unwrap_or_else(|NotStarted { exit, message }| {
             let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             say(&format!("could not run '{word}': {message}"));
-            Ended { end: End::NotStarted, exit, stopped: false, took: Duration::ZERO }
+            Ended { end: End::NotStarted, exit, stopped: Stopped::Not, took: Duration::ZERO }
         })
     }
 
@@ -157,7 +159,7 @@ impl Guarded<'_> {
     fn judge(&self, ended: &Ended) -> Finished {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
-        let (outcome, trips) = self.setup.breaker.codes.judge(end, ended.stopped);
+        let (outcome, trips) = self.setup.breaker.judge(end, ended.stopped);
         Finished { trips, end: Some(ended.end), took: Some(ended.took), ..Finished::of(outcome) }
     }
 

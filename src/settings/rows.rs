@@ -34,6 +34,7 @@ pub enum Key {
     FailureCodes,
     IgnoreCodes,
     TripCodes,
+    CountStopped,
     Timeout,
     ProbeTimeout,
     KillAfter,
@@ -89,6 +90,11 @@ impl Key {
     /// What it is where nobody gave it. Of two it depends on the other settings in `setup`.
     pub fn default(self, setup: &Setup) -> Value {
         self.row().default.map_or_else(|| self.value(&BUILT_IN), |default| default(setup))
+    }
+
+    /// Whether it is of the breaker, for those too who start nothing, and not of a run alone.
+    pub fn is_of_breaker(self) -> bool {
+        self.stored() != Stored::Not && self != Self::CountStopped
     }
 
     /// Whether it is a command line for `sh -c`.
@@ -329,6 +335,14 @@ static ROWS: &[Row] = &[
         stored: Stored::Packed,
         read: |_, text| list(CodeList::Trip, text),
         value: |setup| Value::Word(setup.breaker.codes.list(CodeList::Trip)),
+        default: None,
+    },
+    Row {
+        key: Key::CountStopped,
+        name: "count-stopped",
+        stored: Stored::Letter('S'),
+        read: |setup, text| put(&mut setup.breaker.count_stopped, flag(text)),
+        value: |setup| Value::Flag(setup.breaker.count_stopped),
         default: None,
     },
     Row {

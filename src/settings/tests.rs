@@ -147,7 +147,7 @@ fn what_nobody_gives_is_known_as_well() {
             Key::MaxCooldown | Key::MaxRetryAfter => Some("1h"),
             Key::Jitter => Some("0%"),
             Key::Signal => Some("TERM"),
-            Key::PreserveStatus | Key::Foreground | Key::Observe | Key::Verbose => Some("false"),
+            Key::CountStopped | Key::PreserveStatus | Key::Foreground | Key::Observe | Key::Verbose => Some("false"),
             Key::OpenExitCode => Some("75"),
             Key::OnStateError => Some("run"),
             Key::FallbackOn => Some("refused"),
@@ -292,9 +292,9 @@ fn every_setting_has_an_option_and_every_such_option_a_row() {
     // `--verbose` is one of the options of every command.
     assert_eq!(options(RunOptions::augment_args(clap::Command::new("run"))), rows(|key| key != Key::Verbose));
     let of_breaker = options(BreakerOptions::augment_args(clap::Command::new("record")));
-    assert_eq!(of_breaker, rows(|key| key.stored() != Stored::Not));
+    assert_eq!(of_breaker, rows(Key::is_of_breaker));
     let of_allow = options(AllowOptions::augment_args(clap::Command::new("allow")));
-    assert_eq!(of_allow, rows(|key| key.stored() != Stored::Not || key == Key::OpenExitCode));
+    assert_eq!(of_allow, rows(|key| key.is_of_breaker() || key == Key::OpenExitCode));
     let of_check = options(RefusalOptions::augment_args(clap::Command::new("check")));
     assert_eq!(of_check, ["open-exit-code"]);
 }

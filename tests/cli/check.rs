@@ -112,9 +112,9 @@ fn json_is_that_of_status_whatever_the_answer() {
         for breaker in &breakers {
             let mut status = sandbox.status(breaker["name"].as_str().expect("a name"));
             let mut breaker = breaker.clone();
-            for timed in ["retry_in_ms"] {
-                breaker[timed] = json!(null);
-                status[timed] = json!(null);
+            // It grows less from call to call.
+            for answer in [&mut breaker, &mut status] {
+                answer["retry_in_ms"] = json!(null);
             }
             assert_eq!(breaker, status);
         }

@@ -147,6 +147,49 @@ for name in "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1":
 }
 
 #[test]
+fn a_limit_from_outside_counts_where_that_is_asked_for() {
+    check(
+        r#"
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+# Whatever a list says of it, who was stopped is judged by that alone. Where a user stops it too, it is the user's.
+OPTIONS = ["--threshold", "99", "--ignore-codes", "3,SIGTERM", "--trip-codes", "4"]
+for option in [], ["--count-stopped"], ["--count-stopped=false"]:
+    for how in "0", "1", "3", "4", "death":
+        reports = Reports()
+        process = start(CB + OPTIONS + option + reports.child("SIGTERM=" + how))
+        same(reports.line(), "ready")
+        os.kill(process.pid, signal.SIGTERM)
+        same(reports.rest(), ["SIGTERM by cb"])
+        died = how == "death"
+        same(end(process.pid), "died of SIGTERM" if died else "exit " + how)
+        outcome = "success" if how == "0" else "failure" if option == ["--count-stopped"] else "ignored"
+        same(last(), [outcome, None if died else int(how), "SIGTERM" if died else None, False], (option, how))
+for first, second in [("SIGTERM", "SIGINT"), ("SIGHUP", "SIGTERM"), ("SIGQUIT", "SIGTERM")]:
+    reports = Reports()
+    process = start(CB + ["--count-stopped"] + reports.child("MARK=5"))
+    same(reports.line(), "ready")
+    for name in first, second:
+        os.kill(process.pid, signal.Signals[name])
+        same(reports.line(), name + " by cb")
+    os.kill(process.pid, MARK)
+    same(reports.rest(), ["MARK by cb"])
+    same(end(process.pid), "exit 5")
+    same(last(), ["ignored", 5, None, False], (first, second))
+text = subprocess.run(["cb", "status", "--json", "x"], stdout=subprocess.PIPE, check=True).stdout
+same(json.loads(text)["breakers"][0]["settings"]["count_stopped"], True)
+
+# GNU timeout ends cb and its whole group.
+command = ["timeout", ".2"] + CB + ["--count-stopped", "--threshold", "1", "sleep", "60"]
+process = start(command, stderr=subprocess.PIPE)
+same(end(process.pid), "exit 124")
+said = process.stderr.read()
+assert said.startswith(b"cb: x: opened: 1 failure in a row: SIGTERM"), said
+same(last(), ["failure", None, "SIGTERM", False])
+"#,
+    );
+}
+
+#[test]
 fn an_alarm_and_a_pending_signal_from_before_the_start_reach_the_child() {
     check(
         r#"

@@ -244,6 +244,7 @@ fn setting_name(key: Key) -> Option<&'static str> {
         Key::FailureCodes => "failure-codes",
         Key::IgnoreCodes => "ignore-codes",
         Key::TripCodes => "trip-codes",
+        Key::CountStopped => "count-stopped",
         Key::Timeout
         | Key::ProbeTimeout
         | Key::KillAfter
