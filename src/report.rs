@@ -1,4 +1,4 @@
-//! The only text for people outside errors: lines on stderr, the table, JSON.
+//! All output but the texts of errors: lines on stderr, the table, JSON, metrics, history.
 
 pub mod history;
 pub mod json;
@@ -20,9 +20,9 @@ use crate::sys::message;
 /// Whether anybody still reads what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// It was read, or will be.
+    /// Somebody does.
     There,
-    /// The other end of the pipe is closed: the end of it, and no error.
+    /// The other end of the pipe is closed, which is the end of the output and no error.
     Gone,
 }
 
@@ -50,14 +50,14 @@ pub fn stderr() -> io::Stderr {
     io::stderr()
 }
 
-/// The standard library takes a closed descriptor for a success, and buffers; neither will do here.
+/// The standard library buffers, and reports success on a closed descriptor. Output must do neither.
 fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match nix::unistd::write(to, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(Errno::EINTR) => {}
-            // Somebody who shares it has made it non-blocking; that it is full for the moment is no end.
+            // Another process made it non-blocking, and it is full for the moment.
             Err(Errno::EAGAIN) => wait_for_room(to),
             Err(error) => return Err(error.into()),
         }
@@ -66,17 +66,17 @@ fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 fn wait_for_room(to: &impl AsFd) {
-    // If this fails, the next write says why.
+    // Where the wait fails, the next write says why.
     let _ = poll(&mut [PollFd::new(to.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE);
 }
 
-/// Whether a terminal does something else with it than to show it.
+/// Whether a terminal acts on this character instead of showing it.
 fn acts(letter: char) -> bool {
     let hidden = matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     hidden || letter.is_control()
 }
 
-/// Stored text as it may reach a terminal: nothing in it can move the cursor, turn the writing or hide.
+/// Stored text made safe for a terminal: no character moves the cursor, turns the writing direction or is invisible.
 pub fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {

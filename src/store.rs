@@ -1,8 +1,8 @@
-//! Where breakers are kept: one door for all who read or change them.
+//! Where breakers are kept: the one door for all who read or change them.
 //!
-//! State and the time by which it is judged arrive together: [`Store::change`] hands both to a decision, as a [`Turn`],
-//! and keeps what it decides; [`Store::read`] hands them to those who only look. Nobody else knows where state lives, and
-//! of which clock the time was read.
+//! State and the time by which it is judged arrive together. [`Store::change`] hands both to a decision, as a [`Turn`],
+//! and keeps the result; [`Store::read`] hands both to a command that only looks. Only this room knows where state
+//! lives and from which clock the time was read.
 
 mod advice;
 mod directory;
@@ -21,27 +21,27 @@ use crate::clock;
 use crate::name::Name;
 use crate::time::Timestamp;
 
-/// How long all looks of one command together wait for those who write.
+/// How long all reads of one command together wait for writers.
 pub const READERS_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where breakers are kept.
 pub enum Store {
-    /// In a directory, one file a breaker.
+    /// In a directory, one file per breaker.
     Directory(Directory),
-    /// Nowhere: why, and what to do about it.
+    /// Nowhere: why, and the cure.
     Nowhere(String),
 }
 
-/// What is wrong with a state, and what to do about it.
+/// What is wrong with a state, and the cure.
 #[derive(Debug)]
 pub enum Trouble {
-    /// It is asked for wrongly, which is 125 before anything starts.
+    /// The user asked for it wrongly: `cb` exits 125 before anything starts.
     Misuse(Error),
-    /// It cannot be used, which stops no command.
+    /// It cannot be used: the command runs unguarded.
     Unusable(Error),
 }
 
-/// Whatever has no reason of its own to be misuse.
+/// An error is misuse only where the code says so.
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Unusable(error)
@@ -56,18 +56,18 @@ impl From<Trouble> for Error {
     }
 }
 
-/// Whether a breaker that is not there is made.
+/// Whether to make a breaker that does not exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum IfAbsent {
     /// Make it.
     Create,
-    /// Leave it.
+    /// Do not make it.
     Leave,
 }
 
-/// What a decision gets.
+/// What a decision is given.
 pub struct Turn<'a> {
-    /// The breaker, to be changed. Probes that died without reporting are counted as such already.
+    /// The breaker, to be changed. Probes that died without reporting are already counted as abandoned.
     pub breaker: &'a mut Breaker,
     /// The time by which it is judged.
     pub now: Timestamp,
@@ -75,25 +75,25 @@ pub struct Turn<'a> {
     pub notice: Option<&'a str>,
 }
 
-/// What a decision says, and whether what it made of the breaker is kept.
+/// What a decision returns, and whether its change of the breaker is kept.
 pub enum Keep<T> {
-    /// It must be; else there was no decision.
+    /// The change must be kept; where it cannot be, the decision fails.
     Must(T),
-    /// It should be. The decision stands even if it cannot: a refusal that could not be counted is one all the same.
+    /// The change should be kept; where it cannot be, the decision stands: a refusal that is not counted still refuses.
     Should(T),
-    /// Nothing was changed.
+    /// There is no change to keep.
     Nothing(T),
 }
 
 /// A decision that was kept.
 pub struct Kept<T> {
-    /// What it said.
+    /// What the decision returned.
     pub value: T,
-    /// If it let in a probe of this process: the probe's slot.
+    /// The slot of the probe of this process, if the decision let one in.
     pub slot: Option<Slot>,
 }
 
-/// What a look shows.
+/// What a read returns.
 pub struct Seen {
     /// The breaker, without the probes that died.
     pub breaker: Breaker,
@@ -102,19 +102,19 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What a look shows of a breaker that nobody has used.
+    /// What a read would return of a breaker that nobody has used.
     pub fn unused() -> Self {
         Self { breaker: Breaker::new(0), now: clock::now() }
     }
 }
 
 impl Store {
-    /// Lets `decide` change a breaker, and keeps what it made of it. Nobody else changes the breaker meanwhile, or
-    /// `decide` is asked again on what they made of it. `None` if there is no such breaker and none is to be made.
+    /// Lets `decide` change a breaker, and keeps the change. If others may change the breaker meanwhile, `decide` is
+    /// called again on their state. `None` if there is no breaker and none is made.
     ///
     /// # Errors
-    /// What is wrong with the state. Nothing is changed then, but for a file that nobody could read: that is renamed, and
-    /// the breaker starts anew.
+    /// What is wrong with the state. Nothing is changed then, but an unreadable file is renamed, and the breaker starts
+    /// anew.
     pub fn change<T>(
         &self,
         name: &Name,
@@ -125,7 +125,7 @@ impl Store {
     }
 
     /// Reads a breaker, and changes nothing. Waits for a writer until `deadline`, then reads all the same. `None` if there
-    /// is none.
+    /// is no breaker.
     ///
     /// # Errors
     /// What is wrong with the state.
@@ -133,7 +133,7 @@ impl Store {
         self.directory()?.read(name, deadline)
     }
 
-    /// Whether there is anything of this name.
+    /// Whether anything of this name exists.
     ///
     /// # Errors
     /// There is no store.
@@ -141,18 +141,18 @@ impl Store {
         Ok(self.directory()?.has(name))
     }
 
-    /// Forgets a breaker, whatever its state, even if a newer version wrote it. `false` if there is none.
+    /// Forgets a breaker, whatever its state, even if a newer version wrote it. `false` if there is no breaker.
     ///
     /// # Errors
-    /// What is there is not of this breaker, and left alone; or it cannot be removed.
+    /// The file belongs to something else and is left alone, or it cannot be removed.
     pub fn remove(&self, name: &Name) -> Result<bool, Trouble> {
         self.directory()?.remove(name)
     }
 
-    /// Forgets a breaker that nobody else changes meanwhile, if `is_so` of it. `false` if there is none, or it is not so.
+    /// Forgets a breaker if `is_so` is true of it, with no change between the two. Returns whether it was forgotten.
     ///
     /// # Errors
-    /// What is wrong with the state; nothing is removed then.
+    /// What is wrong with the state. Nothing is removed then.
     pub fn remove_if(&self, name: &Name, is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
         self.directory()?.remove_if(name, is_so)
     }

@@ -1,4 +1,4 @@
-//! The changes that are remembered: as lines for people, and as JSON.
+//! The changes of state that a breaker keeps: as lines for people, and as JSON.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -56,12 +56,12 @@ impl<'a> Item<'a> {
 /// The changes of each breaker, oldest first.
 ///
 /// # Errors
-/// None that can happen: it is plain data.
+/// None that can happen, as the document is plain data.
 pub fn json(views: &[View]) -> anyhow::Result<String> {
     Document::render(views.iter().map(Item::new).collect())
 }
 
-/// The changes of all of them together, oldest first.
+/// The changes of all breakers together, oldest first.
 pub fn lines(views: &[View]) -> String {
     let mut rows: Vec<(&Name, &Change)> = Vec::new();
     for view in views {

@@ -27,16 +27,16 @@ impl<T: Serialize> Document<T> {
     /// The document as one line of text.
     ///
     /// # Errors
-    /// None that can happen: it is plain data.
+    /// None that can happen, as the document is plain data.
     pub fn render(breakers: Vec<T>) -> anyhow::Result<String> {
         line(&Self { version: 1, breakers })
     }
 }
 
-/// A document as one line of text. What a terminal would act on is escaped in it, as JSON allows.
+/// A document as one line of text. Characters that a terminal would act on are escaped.
 ///
 /// # Errors
-/// None that can happen: it is plain data.
+/// None that can happen, as the document is plain data.
 pub fn line(document: &impl Serialize) -> anyhow::Result<String> {
     let text = serde_json::to_string(document)?;
     let mut line = String::with_capacity(text.len() + 1);
@@ -45,7 +45,7 @@ pub fn line(document: &impl Serialize) -> anyhow::Result<String> {
     } else {
         for letter in text.chars() {
             if acts(letter) {
-                // JSON has it in texts only, and four digits are enough for all of them.
+                // These characters stand only in JSON's strings, and all have at most four digits.
                 write!(line, "\\u{:04x}", u32::from(letter))?;
             } else {
                 line.push(letter);
@@ -194,7 +194,7 @@ impl<'a> Status<'a> {
             admits,
             since: look.since(),
             retry_at,
-            // A clock that was set back has nothing to wait for either.
+            // A probe is due even before `retry_at` if the clock was set back.
             retry_in_ms: retry_at.map(|at| if admits { 0 } else { millis(at.left(now)) }),
             reason: breaker.reason(now),
             generation: breaker.generation(),
@@ -241,7 +241,7 @@ impl Rates {
     fn new(breaker: &Breaker, settings: &Settings, now: Timestamp) -> Self {
         let count = breaker.window(settings, now);
         let enough = count.calls >= settings.trip.enough();
-        // Two decimals say enough; the decision itself is exact.
+        // Two decimals are for people; the breaker decides exactly.
         let rate = |part: u32| (f64::from(part) * 10_000.0 / f64::from(count.calls)).round() / 100.0;
         let rate = |part| (enough && count.calls > 0).then(|| rate(part));
         Self {
@@ -254,7 +254,7 @@ impl Rates {
     }
 }
 
-/// The settings as JSON, all of them: durations in milliseconds, rates in per cent, lists as they are written.
+/// All settings as JSON: durations in milliseconds, rates in per cent, lists as they are written.
 fn settings(settings: &Settings) -> Map<String, Value> {
     let mut map = Map::new();
     for (key, value) in settings.shown() {

@@ -7,7 +7,7 @@ use crate::breaker::Answer;
 use crate::name::Name;
 use crate::time::Timestamp;
 
-/// All metrics of these breakers. A name needs no escaping in a label.
+/// All metrics of these breakers. Names need no escaping in labels.
 pub fn render(views: &[View]) -> String {
     let breakers: Vec<(&Name, &Look)> =
         views.iter().filter_map(|view| Some((&view.name, view.look.as_ref().ok()?))).collect();

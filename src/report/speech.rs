@@ -24,14 +24,14 @@ pub enum Volume {
 }
 
 impl Volume {
-    /// Says what a run changed: the breaker opened from closed, or closed; and trouble with telling others of it.
+    /// Says news: a breaker opened from closed or closed, an order came to nothing, `on-change` failed.
     pub fn news(self, line: &str) {
         if self != Self::Quiet {
             say(line);
         }
     }
 
-    /// Says what only somebody who looks wants to know.
+    /// Says what matters only to somebody who watches.
     pub fn remark(self, line: impl FnOnce() -> String) {
         if self.has_remarks() {
             say(&line());
@@ -44,13 +44,13 @@ impl Volume {
     }
 }
 
-/// Lines that are said when this is dropped, once a breaker is free again.
+/// Lines that wait to be said until this is dropped, when the breaker is unlocked.
 pub struct Lines {
     volume: Volume,
     lines: Vec<(Weight, String)>,
 }
 
-/// What a line is worth.
+/// At which volumes a line is said.
 enum Weight {
     Warning,
     News,
@@ -63,22 +63,22 @@ impl Lines {
         Self { volume, lines: Vec::new() }
     }
 
-    /// Says none of them: they belong to an attempt that came to nothing.
+    /// Drops all lines, as the decision that they belong to is made anew.
     pub fn forget(&mut self) {
         self.lines.clear();
     }
 
-    /// To be said whatever the volume.
+    /// Adds a line for every volume.
     pub fn warn(&mut self, line: String) {
         self.lines.push((Weight::Warning, line));
     }
 
-    /// To be said as [`Volume::news`].
+    /// Adds a line for [`Volume::news`].
     pub fn news(&mut self, line: String) {
         self.lines.push((Weight::News, line));
     }
 
-    /// To be said as [`Volume::remark`].
+    /// Adds a line for [`Volume::remark`].
     pub fn remark(&mut self, line: String) {
         self.lines.push((Weight::Remark, line));
     }
@@ -96,27 +96,27 @@ impl Drop for Lines {
     }
 }
 
-/// Says what is wrong, whatever the volume: writes one line to stderr. Where that is closed or full there is nobody to tell.
+/// Writes one line to stderr, whatever the volume. Where stderr is closed or full, the line is lost.
 pub fn say(line: &str) {
     drop(write_all(&stderr(), format!("cb: {}\n", escape(line)).as_bytes()));
 }
 
-/// Whether a person reads along.
+/// Whether a person may be watching: stderr is a terminal.
 pub fn to_terminal() -> bool {
     stderr().is_terminal()
 }
 
-/// Whether a line there can be put in place of another.
+/// Whether a line on stderr can replace the one before it.
 pub fn can_overwrite() -> bool {
     to_terminal() && !environment::dumb_terminal()
 }
 
-/// Puts a line in place of the one that was put so before; an empty one takes it away. For a terminal, where a line that
-/// is too long would go on in the next and stay: it is cut.
+/// Replaces the line that the last call wrote; an empty line erases it. A line wider than the terminal would wrap, and
+/// its first part would stay: so it is cut.
 pub fn overwrite(line: &str) {
     let line = if line.is_empty() { String::new() } else { format!("cb: {}", escape(line)) };
     let columns = terminal_size_of(stderr()).map_or(usize::MAX, |(Width(width), _)| usize::from(width));
-    // The cursor stands behind it. A terminal that does not know its size says 0.
+    // The cursor needs the last column. A terminal that does not know its size says 0.
     let line = if columns == 0 { line } else { cut(&line, columns.saturating_sub(1)) };
     drop(write_all(&stderr(), format!("\r{line}\u{1b}[K").as_bytes()));
 }
@@ -170,7 +170,7 @@ fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Times
     }
 }
 
-/// A hold, who ordered it, until when, and why.
+/// A hold in words: its kind, owner, end and reason.
 fn held(name: &Name, hold: &Hold) -> String {
     let (what, way_out) = match hold.kind {
         HoldKind::Trip => ("held open", "reset"),
@@ -181,22 +181,22 @@ fn held(name: &Name, hold: &Hold) -> String {
     format!("{what} by {} until {until}{reason}", hold.by)
 }
 
-/// That a hold of the same kind ends no sooner, so that the new one comes to nothing.
+/// That the new hold is dropped, as one of the same kind ends no sooner.
 pub fn outlasted(name: &Name, hold: &Hold) -> String {
     format!("{name}: unchanged, it is {}, which does not end sooner; to shorten it: --replace", held(name, hold))
 }
 
-/// That a hold of the same kind is dropped for a new one.
+/// That the new hold replaces one of the same kind.
 pub fn replaced(name: &Name, hold: &Hold) -> String {
     format!("{name}: it was {}; that is dropped", held(name, hold))
 }
 
-/// That what a run reports by itself changes nothing of a hold.
+/// That a run's own report leaves a hold as it is.
 pub fn not_touched(name: &Name, hold: &Hold) -> String {
     format!("{name}: the report is counted and changes nothing, it is {}", held(name, hold))
 }
 
-/// That a window of time was emptied for one of another length.
+/// That a time window was emptied, as this caller's has another length.
 pub fn emptied(name: &Name, before: Option<Duration>, after: Option<Duration>) -> String {
     let [before, after] = [before, after].map(|length| format_duration(length.unwrap_or_default()));
     format!(
@@ -227,7 +227,7 @@ pub fn refusal(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp
     format!("{name}: refused, {}", why(name, refusal, breaker, now))
 }
 
-/// That a run waits, and the same of what it waits for.
+/// That a run waits, why, when it may be let through, and the way out.
 pub fn waiting(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> String {
     format!("{name}: waiting, {}", why(name, refusal, breaker, now))
 }
@@ -248,7 +248,7 @@ fn why(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> Str
     }
 }
 
-/// When it is worth another try, and the way out.
+/// When the next try is, and the way out.
 pub fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {
     match at.map(|at| (at, at.left(now))) {
         Some((_, left)) if left.is_zero() => format!("the next run is a probe, or close it with 'cb reset {name}'"),

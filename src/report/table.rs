@@ -1,7 +1,7 @@
 //! The table for people, and everything about one breaker in words.
 //!
 //! Colour only repeats what the words say, and the strip of results is plain letters: nothing is lost without colour, in
-//! a pipe, or read aloud.
+//! a pipe, or when read aloud.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -18,16 +18,16 @@ use crate::name::Name;
 use crate::outcome::Outcome;
 use crate::time::{Timestamp, format_duration, format_rough};
 
-/// How it is to look.
+/// Where the table is shown.
 pub struct Style {
     colour: bool,
-    /// The columns of the terminal; where there is none, lines are as long as they are.
+    /// The columns of the terminal; `None` where there is no terminal, and lines are not cut.
     width: Option<usize>,
     height: Option<usize>,
 }
 
 impl Style {
-    /// Colour on a terminal that knows it, elsewhere only if `CLICOLOR_FORCE` is set; never if `NO_COLOR` is (no-color.org).
+    /// `NO_COLOR` (no-color.org) forbids colour, `CLICOLOR_FORCE` forces it; else only a capable terminal gets it.
     pub fn of_stdout() -> Self {
         let terminal = stdout().is_terminal();
         let forced = environment::value("CLICOLOR_FORCE").is_some_and(|value| value != "0");
@@ -41,11 +41,11 @@ impl Style {
         }
     }
 
-    /// What of a text fits the screen, with a line that says how much is missing. Lines do not wrap: a long one is cut.
+    /// The part of a text that fits the screen, and a line that says how much is missing. Long lines are cut.
     pub fn screen(&self, text: &str) -> String {
         let mut lines: Vec<String> = text.lines().map(|line| self.line(line)).collect();
         if let Some(height) = self.height.filter(|&height| lines.len() >= height) {
-            // The cursor stands below the last line.
+            // One line for the cursor, one for what is missing.
             let room = height.saturating_sub(2);
             let missing = lines.len() - room;
             lines.truncate(room);
@@ -71,7 +71,7 @@ const GREEN: &str = "32";
 const RED: &str = "31";
 const YELLOW: &str = "33";
 
-/// How it stands in a word, and the colour.
+/// How the breaker stands, as a word and a colour.
 fn standing(view: &View) -> (&'static str, &'static str) {
     match view.look.as_ref().map(Look::standing) {
         Err(_) => ("unreadable", RED),
@@ -132,18 +132,18 @@ pub fn overview(views: &[View], style: &Style) -> String {
     text
 }
 
-/// Makes a line no longer than these columns: what says least gives way first, and at last a column is left out.
+/// Narrows the table to these columns: what says least is cut first, and in the end whole columns are left out.
 fn fit(widths: &mut [usize; 6], columns: usize) {
     let beyond = |widths: &[usize; 6]| {
         let used: usize = widths[..5].iter().filter(|&&width| width > 0).map(|width| width + 2).sum();
-        // The last one is cut to what is left, but in less room it says nothing.
+        // The last column is cut to what is left, but says nothing in less than 16.
         (used + widths[5].min(16)).saturating_sub(columns)
     };
-    // The head of the strip, and a short name.
+    // At least: the head of the strip is 6 wide, and a short name 8.
     for (column, least) in [(4, 6), (0, 8), (5, 0), (2, 0), (4, 0), (0, 1)] {
         let over = beyond(widths);
         let enough = widths[column].saturating_sub(over).max(least.min(widths[column]));
-        // These are whole or not there.
+        // These columns are shown whole or not at all.
         widths[column] = if over > 0 && [2, 5].contains(&column) { 0 } else { enough };
     }
 }
@@ -197,14 +197,14 @@ fn letters(breaker: &Breaker, most: usize) -> String {
     if strip.is_empty() { "-".to_owned() } else { strip }
 }
 
-/// A result with what ended it and how long ago.
+/// A result: how the command ended, and how long ago.
 fn result(last: &Last, now: Timestamp) -> String {
     let what = last.end.map_or(last.outcome.word().to_owned(), |end| end.to_string());
     let ago = last.at.age(now).map_or(String::new(), |age| format!(", {} ago", coarse(age)));
     format!("{what}{ago}")
 }
 
-/// A time long past needs no seconds: its largest unit says enough.
+/// An age in its largest unit: a time long past needs no seconds.
 fn coarse(age: std::time::Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -215,7 +215,7 @@ fn coarse(age: std::time::Duration) -> String {
     }
 }
 
-/// The letters of a text, each with the columns it takes; those of our own colours take none.
+/// The characters of a text, each with its columns; those of our own colour codes have none.
 fn in_columns(text: &str) -> impl Iterator<Item = (char, usize)> {
     let mut colour = false;
     text.chars().map(move |letter| {
@@ -226,7 +226,7 @@ fn in_columns(text: &str) -> impl Iterator<Item = (char, usize)> {
     })
 }
 
-/// A text in so many columns, with a mark where something is missing.
+/// A text cut to so many columns, with a mark where it was cut.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     if in_columns(text).map(|(_, width)| width).sum::<usize>() <= columns {
         return text.to_owned();
@@ -248,7 +248,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     short
 }
 
-/// Everything about one breaker, a fact a line.
+/// Everything about one breaker, one fact per line.
 pub fn details(view: &View, style: &Style) -> String {
     let (word, colour) = standing(view);
     let mut facts: Vec<(&str, String)> = Vec::new();

@@ -25,7 +25,7 @@ pub struct Look {
     pub now: Timestamp,
     /// The settings last used, else those of the configuration.
     pub settings: Settings,
-    /// Those of a run without options, which would ask now.
+    /// The settings of a run without options that asked now.
     pub of_run: Settings,
 }
 
@@ -35,7 +35,7 @@ impl Look {
         self.breaker.standing(&self.of_run, self.now)
     }
 
-    /// What a run without options that asked now would be told.
+    /// The answer to a run without options that asked now.
     pub fn answer(&self) -> Answer {
         self.breaker.answer(&self.of_run, self.now)
     }
@@ -45,7 +45,7 @@ impl Look {
         !matches!(self.answer(), Answer::Refuse(_))
     }
 
-    /// The word for its state, whatever a person has ordered.
+    /// The word for its state, whatever its hold.
     pub fn state(&self) -> &'static str {
         match self.breaker.state() {
             State::Closed { .. } => "closed",
@@ -54,7 +54,7 @@ impl Look {
         }
     }
 
-    /// The word for what a person has ordered.
+    /// The word for its hold.
     pub fn mode(&self) -> &'static str {
         match self.breaker.hold(self.now).map(|hold| hold.kind) {
             None => "normal",
@@ -63,7 +63,7 @@ impl Look {
         }
     }
 
-    /// Since when it is in its state; `None` if it never was in another.
+    /// Since when it has been in its state; `None` if it never was in another.
     pub fn since(&self) -> Option<Timestamp> {
         match *self.breaker.state() {
             State::Closed { since } => since,

@@ -1,7 +1,7 @@
-//! Whether a directory and its files are fit to keep state, and what to do where they are not.
+//! Whether a directory and its files are fit to keep state, and the cure where they are not.
 //!
-//! Whoever can open a state file can hold its lock, so neither may be open to everybody. A cure that is told works for
-//! whoever is told it: a test carries out each of them.
+//! Whoever can open a state file can hold its lock, so neither file nor directory may be open to everybody. Each cure
+//! works for the user who reads it: a test carries out each.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -24,7 +24,7 @@ pub(super) fn unfit(dir: &StateDir, metadata: &Metadata) -> Option<Error> {
         anyhow!("{path} is not a directory; move it away, or give another --state-dir")
     } else if metadata.mode() & 0o002 != 0 {
         let hint = match metadata.uid() {
-            // It is meant to be so, like /tmp.
+            // With the sticky bit it is writable on purpose, like /tmp.
             _ if metadata.mode() & 0o1000 != 0 => String::new(),
             owner if owner == effective_user() => format!("run 'chmod o-w {word}', or "),
             owner => format!("its owner ({owner}) must run 'chmod o-w {word}', or "),
@@ -79,7 +79,7 @@ pub(super) fn unopened(dir: &StateDir, path: &Path, error: &io::Error) -> Error 
             anyhow!("{whose}, and only the group {group} shares it, which you are not in; give another --state-dir")
         }
         (None, Some(top)) => {
-            // There may be more of them.
+            // The run under sudo may have left more files in the directory.
             let top = if top.starts_with(&dir.path) { &dir.path } else { &top };
             anyhow!("{whose}, perhaps from a run under sudo; {}", chown_hint(top))
         }
@@ -87,23 +87,23 @@ pub(super) fn unopened(dir: &StateDir, path: &Path, error: &io::Error) -> Error 
     }
 }
 
-/// What the system says, and what to do about it.
+/// What the system says, and the cure.
 pub(super) fn with_cure(error: &io::Error) -> Error {
     anyhow!("{}; {}", message(error), cure(error))
 }
 
-/// The same for what was done at this path.
+/// What the system says about this path, and the cure.
 pub(super) fn with_cure_at(path: &Path, error: &io::Error) -> Error {
     anyhow!("{}; {}", message(error), cure_at(path, error))
 }
 
-/// What to do about an error at this path: where access is denied, by whom.
+/// The cure for an error at this path. Where access is denied, it names what denies it.
 #[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
 pub(super) fn cure_at(path: &Path, error: &io::Error) -> String {
     if error.raw_os_error() != Some(Errno::EACCES as i32) {
         return cure(error).to_owned();
     }
-    // What can be seen and is next to what cannot: it is this that denies.
+    // The last part of the path that can be seen is the one that denies access.
     let next = path.ancestors().find_map(|next| Some((next, fs::symlink_metadata(next).ok()?)));
     let Some((next, there)) = next else { return cure(error).to_owned() };
     let (shown, word) = (next.display(), shell_word(next));
@@ -145,12 +145,12 @@ fn is_in(group: u32) -> bool {
     ours.into_iter().chain([nix::unistd::getegid()]).any(|own| own.as_raw() == group)
 }
 
-/// What a run under sudo has left behind in a directory of ours: the highest part of the path that is root's below what is
-/// ours. Nobody is advised to take what was never theirs, and to root everything may look like its own.
+/// What a run under sudo left in a directory of ours: the highest part of the path that belongs to root, below a part
+/// that is ours. Nobody is advised to take what was never theirs. For root there is none: all of it may be root's own.
 #[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
 fn left_over(path: &Path) -> Option<PathBuf> {
     let ours = effective_user();
-    // What lies below a directory that is closed to us cannot be seen.
+    // Below a directory that is closed to us nothing can be seen.
     let mut visible =
         path.ancestors().filter_map(|part| Some((part, fs::symlink_metadata(part).ok()?.uid()))).peekable();
     while let Some((part, 0)) = visible.next_if(|(_, owner)| ours != 0 && *owner == 0) {

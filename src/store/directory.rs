@@ -1,8 +1,8 @@
-//! A state directory: one file a breaker, locked itself, written in place.
+//! A state directory: one file per breaker, locked itself and written in place.
 //!
-//! Writes exist only on [`Locked`], which is the lock: `flock(2)` on the state file (fs2), exclusive to change it and
-//! shared to read it; waiters queue in the kernel. A probe has a lock of its own for its life, a [`Slot`], which the kernel
-//! frees however the process ends. Both belong to an open file description, which the child does not inherit.
+//! Only [`Locked`] can write, and it is the lock: `flock(2)` on the state file (fs2), exclusive to change it and shared
+//! to read it. Waiters queue in the kernel. Each probe has a lock of its own for its life, a [`Slot`], which the kernel
+//! frees however the process ends. Both locks belong to an open file description, which the child does not inherit.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -23,7 +23,8 @@ use crate::name::Name;
 use crate::sys::{self, message};
 use crate::time::Timestamp;
 
-/// How long a change waits for the lock. It is held for microseconds, so a longer wait means that something is wrong.
+/// How long a change waits for the lock. A lock is held for microseconds, so a longer wait means that something is
+/// wrong.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a file may be replaced under us before we give up.
 const REPLACEMENTS: usize = 100;
@@ -33,10 +34,10 @@ pub struct Directory {
     dir: StateDir,
 }
 
-/// A breaker under its exclusive lock: the only thing that can be written. Dropping it gives up the lock.
+/// A breaker under its exclusive lock. Nothing else can be written. Dropping it gives up the lock.
 struct Locked {
     breaker: Breaker,
-    /// The numbers of those probes that hold a file and no byte.
+    /// The numbers of the probes whose slot is a file, not a byte.
     files: Vec<u64>,
     access: Access,
     /// What happened to the file before, if the user should know.
@@ -45,12 +46,12 @@ struct Locked {
     path: PathBuf,
     file: File,
     write: u64,
-    /// What is in the file.
+    /// The old content of the file.
     bytes: Vec<u8>,
 }
 
 impl Directory {
-    /// This directory. Nothing is looked at yet.
+    /// The store in this directory, which is not looked at yet.
     pub fn new(dir: StateDir) -> Self {
         Self { dir }
     }
@@ -60,7 +61,7 @@ impl Directory {
         self.dir.path.join(name.file_name())
     }
 
-    /// See [`super::Store::change`]. The decision is made under the lock, and once.
+    /// See [`super::Store::change`]. The decision is made once, under the lock.
     pub fn change<T>(
         &self,
         name: &Name,
@@ -122,7 +123,7 @@ impl Directory {
                     let now = breaker.time(clock::now());
                     return Ok(Some(Seen { breaker: *breaker, now }));
                 }
-                // Perhaps a writer was at it just now: once more, under the lock.
+                // A writer may have been in the middle of a write: read again, under the lock.
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
                 Content::Unreadable(why) => return Err(unreadable(&path, why).into()),
                 Content::NotOurs(trouble) => return Err(trouble.of(&path)),
@@ -169,7 +170,7 @@ impl Directory {
         Ok(true)
     }
 
-    /// Deletes a state, with the files of its probes' slots, if it has any.
+    /// Deletes a state, with the files of its probes' slots.
     fn delete(&self, path: &Path, name: &Name, file: &File, has_files: bool) -> Result<()> {
         let removed = fs::remove_file(path).map_err(|error| with_cure_at(&self.dir.path, &error));
         removed.with_context(|| format!("could not remove {}", path.display()))?;
@@ -179,7 +180,7 @@ impl Directory {
         Ok(())
     }
 
-    /// See [`super::Store::remove_if`]. It is judged and deleted under one lock.
+    /// See [`super::Store::remove_if`]. The breaker is judged and deleted under one lock.
     pub fn remove_if(&self, name: &Name, mut is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
         let path = self.locate(name);
         let deadline = clock::instant() + PATIENCE;
@@ -220,8 +221,8 @@ impl Directory {
         Ok(names)
     }
 
-    /// Locks a breaker to change it; probes that died without reporting are counted as such. `None` if there is none and
-    /// none is to be made.
+    /// Locks a breaker to change it, and counts dead probes as abandoned. `None` if there is no breaker and none is
+    /// made.
     fn lock(&self, name: &Name, if_absent: IfAbsent) -> Result<Option<Locked>, Trouble> {
         let path = self.locate(name);
         let deadline = clock::instant() + PATIENCE;
@@ -237,7 +238,7 @@ impl Directory {
                 Content::Unused => (0, Breaker::new(random()), Vec::new()),
                 Content::Unreadable(why) => {
                     notice = Some(set_aside(&path, why)?);
-                    // It was there, so that it starts anew is not to make one out of nothing.
+                    // The breaker existed, so it starts anew whether or not the caller would make one.
                     if_absent = IfAbsent::Create;
                     continue;
                 }
@@ -245,15 +246,15 @@ impl Directory {
             };
             access.give(&file, &metadata);
             let mut locked = Locked { breaker, files, access, notice, name: name.clone(), path, file, write, bytes };
-            // Before anything else: what ends the half-open state would end what is known of them too.
+            // Before the decision: if that ends the half-open state, the breaker forgets its probes.
             self.forget_dead_probes(name, &locked.file, &mut locked.breaker, &locked.files, Look::AndRemove);
             return Ok(Some(locked));
         }
         Err(replaced(&path).into())
     }
 
-    /// Takes the slot of a probe: a byte of the state, else a file. The latter is returned, the former lies in the state's
-    /// open file.
+    /// Takes the slot of a probe: a byte of the state, which lasts as long as the state's open file; else a file, which
+    /// is returned.
     ///
     /// # Errors
     /// Neither can be had.
@@ -261,7 +262,7 @@ impl Directory {
         if slot::claim_byte(&locked.file, serial) {
             return Ok(None);
         }
-        // What others have left here that nobody knows of any more.
+        // Dead probes may have left files that no state mentions any more.
         slot::sweep(&self.dir.path, &locked.name, false);
         let path = slot::file_of(&self.dir.path, &locked.name, &locked.breaker.permit_of(serial));
         let give_access = |file: &File| {
@@ -274,8 +275,8 @@ impl Directory {
         Ok(Some(own))
     }
 
-    /// Counts the probes out that died without reporting. Where that cannot be asked, the place lasts until its lease is
-    /// over.
+    /// Counts the probes that died without reporting as abandoned. Where the kernel cannot say, a probe keeps its place
+    /// until its lease is over.
     fn forget_dead_probes(&self, name: &Name, file: &File, breaker: &mut Breaker, files: &[u64], look: Look) {
         let probes: Vec<u64> =
             breaker.probes().iter().filter(|probe| probe.pid.is_some()).map(|probe| probe.serial).collect();
@@ -291,7 +292,7 @@ impl Directory {
             };
             if free == Some(true) {
                 if let Some(own) = own.filter(|_| look == Look::AndRemove) {
-                    // Where it stays, it is free.
+                    // A file that cannot be removed is free all the same.
                     drop(fs::remove_file(own));
                 }
                 breaker.abandon(serial);
@@ -299,8 +300,8 @@ impl Directory {
         }
     }
 
-    /// Opens a file to change it, and locks it: that which is at the path once it is locked. `None` if there is none and
-    /// none is to be made.
+    /// Opens a file to change it, and locks it. After that it is still the file at the path. `None` if there is no file
+    /// and none is made.
     fn open_locked(&self, path: &Path, if_absent: IfAbsent, deadline: Instant) -> Result<Option<(File, Metadata)>> {
         for _ in 0..REPLACEMENTS {
             let exists = is_regular(path)?;
@@ -309,7 +310,7 @@ impl Directory {
             }
             let file = match options().write(true).create(!exists).open(path) {
                 Ok(file) => above_standard(file)?,
-                // Removed between the look and the open.
+                // It was removed between the look and the open.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && exists => continue,
                 Err(error) => return Err(unopened(&self.dir, path, &error)),
             };
@@ -323,8 +324,8 @@ impl Directory {
         Err(replaced(path))
     }
 
-    /// Looks at the directory: a link to one could be anybody's, and whoever can write to it can hold our locks.
-    /// `None` if there is none and none is to be made.
+    /// Whether the directory is fit: a link could be anybody's, and whoever can write to the directory can hold our
+    /// locks. `None` if there is no directory and none is made.
     #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
     fn check(&self, if_absent: IfAbsent) -> Result<Option<Metadata>> {
         let dir = &self.dir.path;
@@ -344,22 +345,21 @@ impl Directory {
         unfit(&self.dir, &metadata).map_or(Ok(Some(metadata)), Err)
     }
 
-    /// Who may open the files of this directory: their owner alone, or where it is shared with a group also the group.
+    /// Who may open the files of this directory: their owner, and the group with which the directory is shared.
     fn access(&self, dir: &Metadata) -> Access {
         Access { group: (self.dir.named && dir.mode() & 0o020 != 0).then(|| dir.gid()) }
     }
 }
 
-/// Who may open a file. Whoever can open it can hold its lock.
+/// Who may open a file, and so can hold its lock.
 #[derive(Clone, Copy)]
 struct Access {
-    /// The group with which it is shared.
+    /// The group with which the file is shared.
     group: Option<u32>,
 }
 
 impl Access {
-    /// Gives a file these access rights, where it has others: it is new, somebody has copied it, or its directory became
-    /// shared later.
+    /// Gives a file these access rights. It has others if it is new, was copied, or its directory became shared later.
     fn give(self, file: &File, metadata: &Metadata) {
         let wrong_group = self.group.filter(|group| *group != metadata.gid());
         let mode = if self.group.is_some() { 0o660 } else { 0o600 };
@@ -367,7 +367,7 @@ impl Access {
         if is_right || metadata.uid() != effective_user() {
             return;
         }
-        // Where we are not of that group the file stays ours alone, and the others are told when they open it.
+        // If we are not in that group, the file stays ours alone, and others read the cure when they open it.
         let shared = wrong_group.is_none_or(|group| fchown(file, None, Some(group)).is_ok());
         let mode = if shared { mode } else { 0o600 };
         if metadata.mode() & 0o777 != mode {
@@ -376,22 +376,22 @@ impl Access {
     }
 }
 
-/// What may be done to find out which probes have died.
+/// How to find out which probes have died.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// Without the lock of the state, no file is locked, not even for a moment.
+    /// Without the state's lock: lock no file, not even for a moment.
     Afar,
-    /// Under the shared lock.
+    /// Under the state's lock.
     Only,
-    /// Under the exclusive lock: the files of the dead are removed.
+    /// Under the state's exclusive lock: also remove the files of dead probes.
     AndRemove,
 }
 
-/// What a decision found, to tell what it did.
+/// The breaker before a decision, to find out what the decision changed.
 struct Before {
     generation: u64,
     hold: Option<crate::breaker::Hold>,
-    /// The number of the permit that would be next.
+    /// The number that the next permit will have.
     serial: u64,
 }
 
@@ -400,12 +400,12 @@ impl Before {
         Self { generation: breaker.generation(), hold: breaker.hold_or_what_was().cloned(), serial: breaker.serial() }
     }
 
-    /// Whether that happened which must outlive a power cut; a counter need not.
+    /// Whether something changed that must outlive a power cut. A counter need not.
     fn has_moved(&self, breaker: &Breaker) -> bool {
         self.generation != breaker.generation() || self.hold.as_ref() != breaker.hold_or_what_was()
     }
 
-    /// The number of the probe of this process that was let in.
+    /// The number of the probe that was let in for this process.
     fn new_probe(&self, breaker: &Breaker) -> Option<u64> {
         let newest = breaker.probes().last().filter(|probe| probe.serial == self.serial && probe.pid.is_some());
         newest.map(|probe| probe.serial)
@@ -413,11 +413,11 @@ impl Before {
 }
 
 impl Locked {
-    /// Writes the breaker in place, with one write into one block. A process killed at any moment leaves the old state
-    /// or the new one.
+    /// Writes the breaker in place, by one write of one block. A process killed at any moment leaves the old state or
+    /// the new one.
     ///
     /// # Errors
-    /// The write failed: the state on disk is the old one.
+    /// The write failed, and the disk holds the old state.
     fn save(&mut self) -> Result<()> {
         self.write = self.write.wrapping_add(1);
         let unwritten = || format!("could not write {}", self.path.display());
@@ -425,13 +425,13 @@ impl Locked {
         match self.file.write_at(&block, 0) {
             Ok(written) if written == block.len() => {
                 if self.bytes.len() > block.len() {
-                    // Somebody's own formatting was longer. Where the rest stays, it is not read.
+                    // Somebody had formatted the text by hand. A rest that cannot be cut off is not read.
                     drop(self.file.set_len(block.len() as u64));
                 }
                 Ok(())
             }
             Ok(written) => {
-                // Half a new state is none; half an old one neither.
+                // A partly written state is unreadable, so the old one is put back.
                 drop(self.file.write_at(&self.bytes[..written.min(self.bytes.len())], 0));
                 drop(self.file.set_len(self.bytes.len() as u64));
                 let cure = "make room on the disk, or raise the file size limit (ulimit -f)";
@@ -441,28 +441,28 @@ impl Locked {
         }
     }
 
-    /// Gives up the lock. A claimed slot stays taken as long as the file stays open.
+    /// Gives up the lock. A claimed byte stays locked as long as the file stays open.
     fn unlock(self) -> File {
-        // A lock that cannot be given up ends with the descriptor.
+        // If this fails, the lock ends with the descriptor.
         drop(fs2::FileExt::unlock(&self.file));
         self.file
     }
 }
 
-/// Brings what was written to the disk.
+/// Flushes the file to the disk.
 fn flush(file: &File) {
-    // The state is in the kernel's hands either way; where the disk refuses, the next write will say so.
+    // If the disk refuses, the next write says so. Until then the kernel has the state.
     drop(file.sync_data());
 }
 
-/// How all state files are opened: no link is followed, and nothing that blocks is waited for.
+/// How all state files are opened: without following a link, and without waiting for what blocks.
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
     options
 }
 
-/// Whether there is a file. What is there but is no regular file is never opened: opening a FIFO waits, a device acts.
+/// Whether there is a file. Only a regular file is ever opened: opening a FIFO waits, and opening a device acts.
 pub(super) fn is_regular(path: &Path) -> Result<bool> {
     match look_at(path)? {
         Some(there) if !there.is_file() => {
@@ -481,7 +481,7 @@ fn look_at(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// What it is that is no regular file.
+/// What stands in place of a regular file.
 fn kind(there: &Metadata) -> &'static str {
     if there.is_symlink() {
         "a symbolic link"
@@ -492,13 +492,13 @@ fn kind(there: &Metadata) -> &'static str {
     }
 }
 
-/// A descriptor that is none of the standard ones, even where those are closed: they belong to the child.
+/// Moves a file above the standard descriptors, which belong to the child even where they are closed.
 pub(super) fn above_standard(file: File) -> Result<File> {
     use std::os::fd::AsRawFd;
     if file.as_raw_fd() > 2 {
         return Ok(file);
     }
-    // The standard library duplicates to 3 or above.
+    // The standard library duplicates to a descriptor of 3 or above.
     file.try_clone().context("could not move a descriptor out of the child's way")
 }
 
@@ -508,7 +508,7 @@ fn is_at(file: &Metadata, path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (file.dev(), file.ino()))
 }
 
-/// Reads the file, and one byte beyond what a state may have.
+/// Reads the file, at most one byte more than a state may have.
 fn read_at_start(file: &File) -> Result<Vec<u8>> {
     let mut bytes = vec![0; format::BLOCK + 1];
     let mut length = 0;
@@ -538,7 +538,7 @@ enum Mode {
 
 /// Locks the file. Waits in the kernel's queue, but not beyond the deadline.
 ///
-/// std's `File` has methods of the same names: fs2's are called by their full path, and only in this file.
+/// fs2's methods are called by their full path, and only here, as std's `File` has methods of the same names.
 fn lock_until(file: &File, mode: Mode, deadline: Instant) -> Result<()> {
     let try_lock = || match mode {
         Mode::Shared => fs2::FileExt::try_lock_shared(file),
@@ -572,7 +572,7 @@ fn replaced(path: &Path) -> anyhow::Error {
     anyhow!("could not lock {}: it is replaced all the time; find out by whom", path.display())
 }
 
-/// Renames a file that nobody can read, so that the breaker starts anew; says so.
+/// Renames an unreadable file, so that the breaker starts anew; returns the warning.
 fn set_aside(path: &Path, why: &str) -> Result<String> {
     let mut aside = path.to_owned().into_os_string();
     aside.push(".corrupt");
@@ -580,7 +580,7 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
     fs::rename(path, &aside).map_err(|error| {
         let shown = path.display();
         let cure = match error.kind() {
-            // Whoever may not rename it may not remove it either.
+            // A user who may not rename the file may not remove it either.
             io::ErrorKind::PermissionDenied => cure_at(path.parent().unwrap_or(path), &error),
             _ => format!("run 'rm {}'", shell_word(path)),
         };
@@ -593,7 +593,7 @@ fn set_aside(path: &Path, why: &str) -> Result<String> {
     ))
 }
 
-/// Makes the directory, for its owner alone whatever the umask; what lies above it likewise, as XDG asks.
+/// Makes the directory and what is missing above it, for the owner alone, as XDG asks, whatever the umask.
 #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
 fn make_dir(dir: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = dir.ancestors().take_while(|dir| dir.symlink_metadata().is_err()).collect();
@@ -610,7 +610,7 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 
 /// The identity of a new breaker.
 fn random() -> u64 {
-    // Where there is no randomness, early in the life of a machine, the time and the process are distinct enough.
+    // Early in the life of a machine there may be no randomness; then time and process are distinct enough.
     sys::random().unwrap_or_else(|| clock::now().as_millis() << 22 ^ u64::from(std::process::id()))
 }
 

@@ -1,9 +1,9 @@
-//! The text of a state file: JSON of at most one block, padded to it.
+//! The text of a state file: JSON, padded to one block.
 //!
-//! It begins and ends with the number of the write. Where the two differ, the write was read in the middle.
+//! It begins and ends with the number of the write. Where the two differ, only a part of a write was read.
 //!
-//! The format is frozen: what any version wrote, every later one reads as it was meant. The states of `tests/golden`
-//! stand for that.
+//! The format is frozen: every version reads what an older one wrote, as it was meant. The states in `tests/golden`
+//! prove that.
 
 use std::path::Path;
 
@@ -14,19 +14,19 @@ use super::Trouble;
 use crate::breaker::{Breaker, Probe};
 use crate::name::Name;
 
-/// The size of a state file, one block of the usual file systems: it is allocated once, and then a full disk cannot
-/// refuse it.
+/// The size of a state file, one block of the usual file systems: once it is allocated, a full disk cannot refuse a
+/// write.
 pub(super) const BLOCK: usize = 4096;
-/// What is longer is not read.
+/// The most bytes that are read.
 pub(super) const LARGEST: usize = 64 * 1024;
-/// The version of the format. What a newer one wrote is left alone.
+/// The version of the format. A file of a newer one is left alone.
 const VERSION: u64 = 1;
 
-/// What a file holds.
+/// The content of a file.
 pub(super) enum Content {
     /// Nothing: a breaker that nobody has used.
     Unused,
-    /// A breaker, as of this write, and the numbers of those of its probes that hold a file and no byte.
+    /// A breaker, the number of its write, and the numbers of the probes whose slot is a file, not a byte.
     Breaker { write: u64, breaker: Box<Breaker>, files: Vec<u64> },
     /// Nothing of ours, and why.
     Unreadable(&'static str),
@@ -36,14 +36,14 @@ pub(super) enum Content {
 
 /// Why a file must be left alone.
 pub(super) enum NotOurs {
-    /// A newer version wrote it: its version, and the breaker.
+    /// A newer `cb` wrote it: the version of its format, and the breaker.
     Newer(u128, Name),
-    /// It belongs to this name, which differs only in case, on a file system that cannot tell the two apart.
+    /// It belongs to this other breaker, whose name differs only in case, on a file system that ignores case.
     OtherCase(Name),
 }
 
 impl NotOurs {
-    /// What is wrong with the file at this path, and what to do about it.
+    /// What is wrong with the file at this path, and the cure.
     pub(super) fn of(&self, path: &Path) -> Trouble {
         let path = path.display();
         match self {
@@ -77,7 +77,7 @@ struct Written<'a> {
     version: u64,
     name: &'a Name,
     breaker: &'a Breaker,
-    /// A bit for each probe in their order, the lowest for the first: whether it holds a file of its own.
+    /// One bit per probe, the lowest for the first: whether its slot is a file of its own.
     #[serde(skip_serializing_if = "is_zero")]
     probe_files: u64,
     end: u64,
@@ -88,7 +88,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Reads a state file of this name.
+/// Reads the state file of this breaker.
 pub(super) fn parse(bytes: &[u8], name: &Name) -> Content {
     if bytes.is_empty() {
         return Content::Unused;
@@ -96,7 +96,7 @@ pub(super) fn parse(bytes: &[u8], name: &Name) -> Content {
     if bytes.len() > LARGEST {
         return Content::Unreadable("it is larger than any state");
     }
-    // A larger file ends where a block ends once it was written: a process may have died before it cut off the rest.
+    // A process may have died after it wrote a block and before it cut off the rest of a larger file.
     let block = bytes.get(..BLOCK).unwrap_or(bytes);
     let whole = serde_json::from_slice(without_padding(bytes));
     let read = match whole.or_else(|_| serde_json::from_slice::<Read<'_>>(block)) {
@@ -133,7 +133,7 @@ pub(super) fn parse(bytes: &[u8], name: &Name) -> Content {
     Content::Breaker { write: read.write, breaker: Box::new(read.breaker), files }
 }
 
-/// The text without the spaces at its end: a parser would look at each of them.
+/// The text without its padding, of which a parser would look at each space.
 fn without_padding(bytes: &[u8]) -> &[u8] {
     const SPACES: [u8; 64] = [b' '; 64];
     let mut text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
@@ -143,7 +143,7 @@ fn without_padding(bytes: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether a file carries a version of ours, this or a newer one, and this name; an unused one carries nothing.
+/// Whether a file belongs to this breaker: it has a version, of this format or a newer one, and the name; or is empty.
 pub(super) fn belongs_to(bytes: &[u8], name: &Name) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {
@@ -156,11 +156,11 @@ pub(super) fn belongs_to(bytes: &[u8], name: &Name) -> bool {
     bytes.is_empty() || is_ours(bytes) || bytes.get(..BLOCK).is_some_and(is_ours)
 }
 
-/// The block to write, with the numbers of those probes that hold a file and no byte. History gives way where there is too
-/// much of everything.
+/// The block to write. `files` are the numbers of the probes whose slot is a file. Where the state does not fit,
+/// history gives way.
 ///
 /// # Errors
-/// It does not fit even so. A test shows that this cannot be.
+/// It does not fit even then, which a test shows to be impossible.
 pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64, files: &[u64]) -> Result<Vec<u8>> {
     let probes = breaker.probes().iter().take(64).enumerate();
     let bit = |(place, probe): (usize, &Probe)| u64::from(files.contains(&probe.serial)) << place;
@@ -172,7 +172,7 @@ pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64, files: &[u6
             &mut block,
             &Written { write, version: VERSION, name, breaker, probe_files, end: write },
         )?;
-        // A line end, so that `cat` is legible.
+        // The block ends with a line end, so that `cat` is legible.
         if block.len() < BLOCK {
             block.resize(BLOCK - 1, b' ');
             block.push(b'\n');

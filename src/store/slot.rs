@@ -1,9 +1,10 @@
-//! What a probe holds for its life, so that everybody sees when its process is gone: a lock of the kernel, which its child
-//! does not inherit.
+//! A probe's slot: a kernel lock that the probe holds for its life, so that everybody sees when its process is gone.
+//! The child does not inherit it.
 //!
-//! It is one byte of the state file, far beyond its text (`F_OFD_SETLK`). A kernel may lack such locks (WSL 1, gVisor): then
-//! it is a file, `NAME.probe.PERMIT`, locked as the state is. The state says which of the two a probe has, as processes on
-//! kernels with and without may meet in one directory. Both are taken and tested only under the lock of the state.
+//! The lock is on one byte of the state file, far beyond its text (`F_OFD_SETLK`). Where the kernel has no such lock
+//! (WSL 1, gVisor), it is on a file, `NAME.probe.PERMIT`, as that of the state. The state says which of the two a probe
+//! has, as both kinds of kernels may meet in one directory. Slots are taken and tested only under the lock of the
+//! state.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,27 +19,27 @@ use super::directory::{above_standard, is_regular, options};
 use crate::breaker::Permit;
 use crate::name::Name;
 
-/// The first byte of the probes' locks, far beyond any text. It and all that follow fit into 31 bits.
+/// The offset of the first probe's byte, far beyond any text. All offsets fit into 31 bits.
 const PROBES_AT: i64 = 1 << 30;
 
-/// What a probe holds for its life, and nobody else can: the kernel frees it when this is dropped or the process is gone.
+/// A slot, which only one process can hold. The kernel frees it when this is dropped or the process is gone.
 #[must_use = "dropping it gives the probe's place away"]
 pub struct Slot {
     _lock: File,
-    /// The file that is there for this probe alone. One that died leaves it to the next who finds it free.
+    /// The file of this probe alone. A probe that dies leaves it to the next process that finds it free.
     own: Option<PathBuf>,
 }
 
 impl Slot {
-    /// One byte of this file, which was [`claimed`](claim_byte).
+    /// The slot in a state file whose byte was [`claimed`](claim_byte).
     pub(super) fn byte_of(state: File) -> Self {
         Self { _lock: state, own: None }
     }
 
-    /// The file at this path, locked.
+    /// The slot in a file of its own, which is made and locked.
     ///
     /// # Errors
-    /// It cannot be made, or not be locked.
+    /// It cannot be made or locked.
     pub(super) fn file_at(path: PathBuf, give_access: impl FnOnce(&File)) -> Result<Self> {
         let shown = || format!("could not lock a probe's place, {}", path.display());
         is_regular(&path).with_context(shown)?;
@@ -53,32 +54,32 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(own) = &self.own {
-            // Before the lock goes: nobody else has a use for the name, as no other probe has this permit.
+            // No other probe has this permit, so the file can go before its lock.
             drop(fs::remove_file(own));
         }
     }
 }
 
-/// Locks the byte of a probe. `false` if this cannot be done here, for whatever reason.
+/// Locks the byte of a probe. `false` if that fails, for whatever reason.
 pub(super) fn claim_byte(state: &File, serial: u64) -> bool {
     fcntl(state, FcntlArg::F_OFD_SETLK(&byte_lock(serial))).is_ok()
 }
 
-/// Whether nobody has the byte of a probe locked; `None` where the question cannot be asked.
+/// Whether nobody has locked the byte of a probe; `None` where the kernel cannot say.
 pub(super) fn is_byte_free(state: &File, serial: u64) -> Option<bool> {
     let mut lock = byte_lock(serial);
     let asked = fcntl(state, FcntlArg::F_OFD_GETLK(&mut lock));
     asked.is_ok().then(|| i32::from(lock.l_type) == libc::F_UNLCK)
 }
 
-/// Whether nobody has the file of a probe locked; `None` where the question cannot be asked. Who holds it, keeps it: one
-/// that is not there any more is free.
+/// Whether nobody has locked the file of a probe; `None` where that cannot be found out. A live probe keeps its file,
+/// so a missing one is free.
 pub(super) fn is_file_free(path: &Path) -> Option<bool> {
     if !is_regular(path).ok()? {
         return Some(true);
     }
     let file = options().open(path).ok().and_then(|file| above_standard(file).ok())?;
-    // Shared, as several may look at once.
+    // The lock is shared, as several may look at once.
     match fs2::FileExt::try_lock_shared(&file) {
         Ok(()) => Some(true),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(false),
@@ -86,13 +87,13 @@ pub(super) fn is_file_free(path: &Path) -> Option<bool> {
     }
 }
 
-/// Whether the kernel has no locks for a byte.
+/// Whether the kernel cannot lock single bytes.
 pub(super) fn has_no_bytes(state: &File) -> bool {
     let asked = fcntl(state, FcntlArg::F_OFD_GETLK(&mut byte_lock(0)));
     matches!(asked, Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP))
 }
 
-/// The file that a probe would have.
+/// The path of a probe's file.
 pub(super) fn file_of(dir: &Path, name: &Name, permit: &str) -> PathBuf {
     dir.join(format!("{name}.probe.{permit}"))
 }
@@ -100,7 +101,7 @@ pub(super) fn file_of(dir: &Path, name: &Name, permit: &str) -> PathBuf {
 /// Removes the files of a breaker's probes: all, or those that are free.
 pub(super) fn sweep(dir: &Path, name: &Name, all: bool) {
     let prefix = format!("{name}.probe.");
-    // What cannot be listed or removed lies there and does no harm.
+    // A file that cannot be listed or removed does no harm.
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let file_name = entry.file_name();
         let permit = file_name.to_str().and_then(|file_name| file_name.strip_prefix(&prefix));
@@ -115,7 +116,7 @@ pub(super) fn sweep(dir: &Path, name: &Name, all: bool) {
 
 fn byte_lock(serial: u64) -> libc::flock {
     libc::flock {
-        // The constants are tiny; the types of the fields differ between platforms.
+        // The types of the fields differ between platforms, but the constants fit them all.
         l_type: libc::F_WRLCK.try_into().unwrap_or_default(),
         l_whence: libc::SEEK_SET.try_into().unwrap_or_default(),
         l_start: PROBES_AT + i64::try_from(serial % (1 << 30)).unwrap_or(0),

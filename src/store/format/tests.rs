@@ -16,14 +16,14 @@ use crate::settings::{Key, Settings};
 use crate::store::Trouble;
 use crate::time::{LONGEST, Timestamp};
 
-/// The largest number that every JSON reader can hold: where counters end.
+/// The largest number that every JSON reader can hold, at which counters stop.
 const MOST: u64 = (1 << 53) - 1;
 /// The largest number of a process.
 const LARGEST_PID: u32 = 1 << 22;
-/// The last moment that can be written.
+/// The last moment that the text form can say.
 const LAST: Timestamp = Timestamp::from_millis(u64::MAX);
 
-/// Every setting as far from its built-in value and as long as it can be, all four code lists full.
+/// Every setting as long as it can be and not its default, all four code lists full.
 fn largest_settings() -> Settings {
     let time = "36499d 23h 59m 59s 999ms";
     let budget = format!("100/{time}");
@@ -46,10 +46,10 @@ fn largest_settings() -> Settings {
     settings.expect("settings that agree")
 }
 
-/// A breaker with everything that runs and people can fill it with.
+/// A breaker that runs and people have filled as far as they can.
 fn filled() -> Breaker {
     let settings = largest_settings();
-    // By the budget it would open at the hundredth failure, and be filled no further.
+    // The budget would open the breaker at the hundredth failure, and nothing more would be counted.
     let patient =
         Settings { trip: crate::settings::TripRules { budget: None, ..settings.trip.clone() }, ..settings.clone() };
     let mut breaker = Breaker::new(u64::MAX);
@@ -64,7 +64,7 @@ fn filled() -> Breaker {
         now = now.after(LONGEST / 100);
         assert_eq!(breaker.observe(&run, &patient, now), None);
     }
-    // What people change, while the clock steps over all of time.
+    // People's changes, while the clock steps over all of time.
     for index in 0..40 {
         let reason = "\"".repeat(LONGEST_REASON / 2);
         let at = if index % 2 == 0 { Timestamp::from_millis(0) } else { LAST };
@@ -80,7 +80,7 @@ fn filled() -> Breaker {
     breaker
 }
 
-/// The same, with counters as they are after more runs than a test can make.
+/// The same breaker after more runs than a test can make.
 fn fullest() -> Breaker {
     let mut state = serde_json::to_value(filled()).expect("plain data");
     let mut set = |path: &str, value: Value| *state.pointer_mut(path).expect(path) = value;
@@ -100,7 +100,7 @@ fn fullest() -> Breaker {
     assert_eq!(probes.len(), 16);
     let spread: Vec<_> = probes.iter().map(|&[serial, pid, since, lease]| [serial * 16, pid, since, lease]).collect();
     state["state"]["half_open"]["probes"][2] = pack::rows(&spread).into();
-    // In the middle of the history, a long row of failed probes.
+    // The middle of the history is a long row of failed probes.
     let changes = state["history"][1].as_str().and_then(pack::unrows::<3>).expect("history");
     let many: Vec<_> = changes.iter().map(|&[after, phases, _]| [after, phases, u32::MAX.into()]).collect();
     state["history"][1] = pack::rows(&many).into();
@@ -143,7 +143,7 @@ fn everything_at_its_largest_fits_into_the_block() {
         );
         assert_eq!(change.by.as_deref().map(str::len), Some(LONGEST_WHO));
     }
-    // Nothing but history gives way.
+    // Only history gives way.
     let mut before = fullest();
     while before.history().newest_first().count() > kept.len() {
         assert!(before.shrink());
@@ -167,7 +167,7 @@ fn a_state_that_somebody_has_edited_shrinks_into_the_block() {
     state["totals"] = pack::rows(&[[u64::MAX; 8]]).into();
     let probes: Vec<_> = (0..16).map(|serial| [u64::MAX / 16 * serial, u32::MAX.into(), u64::MAX, u64::MAX]).collect();
     state["state"]["half_open"]["probes"][2] = pack::rows(&probes).into();
-    // Ten slices within a millisecond.
+    // All ten slices lie within a millisecond.
     state["slices"][2] = pack::rows(&[[u64::MAX, 1, 1, 1]; 10]).into();
     let mut breaker: Breaker = serde_json::from_value(state).expect("it can be read");
     let settings = breaker.settings().expect("it was used").clone();
@@ -187,7 +187,7 @@ fn which_probes_hold_a_file_is_kept() {
     let mut breaker = fullest();
     let serials: Vec<u64> = breaker.probes().iter().map(|probe| probe.serial).collect();
     for held in [&serials[..], &serials[..1], &serials[15..], &[serials[3], serials[9]], &[]] {
-        // One that is no probe of it any more is left out.
+        // A number that is no probe of this breaker any more is left out.
         let block = render(&mut breaker, &name, 1, &[held, &[7]].concat()).expect("it fits");
         let Content::Breaker { files, .. } = parse(&block, &name) else { panic!("it cannot be read again") };
         assert_eq!(files, held);
@@ -223,7 +223,7 @@ fn a_new_breaker_says_nothing_that_goes_without_saying() {
     assert_eq!(text, format!(r#"{{"write":7,"version":1,"name":"a","breaker":{breaker},"end":7}}"#));
 }
 
-/// What becomes of a text in the file of the breaker `a`.
+/// What a text means in the file of the breaker `a`.
 fn told(text: impl AsRef<[u8]>) -> String {
     match parse(text.as_ref(), &"a".parse().expect("a name")) {
         Content::Unused => "unused".to_owned(),
@@ -270,7 +270,7 @@ fn up_to_64_kib_are_read() {
     assert_eq!(told(padded(64 * 1024 + 1)), "it is larger than any state");
     let longer_than_a_block = format!("{{{}{}", " ".repeat(BLOCK), &text[1..]);
     assert_eq!(told(longer_than_a_block), "write 7");
-    // It was larger, and who wrote its first block died before the rest was cut off.
+    // The file was larger, and its writer died before it cut off the rest.
     assert_eq!(told(format!("{}\n{}", padded(BLOCK - 1), &text[..50])), "write 7");
     assert_eq!(told(format!("{}{}", padded(BLOCK - 1), &text[..50])), "it is not a state of cb");
 }
@@ -291,7 +291,7 @@ fn a_state_of_any_length_fits_or_shrinks() {
     let name = |length: usize| "n".repeat(length).parse::<Name>().expect("a name");
     let mut breaker = Breaker::new(1);
     let length = |breaker: &Breaker| example_length(breaker, &name(1));
-    // So much history that only a short name is beside it.
+    // There is so much history that only a short name fits beside it.
     for _ in 0..31 {
         if length(&breaker) + LONGEST_NAME < BLOCK {
             let (reason, by) = (Some("r".repeat(105)), "ann".to_owned());
@@ -312,7 +312,7 @@ fn a_state_of_any_length_fits_or_shrinks() {
     }
 }
 
-/// How long the text of a state is that fits.
+/// The length of the text of a state that fits.
 fn example_length(breaker: &Breaker, name: &Name) -> usize {
     let block = render(&mut breaker.clone(), name, 7, &[]).expect("it fits");
     String::from_utf8(block).expect("text").trim_end().len()
@@ -347,7 +347,7 @@ fn no_text_breaks_the_reader_of_states() {
             panic!("what was written for {} cannot be read", shown())
         };
         assert!(again == breaker, "something of {} was lost on the way through the text", shown());
-        // Whatever it says, it can be asked, told, shown and reset.
+        // Whatever the text says, the breaker can be asked, changed, shown and reset.
         let look = Ok(Look { breaker: *breaker, now, settings: settings.clone(), of_run: settings.clone() });
         let view = View { name: name.clone(), path: "a.json".into(), look };
         let style = table::Style::of_stdout();
