@@ -19,9 +19,9 @@ use crate::report::speech::say;
 use crate::settings::{Fault, Key, Settings, Setup, Stored};
 use crate::sys::message;
 
-/// No configuration is larger; what is, is something else.
+/// The largest configuration in bytes. A larger file is something else.
 const LARGEST: u64 = 1 << 20;
-/// That a file which cannot be opened was told of: a command may ask for it more than once.
+/// A command may read the configuration more than once, but warns once of a file that it cannot open.
 static TOLD: Once = Once::new();
 
 /// A place in a file.
@@ -29,7 +29,7 @@ static TOLD: Once = Once::new();
 pub struct Place {
     /// The user's file comes first.
     file: usize,
-    /// The byte of its text.
+    /// The offset in its text, in bytes.
     position: usize,
 }
 
@@ -46,7 +46,7 @@ pub enum Origin {
     Pattern(Place, Pattern),
     /// `[defaults]`.
     Defaults(Place),
-    /// Nobody said anything.
+    /// The built-in default.
     BuiltIn,
 }
 
@@ -63,7 +63,7 @@ impl Origin {
         }
     }
 
-    /// Where in a file it was said, if it was.
+    /// Its place in a file, if it comes from one.
     fn place(&self) -> Option<Place> {
         match self {
             Self::Breaker(place) | Self::Pattern(place, _) | Self::Defaults(place) => Some(*place),
@@ -79,7 +79,7 @@ struct Entry {
     position: usize,
 }
 
-/// For which breakers a table is.
+/// The breakers that a table is for.
 enum Scope {
     /// `[breakers.NAME]`.
     Breaker(Name),
@@ -106,7 +106,7 @@ impl Scope {
         }
     }
 
-    /// The less, the stronger; of patterns the narrower one.
+    /// The least rank is the strongest; of two patterns it is the narrower one's.
     fn rank(&self) -> (u8, Reverse<usize>) {
         match self {
             Self::Breaker(_) => (0, Reverse(0)),
@@ -119,7 +119,7 @@ impl Scope {
 /// One table of a configuration file.
 struct Table {
     scope: Scope,
-    /// Of equals the user's is the stronger one, then the earlier one.
+    /// Decides between equal scopes: the user's table is stronger than the machine's, an earlier one than a later.
     place: Place,
     entries: Vec<Entry>,
 }
@@ -127,11 +127,11 @@ struct Table {
 /// A configuration file as it was read.
 struct File {
     path: PathBuf,
-    /// The whole of it. To count its lines takes as long as to read one, so it waits until somebody asks.
+    /// The whole text, in which lines are counted only when somebody asks for one, as counting takes time.
     text: String,
 }
 
-/// The configuration: the tables that were asked for, each value readable by itself.
+/// The configuration: the tables that a command asked for. Each value by itself can be read.
 #[derive(Default)]
 pub struct Config {
     files: Vec<File>,
@@ -139,17 +139,17 @@ pub struct Config {
     tables: Vec<Table>,
 }
 
-/// What a command uses of the configuration. What it does not use is not judged: a file that the options of a run complete
-/// must not stop others.
+/// What a command uses of the configuration. The rest is not judged: a file that needs the options of a run must not
+/// stop other commands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Use {
-    /// `cb run`, and who answers for it.
+    /// `cb run`, and what answers in its place.
     Run,
-    /// `cb allow`: it starts nothing, so that no time limit is its own.
+    /// `cb allow`, which starts nothing and so has no time limit.
     Allow,
     /// `cb record`.
     Record,
-    /// What a person does: nothing but the hook.
+    /// The commands of a person, which use only the hook.
     ByHand,
 }
 
@@ -165,18 +165,18 @@ impl Use {
         }
     }
 
-    /// Whether a key that there is not may be one that it would use.
+    /// Whether an unknown key may be meant as one that this command uses.
     fn has_unknown(self) -> bool {
         self != Self::ByHand
     }
 }
 
-/// Which tables beside `[defaults]` are read.
+/// Which tables are read beside `[defaults]`.
 #[derive(Clone, Copy)]
 pub enum Tables<'a> {
-    /// This breaker's, as far as they are used. What is wrong in the others is not this caller's business.
+    /// Those of this breaker, as far as they are used. Mistakes in other tables do not concern this caller.
     Only(&'a Name, Use),
-    /// All, and all of them.
+    /// All tables, with all their keys.
     All,
 }
 
@@ -190,16 +190,16 @@ impl Tables<'_> {
 }
 
 impl Config {
-    /// Reads the file that was named, which must exist; else that of the user and that of the machine.
+    /// Reads the named file, which must exist; without one, the user's file and the machine's.
     ///
     /// # Errors
-    /// One cannot be read, or something in it is wrong: file, line, key and what would be right.
+    /// A file cannot be read, or has a mistake: file, line, key and what would be right.
     pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
         let (config, mistakes) = Self::read(place, tables);
         mistakes.into_iter().next().map_or(Ok(config), Err)
     }
 
-    /// The same with all that is wrong, and what is left.
+    /// As [`Self::load`], but returns all mistakes and what is left without them.
     pub fn read(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> (Self, Vec<Error>) {
         let (mut config, mut mistakes) = (Self::default(), Vec::new());
         let below = (Path::new(MACHINE_CONFIG), false);
@@ -215,7 +215,7 @@ impl Config {
         (config, mistakes)
     }
 
-    /// Takes in the tables that were asked for.
+    /// Adds the tables of a file that a command asked for.
     fn add(&mut self, path: &Path, text: String, tables: Tables<'_>, mistakes: &mut Vec<Error>) {
         let mut reader = Reader {
             source: Source { path, text: &text },
@@ -230,17 +230,17 @@ impl Config {
         self.files.push(File { path: path.to_owned(), text });
     }
 
-    /// The line in the file that says so.
+    /// The line of the setting in its file.
     pub fn line(&self, origin: &Origin) -> Option<usize> {
         origin.place().and_then(|place| Some(line_at(&self.files.get(place.file)?.text, place.position)))
     }
 
-    /// The file that says so.
+    /// The file of the setting.
     pub fn file(&self, origin: &Origin) -> Option<&Path> {
         origin.place().and_then(|place| Some(self.files.get(place.file)?.path.as_path()))
     }
 
-    /// The breakers that have a table of their own, among those that were read. A pattern is no such table.
+    /// The breakers with a table of their own, among the tables that were read. A pattern's table is not one breaker's.
     pub fn names(&self) -> impl Iterator<Item = &Name> {
         self.tables.iter().filter_map(|table| match &table.scope {
             Scope::Breaker(name) => Some(name),
@@ -248,21 +248,22 @@ impl Config {
         })
     }
 
-    /// What holds for a breaker: options, its table, patterns, `[defaults]`, strongest first.
+    /// The settings of a breaker, from options, its table, patterns and `[defaults]`, strongest first.
     ///
     /// # Errors
-    /// A value or a combination that cannot be: where it was said, and what would be right.
+    /// An impossible value or combination: where it is given, and what would be right.
     pub fn resolve(&self, name: Option<&Name>, options: &[(Key, String)]) -> Result<Resolved> {
         let (resolved, faults) = self.judge(name.map(Name::as_str), options, None);
         faults.first().map_or(Ok(()), |fault| Err(self.told(fault, &resolved.origins)))?;
         Ok(resolved)
     }
 
-    /// By what a result is judged that is reported with these options: by them, the others one by one by those last used,
-    /// else by the configuration. That may be completed by the options of runs, so only what an option contradicts is wrong.
+    /// The settings that judge a reported result: these options, and for each other key the setting last used, or the
+    /// configuration if there is none. The configuration may need the options of runs, so only a fault of an option
+    /// counts.
     ///
     /// # Errors
-    /// An option that cannot be: why, and what would be right.
+    /// An impossible option: why, and what would be right.
     pub fn of_report(&self, name: &Name, options: &[(Key, String)], last: Option<&Settings>) -> Result<Settings> {
         let (resolved, faults) = self.judge(Some(name.as_str()), options, last);
         let by_option = |key: Key| resolved.origins[key as usize].1 == Origin::Option;
@@ -272,10 +273,10 @@ impl Config {
         }
     }
 
-    /// With what code a refusal ends.
+    /// The exit code of a refusal.
     ///
     /// # Errors
-    /// An option that cannot be: why, and what would be right.
+    /// An impossible code: why, and what would be right.
     pub fn open_exit_code(&self, name: &Name, options: &[(Key, String)]) -> Result<u8> {
         let (resolved, faults) = self.judge(Some(name.as_str()), options, None);
         match faults.iter().find(|fault| fault.key == Key::OpenExitCode) {
@@ -284,7 +285,7 @@ impl Config {
         }
     }
 
-    /// By what a run without options is judged.
+    /// The settings of a run without options.
     ///
     /// # Errors
     /// The configuration makes no sense without options: why, and what would be right.
@@ -294,7 +295,7 @@ impl Config {
         Ok(resolved.setup.breaker)
     }
 
-    /// The command to run when a breaker changes, by the configuration.
+    /// The configured command to run when a breaker changes.
     pub fn on_change(&self, name: &Name) -> Option<&str> {
         self.text(Some(name), Key::OnChange).filter(|command| !command.is_empty())
     }
@@ -311,11 +312,11 @@ impl Config {
         found.map(|entry| entry.text.as_str())
     }
 
-    /// All that is wrong with what holds for this breaker, for each with a table, for each pattern and for all others.
+    /// All mistakes in the settings of this breaker, of each with a table, of each pattern, and of all other breakers.
     pub fn mistakes(&self, name: Option<&Name>) -> Vec<Error> {
         let tables = self.tables.iter().filter_map(|table| match &table.scope {
             Scope::Breaker(name) => Some(name.as_str()),
-            // As it would be for a breaker that is called so: broader patterns are for it too.
+            // Judged as a breaker of that name, since broader patterns are for it too.
             Scope::Pattern(pattern) => Some(pattern.as_str()),
             Scope::Defaults => None,
         });
@@ -354,7 +355,7 @@ impl Config {
             }
         }
         let (setup, mut faults) = Setup::judge(|key| origins[key as usize].0.as_deref());
-        // For this breaker it was said, and it would have no effect. Elsewhere it is a default for those that have a rate.
+        // A window given for this one breaker would have no effect. Elsewhere it is a default for breakers with a rate.
         if matches!(origins[Key::Window as usize].1, Origin::Option | Origin::Breaker(_)) {
             let rates = [Key::Window, Key::FailureRate, Key::SlowRate];
             let readable = !faults.iter().any(|fault| rates.contains(&fault.key));
@@ -363,15 +364,15 @@ impl Config {
         (Resolved { setup, origins }, faults)
     }
 
-    /// That a run can open the breaker at all, and no probe outlives its place.
+    /// Checks that a run can open the breaker at all, and that no probe outlives its place.
     ///
     /// # Errors
-    /// What makes it impossible: where it was said, and what would be right.
+    /// The setting at fault: where it is given, and what would be right.
     pub fn check_run(&self, resolved: &Resolved) -> Result<()> {
         resolved.setup.suits_a_run().map_err(|fault| self.told(&fault, &resolved.origins))
     }
 
-    /// What is wrong, and where it was said; also where that was said with which it cannot go, if that is elsewhere.
+    /// The error of a fault: what is wrong and where it is given; and where the setting is given that contradicts it.
     fn told(&self, fault: &Fault, origins: &[(Option<String>, Origin)]) -> Error {
         let (name, message) = (fault.key.name(), &fault.message);
         let origin = &origins[fault.key as usize].1;
@@ -403,13 +404,13 @@ impl Config {
 
 /// The settings in force, and where each comes from.
 pub struct Resolved {
-    /// What a run is told.
+    /// The settings.
     pub setup: Setup,
     origins: Vec<(Option<String>, Origin)>,
 }
 
 impl Resolved {
-    /// A setting as it was written, if anybody said anything, and where.
+    /// A setting as it was written, if it was, and where it comes from.
     pub fn origin(&self, key: Key) -> (Option<&str>, &Origin) {
         let (text, origin) = &self.origins[key as usize];
         (text.as_deref(), origin)
@@ -417,11 +418,11 @@ impl Resolved {
 }
 
 fn read(path: &Path, named: bool) -> Result<Option<String>> {
-    // Where it was named, perhaps the wrong one was.
+    // The user may have named the wrong file.
     let cure = |own| if named { "check --config and CB_CONFIG" } else { own };
-    // Most fit, so that one read has it all.
+    // Most files fit, so one read gets the whole text.
     let mut text = String::with_capacity(8 * 1024);
-    // A FIFO that was named is waited for; one in place of the usual file must not hang every run.
+    // A named FIFO is worth waiting for, but a FIFO in place of the usual file must not hang every run.
     let flags = if named { 0 } else { libc::O_NONBLOCK };
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
     if let (Ok(file), false) = (&file, named) {
@@ -437,13 +438,13 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
             )
         }
         Ok(_) => Ok(Some(text)),
-        // HOME may be a directory of somebody else, in which we cannot even look: as good as none.
+        // HOME may be another user's directory that we cannot look into, which is as good as no file.
         Err(error) if !named && error.kind() == io::ErrorKind::PermissionDenied && is_hidden(path) => Ok(None),
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
-        // Not a wrong configuration but trouble of our own, in which the command runs all the same. The state cannot be
-        // opened either, and that is told.
+        // The configuration is not wrong: we lack a descriptor, and the command runs all the same. The state cannot be
+        // opened either, which makes a warning.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => Ok(None),
         Err(error) => {
             let shown = path.display();
@@ -468,7 +469,7 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
     }
 }
 
-/// What opens a file that is closed to us.
+/// The command that makes a closed file readable to us.
 fn opened_by(path: &Path, owner: u32) -> String {
     let word = shell_word(path);
     if owner == nix::unistd::geteuid().as_raw() {
@@ -478,12 +479,12 @@ fn opened_by(path: &Path, owner: u32) -> String {
     }
 }
 
-/// That a file which nobody named is for us: it names commands that are run.
+/// Checks that nobody else can change a file that was not named, as it names commands that are run.
 ///
 /// # Errors
-/// It is another user's, or others can write to it; with the command that mends it.
+/// It belongs to another user, or others can write to it; with the command that mends it.
 fn may_be_used(path: &Path, file: &fs::File) -> Result<()> {
-    // What cannot be looked at cannot be read, which is told.
+    // If the file cannot be looked at, it cannot be read either, and that error is reported.
     let Ok(there) = file.metadata() else { return Ok(()) };
     let (ours, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let owner = there.uid();
@@ -498,7 +499,7 @@ fn may_be_used(path: &Path, file: &fs::File) -> Result<()> {
     } else {
         return Ok(());
     };
-    // Only its owner may change the mode, and only root the owner.
+    // Only the owner may change the mode, and only root may change the owner.
     let sudo = if ours == 0 || owner == ours { "" } else { "sudo " };
     bail!(
         "the configuration {} {why}, and it names commands that are run; run '{sudo}{mend} {}', or move it away",
@@ -507,13 +508,13 @@ fn may_be_used(path: &Path, file: &fs::File) -> Result<()> {
     )
 }
 
-/// Whether nobody can even say if there is such a file.
+/// Whether we cannot even see if the file exists.
 #[expect(clippy::disallowed_methods, reason = "a link that is there can be seen, wherever it leads")]
 fn is_hidden(path: &Path) -> bool {
     path.symlink_metadata().is_err()
 }
 
-/// The text of the file, for saying where in it something is.
+/// The text of a file, in which mistakes have a line.
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,
@@ -524,7 +525,7 @@ impl Source<'_> {
         anyhow!("{}:{}: {message}", self.path.display(), line_at(self.text, position))
     }
 
-    /// What is wrong with a text that is no TOML. The parser's own words are right, but for those who know its grammar.
+    /// What is wrong with a text that is no TOML. The parser's own words are for people who know its grammar.
     fn no_toml(&self, span: Range<usize>, words: &str) -> String {
         let line = self.text.lines().nth(line_at(self.text, span.start) - 1).unwrap_or_default().trim();
         if words == "duplicate key" {
@@ -541,12 +542,12 @@ impl Source<'_> {
     }
 }
 
-/// What reads a file.
+/// The reader of one file.
 struct Reader<'a> {
     source: Source<'a>,
     file: usize,
     tables: &'a mut Vec<Table>,
-    /// All that is wrong, each with its place in the text.
+    /// All mistakes, each with its place in the text.
     mistakes: Vec<(usize, Error)>,
 }
 
@@ -585,7 +586,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands in `[breakers]`.
+    /// Reads one item of `[breakers]`.
     fn breaker(&mut self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, tables: Tables<'_>) {
         let position = word.span().start;
         let word = &**word.get_ref();
@@ -596,7 +597,7 @@ impl Reader<'_> {
             };
         };
         let wanted = match tables {
-            // Without quotes, the dots of a name make tables of tables.
+            // The dots of a name without quotes make tables within tables.
             Tables::Only(name, _) => {
                 let rest = name.as_str().strip_prefix(word);
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && table_in(value).is_some())
@@ -631,7 +632,7 @@ impl Reader<'_> {
         self.tables.push(Table { scope, place: Place { file: self.file, position }, entries });
     }
 
-    /// Reads one setting, for itself: whether it goes with the others is judged when all are known.
+    /// Reads one setting by itself. Whether it goes with the others is judged when all are known.
     fn entry(&mut self, word: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, usage: Use) -> Option<Entry> {
         let position = word.span().start;
         let Some(key) = Key::named(word.get_ref()) else {
@@ -647,7 +648,7 @@ impl Reader<'_> {
         let may_be_list = key.stored() == Stored::Packed;
         let text = match value.get_ref() {
             DeValue::Boolean(false) if key.is_command() => Some(String::new()),
-            // As text, a list or `true` would be run.
+            // A list or `true` would be run as its text.
             other if key.is_command() && !other.is_str() => None,
             DeValue::Array(_) if !may_be_list => None,
             _ => text(value),
@@ -670,7 +671,7 @@ impl Reader<'_> {
     }
 }
 
-/// That a setting stands where none can.
+/// That a setting stands outside the tables.
 fn in_a_table(key: &str) -> String {
     format!("{key} must stand in a table, [defaults] or [breakers.NAME]")
 }
@@ -679,23 +680,23 @@ fn line_at(text: &str, position: usize) -> usize {
     1 + text.bytes().take(position).filter(|&byte| byte == b'\n').count()
 }
 
-/// That a word is not `what` it should be, with the one that is meant if it is near, else with what there is.
+/// That a word is not `what` it should be; with the nearest known word, else with what is `there`.
 fn unknown<'a>(word: &str, what: &str, there: &str, known: impl Iterator<Item = &'a str>) -> String {
     let near = nearest(&word.replace('_', "-"), known);
     let hint = near.map_or(there.to_owned(), |near| format!("did you mean {near}?"));
     format!("'{word}' is not {what}; {hint}")
 }
 
-/// The first table in a table, if there is one: no setting is one.
+/// The first table within a table, which cannot be a setting.
 fn table_in<'a, 'b>(value: &'b Spanned<DeValue<'a>>) -> Option<(&'b Spanned<DeString<'a>>, &'b Spanned<DeValue<'a>>)> {
     value.get_ref().as_table()?.iter().find(|(_, value)| value.get_ref().is_table())
 }
 
-/// A value as it would be written as an option: numbers and flags as they are, lists with commas.
+/// A value as an option would have it: numbers and flags as they are, lists with commas.
 fn text(value: &Spanned<DeValue<'_>>) -> Option<String> {
     Some(match value.get_ref() {
         DeValue::String(text) => text.to_string(),
-        // One that no setting could be is left as it is, for the setting to say so.
+        // A number too large for any setting stays as it is, and the setting refuses it.
         DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
             .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
         DeValue::Float(number) => number.as_str().to_owned(),
@@ -710,7 +711,7 @@ mod tests {
     use super::*;
     use crate::fuzz::Mutator;
 
-    /// Everything that was read, written anew, each value as a string.
+    /// The tables that were read, written anew with each value as a string.
     fn written(config: &Config) -> String {
         let quoted = |text: &str| serde_json::to_string(text).expect("plain data").replace('\u{7f}', "\\u007f");
         let lines = |entries: &[Entry]| {
@@ -762,7 +763,7 @@ mod tests {
             let Ok(config) = parse(&text) else { continue };
             read += 1;
             for name in config.names().map(Some).chain([None]) {
-                // What is wrong with it together is told as well as it can be, and no more is asked here.
+                // Combinations may be wrong; here it only matters that they do not break anything.
                 drop(config.resolve(name, &[]));
             }
             let again = written(&config);

@@ -1,4 +1,4 @@
-//! What every command has: where breakers are kept, what is configured, how much is said, what a child inherits.
+//! What every command has: the store, the configuration, how much is said, what a child inherits.
 
 use std::cell::Cell;
 use std::ffi::{CString, OsString};
@@ -22,9 +22,9 @@ pub struct Context {
     pub store: Store,
     /// What a child gets back of what `cb` changed for itself.
     pub inherited: Inherited,
-    /// The configuration file, and whether it was named: then it must exist.
+    /// The configuration file, and whether it was named. A named file must exist.
     pub config_file: Option<(PathBuf, bool)>,
-    /// How long `on-change` commands have run: all that one command of a user causes share their time.
+    /// How long `on-change` commands have run. All of them that one command causes share one time limit.
     pub time_in_hooks: Cell<Duration>,
     /// How much is said of the breaker whose configuration was read last.
     volume: Cell<Volume>,
@@ -35,10 +35,10 @@ pub struct Context {
 }
 
 impl Context {
-    /// Finds out where things live.
+    /// Finds out where state and configuration are.
     ///
     /// # Errors
-    /// A directory was given that cannot be.
+    /// An impossible directory was given.
     pub fn new(common: &Common, inherited: Inherited) -> Result<Self> {
         let volume = match (common.quiet, common.verbose || environment::verbose()) {
             (true, _) => Volume::Quiet,
@@ -60,10 +60,10 @@ impl Context {
         self.volume.get()
     }
 
-    /// The configuration, as far as these tables.
+    /// These tables of the configuration.
     ///
     /// # Errors
-    /// What is wrong in it.
+    /// The first mistake in them.
     pub fn config(&self, tables: Tables<'_>) -> Result<Config> {
         let config = Config::load(self.config_file.as_ref(), tables)?;
         if self.asked == Volume::Normal {
@@ -73,14 +73,14 @@ impl Context {
         Ok(config)
     }
 
-    /// The whole configuration, as far as it is right, and all that is wrong in it.
+    /// The whole configuration as far as it is right, and all mistakes in it.
     pub fn whole_config(&self) -> (Config, Vec<Error>) {
         Config::read(self.config_file.as_ref(), Tables::All)
     }
 
-    /// Variables as a child's environment holds them, with those that every child gets.
+    /// These variables and those that every child gets, as a child's environment holds them.
     pub fn environment(&self, variables: impl Iterator<Item = (&'static str, OsString)>) -> Vec<CString> {
-        // Nothing that comes from the command line or the environment holds a NUL byte.
+        // Values come from the command line or the environment, so none holds a NUL byte.
         let entry = |(variable, value): (&str, OsString)| {
             let mut entry = format!("{variable}=").into_bytes();
             entry.extend(value.into_vec());

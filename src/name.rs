@@ -1,11 +1,11 @@
-//! PURE. The name of a breaker: the only way from a word to a file name.
+//! PURE. The names of breakers. Only a name becomes a file name.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// A breaker's name, `[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}`: no path, no option and no hidden file can be made of it.
+/// A breaker's name, `[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}`, which cannot be a path, an option or a hidden file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Name(String);
 
@@ -59,7 +59,7 @@ impl fmt::Display for Name {
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether a word is meant as one.
+    /// Whether a word is meant as a pattern.
     pub fn is_meant(word: &str) -> bool {
         word.contains(['*', '?'])
     }
@@ -69,12 +69,12 @@ impl Pattern {
         &self.0
     }
 
-    /// How many of its characters stand for themselves: the more, the narrower it is.
+    /// How many of its characters stand for themselves. More of them make a narrower pattern.
     pub fn literals(&self) -> usize {
         self.0.bytes().filter(|byte| !b"*?".contains(byte)).count()
     }
 
-    /// Whether it is one of this name.
+    /// Whether it matches this name.
     pub fn matches(&self, name: &str) -> bool {
         matches(&self.0, name)
     }
@@ -84,7 +84,7 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        // It is one of some name, so what is left of it could be one.
+        // A pattern must match some name: with letters for its wildcards it is a name.
         match word.replace(['*', '?'], "x").parse::<Name>() {
             Ok(_) => Ok(Self(word.to_owned())),
             Err(_) => Err(format!(
@@ -95,11 +95,11 @@ impl FromStr for Pattern {
     }
 }
 
-/// Whether a word, which need not be a pattern in all else, is one of this name.
+/// Whether a name matches a word as a pattern, even if the word is no valid [`Pattern`].
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut here, mut at) = (0, 0);
-    // The last star, and how far what it stands for has come: only that one can take more.
+    // The last star and the end of what it matches. Only the last star ever needs to match more.
     let mut star = None;
     while at < name.len() {
         match (pattern.get(here), star) {
@@ -122,13 +122,13 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern.iter().skip(here).all(|byte| *byte == b'*')
 }
 
-/// Of `candidates`, the one nearest to `word`, if it is near enough to be meant.
+/// The candidate nearest to `word`, if it is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     near(word, candidates).into_iter().next()
 }
 
-/// Of `candidates`, those near enough to `word` to be meant, the nearest first: one letter may be different, and one more
-/// for each four of the word, but not all.
+/// The candidates near enough to `word` to be meant, the nearest first. One letter may differ, and one more for each
+/// four letters of the word, but not all.
 pub fn near<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut near: Vec<_> = candidates.map(|candidate| (distance(word, candidate), candidate)).collect();
     near.retain(|(steps, candidate)| *steps <= 1 + word.len() / 4 && *steps < word.len().max(candidate.len()));
@@ -136,7 +136,7 @@ pub fn near<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'
     near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// How many letters must be changed, upper and lower case being equal.
+/// How many letters must be changed, where case does not matter.
 fn distance(left: &str, right: &str) -> usize {
     strsim::levenshtein(&left.to_ascii_lowercase(), &right.to_ascii_lowercase())
 }

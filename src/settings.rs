@@ -1,7 +1,7 @@
-//! PURE. What a run is told: how its breaker decides, how long its child may run, what it does beside.
+//! PURE. The settings of a run: how its breaker decides, how long its child may run, what else it does.
 //!
-//! A setting is written as text, on the command line, in `config.toml` and in the state. Its row in [`rows`] says how that
-//! text becomes a type, and what the reverse is; [`Setup::judge`] takes all of them together.
+//! A setting is text on the command line, in `config.toml` and in the state. Its row in [`rows`] turns that text into a
+//! type and back; [`Setup::judge`] judges all settings together.
 
 mod rows;
 
@@ -13,18 +13,18 @@ use crate::exit;
 use crate::outcome::{CodeList, Codes, End, Outcome, Stopped};
 use crate::time::{LONGEST, format_duration};
 
-/// Everything that a run is told.
+/// All settings of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
     /// How the breaker decides.
     pub breaker: Settings,
     /// How long the child may run, and what ends it.
     pub limits: TimeLimits,
-    /// What the run does beside guarding.
+    /// What else the run does.
     pub run: RunSettings,
 }
 
-/// What holds where nobody says anything.
+/// The built-in defaults.
 static BUILT_IN: Setup = Setup { breaker: Settings::BUILT_IN, limits: TimeLimits::NONE, run: RunSettings::BUILT_IN };
 
 impl Default for Setup {
@@ -40,8 +40,8 @@ impl Default for Settings {
 }
 
 impl Setup {
-    /// What `given` says, the built-in values where it says nothing; and all that is wrong with it: first what cannot be
-    /// read, then what contradicts something else that can be.
+    /// The settings in `given`, with the defaults for the others, and all faults: first settings that cannot be read,
+    /// then contradictions between settings that can.
     pub fn judge<'a>(given: impl Fn(Key) -> Option<&'a str>) -> (Self, Vec<Fault>) {
         let mut setup = Self::default();
         let mut faults = Vec::new();
@@ -71,8 +71,8 @@ impl Setup {
         (setup, faults)
     }
 
-    /// The same of text that may be of another version: what cannot be read is as if it had not been given, and nothing
-    /// contradicts.
+    /// As [`Self::judge`], for text that another version may have written: a setting that cannot be read counts as not
+    /// given, and contradictions are no fault.
     pub fn read<'a>(given: impl Fn(Key) -> Option<&'a str>) -> Self {
         let mut setup = Self::default();
         let mut threshold_given = false;
@@ -84,7 +84,7 @@ impl Setup {
         setup
     }
 
-    /// What cannot be meant together, of a breaker and a time limit.
+    /// A setting that every command must refuse, not only a run.
     fn contradiction(&self) -> Result<(), Fault> {
         if self.breaker.lease.is_some_and(|lease| lease.is_zero()) {
             let message = "a probe without a place would be no probe; give it longer than it runs, like 1m";
@@ -93,7 +93,7 @@ impl Setup {
         Ok(())
     }
 
-    /// What no run can be told, beside what nobody can: who has no command has no time limit, and reports what he likes.
+    /// Checks what only a run must refuse. A command that starts nothing has no time limit, and reports any outcome.
     ///
     /// # Errors
     /// The setting at fault.
@@ -101,12 +101,12 @@ impl Setup {
         self.faults_of_a_run().next().map_or(Ok(()), Err)
     }
 
-    /// All that makes it unfit for a run.
+    /// All settings that a run must refuse.
     pub fn faults_of_a_run(&self) -> impl Iterator<Item = Fault> {
         [self.outlives_its_place(), self.can_open()].into_iter().filter_map(Result::err)
     }
 
-    /// Whether a probe's place might be given away while its command is yet to be ended.
+    /// Checks that a probe keeps its place until its command has been ended.
     fn outlives_its_place(&self) -> Result<(), Fault> {
         let limits = &self.limits;
         let longest = limits.limit(true).map(|limit| limit + limits.kill_after.unwrap_or_default());
@@ -122,7 +122,7 @@ impl Setup {
         Err(Fault::new(Key::Lease, message).against(by))
     }
 
-    /// How long a probe keeps its place: what `lease` says, else its limit + `kill-after` + 10 s, without a limit 1 h.
+    /// How long a probe keeps its place: `lease`; else its time limit + `kill-after` + 10 s; without a limit 1 h.
     pub fn lease(&self) -> Duration {
         self.breaker.lease.unwrap_or_else(|| match self.limits.limit(true) {
             Some(limit) => limit + self.limits.kill_after.unwrap_or_default() + Duration::from_secs(10),
@@ -130,9 +130,9 @@ impl Setup {
         })
     }
 
-    /// Why no run could ever open the breaker, if that is so.
+    /// Checks that some run can open the breaker.
     ///
-    /// It is for runs alone: who reports `failure` by hand has said what it is.
+    /// This concerns runs alone, as `cb record failure` opens it whatever the lists say.
     ///
     /// # Errors
     /// The list of codes at fault.
@@ -162,7 +162,7 @@ impl Setup {
 }
 
 impl Key {
-    /// The settings by which it is judged whether this one makes sense.
+    /// The other settings that decide whether this one makes sense.
     fn judged_by(self) -> &'static [Self] {
         match self {
             Self::Threshold => &[Self::FailureRate, Self::SlowRate, Self::FailureBudget, Self::TripCodes],
@@ -174,14 +174,14 @@ impl Key {
     }
 }
 
-/// A setting that cannot be, and why.
+/// An impossible setting, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The setting.
     pub key: Key,
-    /// What is wrong with it and what would be right.
+    /// What is wrong with it, and what would be right.
     pub message: String,
-    /// The other setting, with which it cannot go.
+    /// The other setting, which it contradicts.
     pub with: Option<Key>,
 }
 
@@ -190,18 +190,18 @@ impl Fault {
         Self { key, message: message.into(), with: None }
     }
 
-    /// The same of a setting that is right but for another one.
+    /// The same fault, of a setting that only the other one makes wrong.
     fn against(self, other: Key) -> Self {
         Self { with: Some(other), ..self }
     }
 }
 
-/// Over which results a rate is taken.
+/// The results over which a rate is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// The last so many results.
     Calls(u16),
-    /// The results of the last so much time.
+    /// The results of this much time before now.
     Time(Duration),
 }
 
@@ -212,12 +212,12 @@ pub const MOST_BUDGET: u8 = 100;
 /// The most probes at once.
 pub const MOST_PROBES: u8 = 16;
 
-/// So many failures within so much time.
+/// A failure budget: so many failures within so much time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// How many failures open the breaker.
     pub failures: u8,
-    /// Within how long.
+    /// Within how much time.
     pub within: Duration,
 }
 
@@ -232,7 +232,7 @@ pub struct TripRules {
     pub slow_rate: Option<u8>,
     /// The window of both rates.
     pub window: Window,
-    /// Rates are judged once the window holds so many results.
+    /// Rates are judged once the window holds this many results.
     pub min_calls: u32,
     /// So many failures within so much time.
     pub budget: Option<Budget>,
@@ -244,7 +244,7 @@ impl TripRules {
         self.failure_rate.is_some() || self.slow_rate.is_some() || self.budget.is_some()
     }
 
-    /// How many results must be in the window for a rate to be judged; more than a count window holds means the window.
+    /// How many results the window must hold before a rate is judged: a count window at most all it can hold.
     pub fn enough(&self) -> u32 {
         match self.window {
             Window::Calls(calls) => self.min_calls.min(calls.into()),
@@ -253,20 +253,20 @@ impl TripRules {
     }
 }
 
-/// What a breaker is told. Each run judges by its own.
+/// The settings of a breaker. Each run judges by its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// When to open.
     pub trip: TripRules,
-    /// A run that takes this long is slow.
+    /// A run that takes at least this long is slow.
     pub slow_after: Option<Duration>,
     /// How long to stay open, the first time.
     pub cooldown: Duration,
     /// By how much the cool-down grows with each reopening in a row, in millionths (`1.5` is 1,500,000).
     pub backoff: u32,
-    /// How far it grows, if that was said.
+    /// The longest cool-down, if given.
     pub max_cooldown: Option<Duration>,
-    /// By how much it is lengthened at random, in per cent (0 to 100).
+    /// By how much the cool-down is lengthened at random, at most, in per cent (0 to 100).
     pub jitter: u8,
     /// How many probes may run at once.
     pub probes: u8,
@@ -274,7 +274,7 @@ pub struct Settings {
     pub probe_successes: u32,
     /// How many of them must fail to open again.
     pub probe_failures: u32,
-    /// How long a probe keeps its place, if that was said.
+    /// How long a probe keeps its place, if given.
     pub lease: Option<Duration>,
     /// For how long the breaker opens at most because a run says so, by a Retry-After or a report of its own.
     pub max_retry_after: Duration,
@@ -285,7 +285,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What holds where nobody says anything.
+    /// The built-in defaults.
     pub const BUILT_IN: Self = Self {
         trip: TripRules {
             threshold: NonZeroU32::new(5),
@@ -318,7 +318,7 @@ impl Settings {
         }
     }
 
-    /// The settings of a breaker and what each of them is, for people: what counts as a failure is shown whole.
+    /// The settings of a breaker and their values, for people: with all that counts as a failure.
     pub fn shown(&self) -> impl Iterator<Item = (Key, Value)> {
         self.values().map(|(key, value)| match key {
             Key::FailureCodes => (key, Value::Word(self.codes.failures())),
@@ -326,19 +326,19 @@ impl Settings {
         })
     }
 
-    /// The settings of a breaker and what each of them is.
+    /// The settings of a breaker and their values.
     fn values(&self) -> impl Iterator<Item = (Key, Value)> {
         let setup = self.alone();
         Key::all().filter(|key| key.stored() != Stored::Not).map(move |key| (key, key.value(&setup)))
     }
 
-    /// Those of [`Self::shown`] that are not as if nobody had said anything.
+    /// Those of [`Self::shown`] that differ from their defaults.
     pub fn shown_given(&self) -> impl Iterator<Item = (Key, Value)> {
         let setup = self.alone();
         self.shown().filter(move |(key, value)| *value != key.default(&setup))
     }
 
-    /// Those settings that are not as if nobody had said anything.
+    /// Those settings that differ from their defaults.
     pub fn given(&self) -> impl Iterator<Item = (Key, Value)> {
         let setup = self.alone();
         self.values().filter(move |(key, value)| *value != key.default(&setup))
@@ -348,17 +348,17 @@ impl Settings {
         Setup { breaker: self.clone(), ..Setup::default() }
     }
 
-    /// Settles what depends on other settings.
+    /// Settles the settings whose default depends on others.
     fn complete(&mut self, threshold_given: bool) {
         if self.trip.has_other_rule() && !threshold_given {
             self.trip.threshold = None;
         }
-        // To say what goes without saying is to say nothing.
+        // To give the default is to give nothing.
         let default = self.default_longest_cooldown();
         self.max_cooldown = self.max_cooldown.filter(|max| *max != default);
     }
 
-    /// What cannot be meant together.
+    /// The settings that contradict others.
     fn contradictions(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let trip = &self.trip;
@@ -380,7 +380,7 @@ impl Settings {
         faults
     }
 
-    /// That a window was given of which no rate is taken.
+    /// The fault of a window without a rate.
     pub fn idle_window(&self) -> Option<Fault> {
         let idle = self.trip.failure_rate.is_none() && self.trip.slow_rate.is_none();
         let message = "it is the window of failure-rate and slow-rate, and neither is set; \
@@ -390,8 +390,8 @@ impl Settings {
 
     /// How long the breaker stays open when it has been reopened `reopened` times in a row, before jitter.
     ///
-    /// A float is exact enough for a length of time to the millisecond, and cannot overflow. But it can become infinite,
-    /// and no cool-down at all times infinity would be no number.
+    /// A float is exact to the millisecond here, and does not overflow. But it can become infinite, and a cool-down of
+    /// zero times infinity would be no number.
     pub fn cooldown_after(&self, reopened: u32) -> Duration {
         let growth = (f64::from(self.backoff) / 1e6).powi(i32::try_from(reopened).unwrap_or(i32::MAX)).min(f64::MAX);
         let grown = Duration::try_from_secs_f64(self.cooldown.as_secs_f64() * growth).unwrap_or(LONGEST);
@@ -405,7 +405,7 @@ impl Settings {
         away.map(|away| away.min(self.max_retry_after)).filter(|away| !away.is_zero())
     }
 
-    /// How far the cool-down grows, before jitter.
+    /// The longest cool-down, before jitter.
     pub fn longest_cooldown(&self) -> Duration {
         self.max_cooldown.unwrap_or(self.default_longest_cooldown())
     }
@@ -415,7 +415,7 @@ impl Settings {
     }
 }
 
-/// How far the cool-down grows where nothing is said, or as long as it is already.
+/// The default longest cool-down, unless the first is longer.
 const LONGEST_COOLDOWN: Duration = Duration::from_secs(3_600);
 
 const CODE_KEYS: [(Key, CodeList); 4] = [
@@ -425,20 +425,20 @@ const CODE_KEYS: [(Key, CodeList); 4] = [
     (Key::TripCodes, CodeList::Trip),
 ];
 
-/// How long a child may run and what ends it, as GNU `timeout` has it.
+/// How long a child may run and what ends it, as in GNU `timeout`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeLimits {
     /// How long any child may run; `None` is for ever.
     pub timeout: Option<Duration>,
     /// How long a probe's child may run, in place of `timeout`.
     pub probe_timeout: Option<Duration>,
-    /// How long after the signal SIGKILL follows; `None` is never.
+    /// How long after the signal SIGKILL is sent; `None` is never.
     pub kill_after: Option<Duration>,
-    /// The signal that ends it.
+    /// The signal that ends the child.
     pub signal: i32,
-    /// Return the child's status even when its time was over.
+    /// Return the child's status even after a timeout.
     pub preserve_status: bool,
-    /// Leave the child in the caller's process group and signal it alone.
+    /// Leave the child in the caller's process group, and signal only the child.
     pub foreground: bool,
 }
 
@@ -462,7 +462,7 @@ impl TimeLimits {
 /// What to do when the state cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStateError {
-    /// Run the command all the same, unguarded.
+    /// Run the command unguarded.
     Run,
     /// Exit 125 and do not run it.
     Refuse,
@@ -504,7 +504,7 @@ pub struct RunSettings {
     pub open_exit_code: u8,
     /// What to do when the state cannot be used.
     pub on_state_error: OnStateError,
-    /// Decide and count, but run the command even if refused.
+    /// Decide and count, but run the command even where it is refused.
     pub observe: bool,
     /// The shell command to run when refused.
     pub fallback: Option<String>,
@@ -530,7 +530,7 @@ impl RunSettings {
 
 #[cfg(test)]
 impl Setup {
-    /// What `given` says, or the first thing that is wrong with it.
+    /// The settings in `given`, or their first fault.
     pub fn parse<'a>(given: impl Fn(Key) -> Option<&'a str>) -> Result<Self, Fault> {
         let (setup, faults) = Self::judge(given);
         faults.into_iter().next().map_or(Ok(setup), Err)
@@ -539,7 +539,7 @@ impl Setup {
 
 #[cfg(test)]
 impl Settings {
-    /// Those of a breaker alone, as [`Setup::parse`] reads them.
+    /// The settings of a breaker alone, as [`Setup::parse`] reads them.
     pub fn parse<'a>(given: impl Fn(Key) -> Option<&'a str>) -> Result<Self, Fault> {
         Setup::parse(given).map(|setup| setup.breaker)
     }

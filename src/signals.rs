@@ -36,16 +36,16 @@ const SIGNALS: [(&str, i32); 34] = [
     ("IO", libc::SIGIO),
     ("PWR", 30),
     ("SYS", libc::SIGSYS),
-    // Other names of some, which are read but not written.
+    // Second names of some signals, which are read but not written.
     ("IOT", libc::SIGABRT),
     ("CLD", libc::SIGCHLD),
     ("POLL", libc::SIGIO),
 ];
 
-/// The first real-time signal: the C library keeps 32 and 33 for itself.
+/// The first real-time signal, as the C library keeps 32 and 33 for itself.
 const FIRST_REALTIME: u8 = 34;
 
-/// The name of a signal: `SIGTERM`; `SIG34` for those without a name.
+/// The name of a signal: `SIGTERM`, or `SIG34` for one without a name.
 pub fn name(number: i32) -> String {
     match SIGNALS.iter().find(|signal| signal.1 == number) {
         Some((name, _)) => format!("SIG{name}"),
@@ -53,13 +53,13 @@ pub fn name(number: i32) -> String {
     }
 }
 
-/// The number of a signal by its name, with or without `SIG`, in any case. Real-time signals are counted from either end, as
-/// in `kill -l`: `RTMIN+1`, `RTMAX-1`; or `SIG34`, as any.
+/// The number of a signal by its name, with or without `SIG`, in any case. A real-time signal is counted from either
+/// end, as in `kill -l` (`RTMIN+1`, `RTMAX-1`), or has its number (`SIG34`).
 pub fn number(name: &str) -> Option<u8> {
     let upper = name.to_ascii_uppercase();
     let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
     let named = SIGNALS.iter().find(|signal| signal.0 == bare).and_then(|signal| u8::try_from(signal.1).ok());
-    // A number is a signal only with its prefix: in a list of codes a bare one is an exit code.
+    // A number needs the prefix, as a bare number in a list of codes is an exit code.
     let numbered = upper.strip_prefix("SIG").filter(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
     let numbered = numbered.and_then(|digits| digits.parse().ok());
     let number = named.or(numbered).or_else(|| realtime(bare));

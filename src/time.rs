@@ -18,15 +18,15 @@ const LAST_MILLIS: u64 = 253_402_300_799_999;
 
 /// A point of the wall clock, in milliseconds since 1970 UTC.
 ///
-/// Its text form is exactly `2026-01-02T03:04:05.678Z`. Times before 1970 become 1970, times after the year 9999
-/// become the last moment of it: a clock or a file that is that wrong must neither panic nor be lost.
+/// Its text form is exactly `2026-01-02T03:04:05.678Z`. Earlier times become the start of 1970, later ones the end of
+/// 9999, since so wrong a clock or file must neither cause a panic nor be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The time that lies this many milliseconds after the start of 1970.
+    /// The time this many milliseconds after the start of 1970.
     pub const fn from_millis(millis: u64) -> Self {
-        // At the last moment itself both are the same.
+        // At the last moment both branches are equal.
         Self(if millis < LAST_MILLIS { millis } else { LAST_MILLIS })
     }
 
@@ -35,17 +35,17 @@ impl Timestamp {
         self.0
     }
 
-    /// The time `span` later, at most the last one that can be written.
+    /// The time `span` later, at most the last that can be written.
     pub fn after(self, span: Duration) -> Self {
         Self::from_millis(self.0.saturating_add(millis(span)))
     }
 
-    /// How long ago this was at `now`; `None` if it is yet to come.
+    /// How long ago this time was at `now`; `None` if it is after `now`.
     pub fn age(self, now: Self) -> Option<Duration> {
         now.0.checked_sub(self.0).map(Duration::from_millis)
     }
 
-    /// Whether a span that began then is under way at `now`. It is over at its end, and before its start.
+    /// Whether a span that begins at this time is under way at `now`. It is not at its end, nor before its start.
     pub fn lasts(self, span: Duration, now: Self) -> bool {
         (self..self.after(span)).contains(&now)
     }
@@ -85,7 +85,7 @@ impl FromStr for Timestamp {
         match humantime::parse_rfc3339(text) {
             Ok(time) => Ok(time.into()),
             // Before 1970 is out of humantime's range but not out of ours.
-            // The text is longer than the year, so it is never equal to it.
+            // The text is longer than `"1970"`, so any text of 1970 or later compares as greater.
             Err(_) if text < "1970" => Ok(Self(0)),
             Err(_) => Err("there is no such day or hour"),
         }
@@ -105,16 +105,16 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A duration in whole milliseconds, rounded up so that a short one never becomes none.
+/// A duration in whole milliseconds, rounded up so that a short one never becomes zero.
 pub fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// A duration as people write it: `30` (seconds), `.5`, `1.5s`, `250ms`, `2m`, `1h30m`, `1d`.
 ///
-/// The units are those of GNU `timeout` (`s m h d`) and the usual short ones around them. Durations beyond
-/// [`LONGEST`] saturate, and what is finer than a millisecond is rounded up, since that is what the state can say. `5M`
-/// would be months, of which no one can say how long they are, and is refused.
+/// The units are those of GNU `timeout` (`s m h d`) and the usual smaller ones. Durations beyond [`LONGEST`] saturate.
+/// Fractions of a millisecond, which the state cannot hold, are rounded up. `5M` would be months, whose length differs,
+/// and is refused.
 ///
 /// # Errors
 /// What is wrong with the text, and what would be right.
@@ -146,7 +146,7 @@ pub fn format_duration(span: Duration) -> String {
     if span.is_zero() { "0s".to_owned() } else { day_format(span) }
 }
 
-/// humantime counts in months and years of its own choosing; whole days are what everybody agrees on.
+/// humantime would write months and years, on whose length nobody agrees, so the largest unit here is a day.
 fn day_format(span: Duration) -> String {
     let days = span.as_secs() / 86_400;
     let rest = span.saturating_sub(Duration::from_secs(days * 86_400));
@@ -157,7 +157,7 @@ fn day_format(span: Duration) -> String {
     }
 }
 
-/// A duration as people glance at it: no finer than seconds above a second, rounded up so that "0s" means now.
+/// A duration at a glance: in whole seconds above a second, rounded up so that "0s" means now.
 pub fn format_rough(span: Duration) -> String {
     format_duration(Duration::from_secs(millis(span).div_ceil(1_000)))
 }
@@ -196,7 +196,7 @@ fn decimal(number: &str, nanos: u128) -> Option<u128> {
 
 fn hint(text: &str, number: &str, unit: &str) -> String {
     let lower = unit.to_ascii_lowercase();
-    // Where the number is good, it is the unit that is not.
+    // The number is good, so the unit is wrong.
     let good_number = decimal(number, 1).is_some();
     match unit {
         "M" if good_number => {

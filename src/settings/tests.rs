@@ -1,9 +1,9 @@
-//! What settings are, what they cannot be, and what is said of that.
+//! Which settings are possible, and the errors of the others.
 
 use super::*;
 use crate::breaker::{pack, stored};
 
-/// Gives these settings, as text, to whoever asks.
+/// Looks these settings up, as text.
 fn given<'a>(pairs: &'a [(Key, &'a str)]) -> impl Fn(Key) -> Option<&'a str> + Copy {
     |asked| pairs.iter().find(|pair| pair.0 == asked).map(|pair| pair.1)
 }
@@ -57,7 +57,7 @@ fn a_lease_that_a_probe_would_outlive_is_refused() {
     for limit in [Key::Timeout, Key::ProbeTimeout] {
         assert_eq!(refused(&[(Key::Lease, "1m"), (limit, "1m")]), Fault::new(Key::Lease, outlived).against(limit));
         assert_eq!(run(&[(Key::Lease, "60001ms"), (limit, "1m")]), Ok(()));
-        // It takes KILL to end some.
+        // Some commands end only by KILL.
         let killed = "1m 10s is not longer than the 1m 10s that a probe may run, kill-after included, so its place would \
                       be given away";
         let both = |lease| [(Key::Lease, lease), (limit, "1m"), (Key::KillAfter, "10s")];
@@ -65,7 +65,7 @@ fn a_lease_that_a_probe_would_outlive_is_refused() {
         assert_eq!(run(&both("70001ms")), Ok(()));
     }
     assert_eq!(run(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "30s")]), Ok(()));
-    // Without a limit nothing is outlived, whenever KILL would follow.
+    // Without a time limit no probe outlives its place, whatever `kill-after`.
     assert_eq!(run(&[(Key::Lease, "1s"), (Key::KillAfter, "1m")]), Ok(()));
     let refused = |pairs: &[(Key, &str)]| limits(pairs).expect_err("no such lease");
     let none = "a probe without a place would be no probe; give it longer than it runs, like 1m";
@@ -156,7 +156,7 @@ fn what_nobody_gives_is_known_as_well() {
         let default = key.default(&plain);
         assert_eq!(default.text().as_deref(), expected, "{}", key.name());
         assert_eq!(key.value(&plain), default, "{}", key.name());
-        // To give it changes nothing.
+        // To give the default changes nothing.
         if let Some(text) = default.text() {
             assert_eq!(setup(&[(key, &text)]), plain, "{}", key.name());
         }
@@ -327,7 +327,7 @@ fn what_cannot_be_read_of_stored_settings_costs_no_more_than_itself() {
     assert_eq!(read("Aseven B50%", ""), other_rule, "as where no threshold was given");
     assert_eq!(read("B150%", ""), Settings::default(), "the threshold is not switched off by what is no rule");
     assert_eq!(read(&"Hsoon ".repeat(5_000), ""), Settings::default());
-    // That they contradict one another is no reason either.
+    // Contradictions do not matter either.
     let contradicting: Vec<Key> = read("A0 F50% J1ms", "").contradictions().iter().map(|fault| fault.key).collect();
     assert_eq!(contradicting, [Key::SlowRate, Key::MaxCooldown]);
     let codes = settings(&[threshold, (Key::TripCodes, "2")]).codes;

@@ -1,4 +1,4 @@
-//! PURE. How long a hold lasts, as people write it: for a span, until a time, or until local clocks show it.
+//! PURE. How long a hold lasts, as people write it: for a span, until a time, or until local clocks show a time.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use super::{Timestamp, parse_duration};
 
-/// The longest hold that has an end. A longer one is hardly ever meant: it is a Unix time in place of a duration.
+/// The longest hold that has an end. A longer one is mostly a Unix time in place of a duration.
 const LONGEST_HOLD: Duration = Duration::from_secs(366 * 86_400);
 
 /// The end of a hold, as it was written.
@@ -16,7 +16,7 @@ const LONGEST_HOLD: Duration = Duration::from_secs(366 * 86_400);
 pub enum Until {
     /// A point in time.
     At(Timestamp),
-    /// `HH:MM`: the next moment at which local clocks show it, or jump over it.
+    /// `HH:MM`: the next moment at which local clocks show this time or jump over it.
     Clock(Time),
 }
 
@@ -54,10 +54,10 @@ impl FromStr for Until {
 }
 
 impl Until {
-    /// The moment that is meant at `now`; `zone` is asked for that of the clocks where it matters.
+    /// The moment that is meant at `now`. `zone` is called only where the local time zone matters.
     ///
     /// # Errors
-    /// It is past, or so far ahead that it is hardly meant.
+    /// The moment is past, or too far ahead to be meant.
     pub fn moment(self, zone: impl FnOnce() -> TimeZone, now: Timestamp) -> Result<Timestamp, String> {
         let moment = match self {
             Self::At(time) => time,
@@ -95,13 +95,13 @@ pub fn parse_hold(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// That a number counts what is finer than seconds, as `date +%s%N` does.
+/// That a number counts units smaller than seconds, as `date +%s%N` does.
 fn finer_than_seconds(whole: &str) -> String {
     let seconds: String = whole.chars().take(10).collect();
     format!("{whole} looks like a Unix time in more than seconds; write --until {seconds}")
 }
 
-/// The digits before the point of a number without a unit; `None` if it is none.
+/// The digits before the point of a number without a unit; `None` if the text is no such number.
 fn bare_number(text: &str) -> Option<&str> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -115,7 +115,7 @@ fn unix(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(thousandths)?))
 }
 
-/// The digits of `HH:MM`; `None` if it is something else.
+/// The digits of `HH:MM`; `None` if the text is something else.
 fn time_of_day(text: &str) -> Option<(&str, &str)> {
     let (hour, minute) = text.split_once(':')?;
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -123,10 +123,10 @@ fn time_of_day(text: &str) -> Option<(&str, &str)> {
     shaped.then_some((hour, minute))
 }
 
-/// The first moment after `now` at which the clocks of a zone show this time, or jump over it.
+/// The first moment after `now` at which the clocks of a zone show this time or jump over it.
 fn next_showing(zone: &TimeZone, time: Time, now: Timestamp) -> Option<Timestamp> {
     let now = jiff::Timestamp::from_millisecond(i64::try_from(now.as_millis()).ok()?).ok()?;
-    // From the day before, which may end later elsewhere; far enough for a day that a zone leaves out.
+    // Four days from yesterday on are enough even where a zone leaves out a day.
     let first = zone.to_datetime(now).date().yesterday().ok()?;
     let days = std::iter::successors(Some(first), |day: &Date| day.tomorrow().ok()).take(4);
     let moments = days.flat_map(|day| {
@@ -134,9 +134,9 @@ fn next_showing(zone: &TimeZone, time: Time, now: Timestamp) -> Option<Timestamp
         let under = |offset: jiff::tz::Offset| offset.to_timestamp(shown).ok();
         match zone.to_ambiguous_timestamp(shown).offset() {
             AmbiguousOffset::Unambiguous { offset } => [under(offset), None],
-            // It is shown twice.
+            // The clocks show it twice.
             AmbiguousOffset::Fold { before, after } => [under(before), under(after)],
-            // It is jumped over: at the jump, which is the next one after what it would be by the later offset.
+            // The clocks jump over it: the moment is the jump, the next change after that time by the later offset.
             AmbiguousOffset::Gap { after, .. } => {
                 let jump = under(after).and_then(|earlier| zone.following(earlier).next());
                 [jump.map(|jump| jump.timestamp()), None]
