@@ -1,4 +1,4 @@
-//! One file per subcommand: the story of that command, no decision of its own.
+//! One file per subcommand, which tells its story and decides nothing.
 
 mod allow;
 mod by_hand;
@@ -23,7 +23,7 @@ use crate::cli::Command;
 use crate::context::Context;
 use crate::exit::Exit;
 
-/// Does what was asked for.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// What could not be done, and the way out.

@@ -14,10 +14,10 @@ use crate::outcome::{Finished, Outcome};
 use crate::report::{Reader, json, print};
 use crate::settings::OnStateError;
 
-/// What is printed where no breaker could be asked; `cb record` accepts it and does nothing.
+/// The permit where no breaker could be asked: `cb record` accepts it and does nothing.
 pub const UNGUARDED: &str = "unguarded";
 
-/// Prints a permit, or refuses. Where the state cannot be used it says yes, as `cb run` would.
+/// Prints a permit, or refuses. Where the state cannot be used, it allows the step, as `cb run` would.
 ///
 /// # Errors
 /// Wrong configuration; standard output is closed.
@@ -43,7 +43,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
         Entrance::Admitted(ticket) => {
             let printed = print(&written(args, &ticket.permit.to_string())?);
             if !matches!(printed, Ok(Reader::There)) {
-                // Nobody has the permit, so nobody will report: it comes to nothing, and a probe's place is free again.
+                // Nobody got the permit, so nobody will report: ignore it, which also frees a probe's place.
                 let run = Finished::of(Outcome::Ignored);
                 let settings = &setup.breaker;
                 drop(guard.leave(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) })));

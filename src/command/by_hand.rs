@@ -1,4 +1,4 @@
-//! What the commands of a person have in common.
+//! What the commands by hand have in common.
 
 use anyhow::{Result, anyhow, bail};
 
@@ -64,13 +64,13 @@ impl Hand<'_> {
     }
 }
 
-/// Whether a hold would make this breaker: nobody has used it, and nobody has configured it.
+/// Whether a hold would make this breaker, as nobody has used or configured it.
 pub(super) fn is_new(context: &Context, name: &Name) -> bool {
-    // Where nobody can say, that is told elsewhere.
+    // If this fails, the order fails too and reports it.
     !look::is_known(context, name).unwrap_or(true)
 }
 
-/// That a breaker is new, with those that may have been meant.
+/// That a breaker is new, and which others may have been meant.
 pub(super) fn told_new(context: &Context, name: &Name) -> String {
     match look::near(context, name).ok().flatten() {
         Some(near) => {
@@ -80,8 +80,8 @@ pub(super) fn told_new(context: &Context, name: &Name) -> String {
     }
 }
 
-/// Says that there is nothing of this name to change, where that is as good as having changed it. One that has a table in
-/// the configuration was not meant otherwise.
+/// Says that there is no breaker of this name to change, where that is no error. A name with a table in the
+/// configuration is no slip, and needs no remark.
 ///
 /// # Errors
 /// What is wrong with the store; wrong configuration.
@@ -106,14 +106,14 @@ pub(super) fn each(names: &[Name], context: &Context, act: impl Fn(&Hand<'_>, &N
     exit
 }
 
-/// The breakers that are named, or all that a run could meet: those with a state and those of the configuration.
+/// The named breakers, or all that a run could meet: those with a state and those of the configuration.
 ///
 /// # Errors
 /// What is wrong with the store.
 pub(super) fn selected_or_configured(context: &Context, selection: &Selection) -> Result<Vec<Name>> {
     let mut names = selected(context, selection)?;
     if selection.all {
-        // A slip in the configuration stops the runs it is about, but not who wants to hold all there are.
+        // A mistake in the configuration stops the runs that it concerns, but must not stop a hold of all breakers.
         match context.config(Tables::All) {
             Ok(config) => names.extend(config.names().cloned()),
             Err(error) => say(&format!("{error:#}")),
@@ -124,7 +124,7 @@ pub(super) fn selected_or_configured(context: &Context, selection: &Selection) -
     Ok(names)
 }
 
-/// The breakers that are named, or all there are.
+/// The named breakers, or all that have a state.
 ///
 /// # Errors
 /// What is wrong with the store.
@@ -132,10 +132,10 @@ pub(super) fn selected(context: &Context, selection: &Selection) -> Result<Vec<N
     Ok(if selection.all { context.store.names()? } else { selection.names.clone() })
 }
 
-/// The end of a hold, where `--until` says it.
+/// The end of a hold, if `--until` gives it.
 ///
 /// # Errors
-/// It is past, or too far ahead to be meant.
+/// The end is past, or too far ahead to be meant.
 pub(super) fn end(hold: &HoldArgs) -> Result<Option<Timestamp>> {
     let end = hold.until.map(|until| until.moment(clock::zone, clock::now())).transpose();
     end.map_err(|message| anyhow!("--until: {message}"))
@@ -144,12 +144,12 @@ pub(super) fn end(hold: &HoldArgs) -> Result<Option<Timestamp>> {
 /// The reason that a person gives for a hold.
 ///
 /// # Errors
-/// It is longer than what is kept; or the hold is not as it was meant.
+/// The reason is too long to be kept, or a duration or time stands where a name should.
 pub(super) fn checked_reason(hold: &HoldArgs) -> Result<Option<String>> {
     let (last, endless) =
         (hold.selection.names.last().map_or("", Name::as_str), hold.span.is_none() && hold.until.is_none());
     if hold.selection.names.len() > 1 && endless {
-        // A hold without an end, and one more on a breaker that nobody uses, would be all that comes of it.
+        // It would hold the other breakers without an end, and one more that nobody uses.
         if last.parse::<Until>().is_ok() {
             bail!("'{last}' would be one more breaker; to hold until then write --until {last}");
         }

@@ -22,7 +22,7 @@ use crate::report::{json, print};
 use crate::store::{READERS_PATIENCE, Seen, Trouble};
 use crate::time::millis;
 
-/// Answers by the exit code. A state that cannot be used answers yes, with a warning, as a run would.
+/// Answers by the exit code. Where the state cannot be used, it answers yes with a warning, as a run would.
 ///
 /// # Errors
 /// Wrong configuration; a name that the file system takes for that of another breaker; standard output is closed.

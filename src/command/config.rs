@@ -16,10 +16,10 @@ use crate::report::speech::say;
 use crate::report::{escape, json, print};
 use crate::settings::Key;
 
-/// Shows what a run of this breaker without options would be told.
+/// Shows the settings that a run of this breaker without options would have.
 ///
 /// # Errors
-/// What is wrong in the configuration file, anywhere in it.
+/// Any mistake in the configuration files.
 pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
     let (config, mut mistakes) = context.whole_config();
     mistakes.extend(config.mistakes(args.name.as_ref()));
@@ -59,7 +59,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         let value = value.map_or("-".to_owned(), |value| escape(&value));
         let pattern = pattern(origin).map_or(String::new(), |pattern| format!(" {pattern}"));
         let line = config.line(origin).map_or(String::new(), |line| format!(", line {line}"));
-        // What no other file is named of is in the one that is the user's, or that was named.
+        // A line without a file is in the user's file, or in the one that was named.
         let of_machine = config.file(origin).is_some_and(|file| file == Path::new(MACHINE_CONFIG));
         let file = if of_machine { format!(" of {MACHINE_CONFIG}") } else { String::new() };
         writeln!(text, "{:<16} {value:<20} {}{pattern}{line}{file}", key.name(), origin.word())?;
@@ -68,7 +68,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The pattern whose table said it.
+/// The pattern of the table that a setting comes from.
 fn pattern(origin: &Origin) -> Option<&str> {
     match origin {
         Origin::Pattern(_, pattern) => Some(pattern.as_str()),

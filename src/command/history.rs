@@ -1,4 +1,4 @@
-//! `cb history`: the changes that are remembered.
+//! `cb history`: the changes that a breaker keeps.
 
 use anyhow::Result;
 

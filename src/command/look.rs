@@ -1,4 +1,4 @@
-//! The breakers as those see them who only look.
+//! Breakers for the commands that only look.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -14,13 +14,13 @@ use crate::report::view::{Look, View};
 use crate::settings::Settings;
 use crate::store::{READERS_PATIENCE, Seen};
 
-/// The named breakers, or all: those with a state and those of the configuration, by name.
+/// The named breakers, or all, sorted by name: those with a state and those of the configuration.
 ///
 /// # Errors
 /// A name that nobody knows; what is wrong with the store.
 pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
     let store = &context.store;
-    // To know whether there is a store at all comes first.
+    // An error of the store comes before one of the configuration.
     let stored = if names.is_empty() { store.names()? } else { names.to_vec() };
     // A slip in the configuration stops the runs it is about, but must not blind those who look why.
     let (config, mistakes) = context.whole_config();
@@ -35,7 +35,7 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
         let seen = match store.read(name, deadline) {
             Ok(Some(seen)) => Ok(seen),
             Ok(None) if config.names().any(|known| known == name) || store.has(name)? => Ok(Seen::unused()),
-            // Removed since it was listed.
+            // Somebody removed it after it was listed.
             Ok(None) if names.is_empty() => continue,
             Ok(None) => return Err(unknown(context, name)?),
             Err(trouble) => Err(format!("{:#}", Error::from(trouble))),
@@ -50,7 +50,7 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
                     Settings::default()
                 }
             };
-            // A file that only the options of runs complete says nothing of one without.
+            // Where the configuration needs the options of runs, a run without options has no settings to show.
             let of_run = of_run.unwrap_or_else(|_| settings.clone());
             Look { breaker, now, settings, of_run }
         });
@@ -74,7 +74,7 @@ impl Told {
     }
 }
 
-/// Whether a breaker is known: it has a state, or a table in the configuration.
+/// Whether a breaker is known: it has a state or a table in the configuration.
 ///
 /// # Errors
 /// There is no store; wrong configuration.
@@ -83,7 +83,7 @@ pub(super) fn is_known(context: &Context, name: &Name) -> Result<bool> {
     Ok(exists || context.config(Tables::Only(name, Use::ByHand))?.names().any(|known| known == name))
 }
 
-/// The breakers that may be meant by a name which nobody knows: `'a'`, `'a' or 'b'`; at most three of them.
+/// At most three breakers that an unknown name may mean, like `'a'` or `'a' or 'b'`.
 ///
 /// # Errors
 /// What is wrong with the store.
@@ -98,7 +98,7 @@ pub(super) fn near(context: &Context, name: &Name) -> Result<Option<String>> {
     })
 }
 
-/// That there is no such breaker, with those that may be meant.
+/// The error that there is no such breaker, with those that may be meant.
 ///
 /// # Errors
 /// What is wrong with the store.
@@ -106,7 +106,7 @@ pub(super) fn unknown(context: &Context, name: &Name) -> Result<Error> {
     Ok(anyhow!("{}", missing(context, name)?))
 }
 
-/// The same, where it is no error.
+/// The words of [`unknown`], for where it is no error.
 ///
 /// # Errors
 /// What is wrong with the store.

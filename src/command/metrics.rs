@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::report::speech::say;
 use crate::report::{metrics, print};
 
-/// Prints the metrics of all breakers. What cannot be read is left out and said.
+/// Prints the metrics of all breakers. A breaker that cannot be read is left out, with a warning.
 ///
 /// # Errors
 /// The state directory cannot be used; standard output is closed.

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::time::Timestamp;
 
-/// Removes the named breakers, or all, or all that are not used any more.
+/// Removes the named breakers, or all, or those that have gone unused.
 ///
 /// # Errors
 /// The state directory cannot be used.
@@ -35,8 +35,8 @@ pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
     }))
 }
 
-/// Whether nothing would be lost: no result and no change for so long, and no run is refused, and no hold or probe is under
-/// way. What is dated after now, by a clock that was ahead, is taken for new.
+/// Whether removing would lose nothing: no result or change is younger than `span`, runs pass, and there is no hold and
+/// no probe. A time after now, by a clock that was ahead, counts as young.
 fn is_unused(breaker: &Breaker, span: Duration, now: Timestamp) -> bool {
     let settings = breaker.settings().cloned().unwrap_or_default();
     let passes = breaker.probes().is_empty() && !matches!(breaker.answer(&settings, now), Answer::Refuse(_));

@@ -17,7 +17,7 @@ use crate::report::{Reader, escape, json, print, stdout, table};
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What is said of the kill switch. The breakers below it are as they were.
+/// The line about the kill switch, which leaves the breakers as they are.
 const SWITCHED_OFF: &str = "CB_DISABLED is set: every run passes and nothing is recorded";
 
 /// Shows the named breakers, or all.
@@ -30,13 +30,13 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
     loop {
         let looked = look::at(context, &args.names).and_then(|views| render(args, &views, context));
         let mut text = match looked {
-            // One that was there was removed, or cannot be looked at: it may be there again in a second.
+            // A breaker that was shown was removed or cannot be read. It may be back in a second.
             Err(error) if redraw && seen => one_by_one(args, context, &error),
             other => other?,
         };
         seen = true;
         if redraw {
-            // Home, then each line over the one before it, then nothing below: no flicker.
+            // Overwriting each line does not flicker as clearing the screen would.
             let screen = table::Style::of_stdout().screen(&text);
             text = format!("\u{1b}[H{}\u{1b}[J", screen.replace('\n', "\u{1b}[K\n"));
         }
@@ -49,7 +49,7 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The same of each by itself, where something is wrong with one of them.
+/// Shows each breaker by itself, where an error with one keeps them from being shown together.
 fn one_by_one(args: &StatusArgs, context: &Context, error: &anyhow::Error) -> String {
     let told = |error: &anyhow::Error| format!("{}\n", escape(&format!("{error:#}")));
     let one = |name| look::at(context, std::slice::from_ref(name)).and_then(|views| render(args, &views, context));

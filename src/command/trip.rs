@@ -1,4 +1,4 @@
-//! `cb trip`: open by hand, and hold it open; or what a run reports of itself.
+//! `cb trip`: hold a breaker open by hand, or report what a run has learned.
 
 use anyhow::Result;
 
@@ -34,7 +34,7 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
     }))
 }
 
-/// What the run of this breaker has learned is no order of a person.
+/// Reports what the run of this breaker has learned, which is no order of a person.
 fn report(
     args: &TripArgs,
     context: &Context,

@@ -1,4 +1,4 @@
-//! From arguments to a command, and from a wrong word to one line that says what would be right.
+//! Turns arguments into a command, and a wrong argument into one line that says what would be right.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -13,13 +13,13 @@ use crate::report::print;
 use crate::report::speech::say;
 use crate::time::parse_duration;
 
-/// What to write to guard a command, for those who have left out a part of it.
+/// How to guard a command, for a user who left out a part of it.
 const GUARD: &str = "'cb run --name NAME -- COMMAND'";
 
 /// Reads the arguments.
 ///
 /// # Errors
-/// How to end: help was asked for and given, or something was wrong and was said.
+/// How to end, after printing the help that was asked for or reporting what is wrong.
 pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     let error = match read(args) {
         Ok(cli) => {
@@ -40,7 +40,7 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     Err(Exit::Failed)
 }
 
-/// `--wait` is the one option whose value needs a sign before it: without, a duration would be the command. After `--` it
+/// The error of `--wait 5m`: only after `=` does `--wait` take a value, so `5m` would be the command. After `--` it
 /// may be.
 fn lost_wait(cli: &Cli, args: &[OsString]) -> Option<String> {
     let Command::Run(run) = &cli.command else { return None };
@@ -51,9 +51,9 @@ fn lost_wait(cli: &Cli, args: &[OsString]) -> Option<String> {
     Some(format!("'--wait {word}' would run the command '{word}'; write --wait={word}"))
 }
 
-/// To define all subcommands takes as long as half of what a run costs. So the most frequent words are read at sight, and
-/// what scripts call in passing by the definition of that subcommand alone. Whatever these do not understand, and all
-/// help and errors, are for the whole definition.
+/// Defining all subcommands takes as long as half a run. So the most frequent arguments are read without clap, and the
+/// subcommands that scripts call often by their own definition alone. All else, with help and errors, needs the whole
+/// definition.
 fn read(args: &[OsString]) -> Result<Cli, clap::Error> {
     match read_at_sight(args).or_else(|| read_alone(args)) {
         Some(cli) => Ok(cli),
@@ -66,7 +66,7 @@ fn read_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
-/// `cb run -n NAME -- COMMAND ...`, and no other word.
+/// Reads exactly `cb run -n NAME -- COMMAND ...`.
 fn read_at_sight(args: &[OsString]) -> Option<Cli> {
     let [_, run, option, name, dashes, command @ ..] = args else { return None };
     let plain = run == "run" && (option == "-n" || option == "--name") && dashes == "--" && !command.is_empty();
@@ -86,26 +86,26 @@ fn read_alone(args: &[OsString]) -> Option<Cli> {
     Some(Cli { common, command })
 }
 
-/// What the arguments, of which the first is the subcommand, say to this subcommand.
+/// Reads arguments, of which the first is the subcommand, by the definition of that subcommand alone.
 fn alone<A: Args>(args: &[OsString], is: fn(A) -> Command) -> Option<(Common, Command)> {
     let mut command = A::augment_args(Common::augment_args(clap::Command::new("cb").disable_help_flag(true)))
         .args_override_self(true)
         .mut_args(|arg| takes_dashes(arg).global(false));
     let matches = command.try_get_matches_from_mut(args);
-    // To take the definition apart would be time spent for nothing: the process soon waits for another, or ends.
+    // Freeing the definition would only cost time: the process soon waits for the child or ends.
     std::mem::forget(command);
     let matches = matches.ok()?;
     Some((Common::from_arg_matches(&matches).ok()?, is(A::from_arg_matches(&matches).ok()?)))
 }
 
-/// The word after an option is its value, even with a dash before it: of `--cooldown -5s` the setting can say what is
-/// wrong, clap only that there is no option `-5`.
+/// Makes the word after an option its value, even with a dash before it: the setting can say what is wrong with
+/// `--cooldown -5s`, but clap only that there is no option `-5`.
 fn takes_dashes(arg: Arg) -> Arg {
     let takes = !arg.is_positional() && arg.get_action().takes_values();
     if takes { arg.allow_hyphen_values(true) } else { arg }
 }
 
-/// The subcommand that these arguments name, and where it stands, as far as they can be understood.
+/// The subcommand in these arguments and its place, as far as they can be understood.
 fn subcommand(args: &[OsString]) -> Option<(usize, String)> {
     let mut words = args.iter().enumerate().skip(1);
     while let Some((place, word)) = words.next() {
@@ -118,7 +118,7 @@ fn subcommand(args: &[OsString]) -> Option<(usize, String)> {
     None
 }
 
-/// What is wrong and what would be right, in clap's knowledge but not in its words: those fill a screen.
+/// What is wrong and what would be right. clap knows that, but its own words fill a screen.
 fn explain(error: &clap::Error, args: &[OsString]) -> String {
     let subcommand = subcommand(args);
     let (place, name) = subcommand.as_ref().map_or((args.len(), None), |(place, name)| (*place, Some(name.as_str())));
@@ -133,7 +133,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         ErrorKind::InvalidSubcommand => {
             let word = words(error, ContextKind::InvalidSubcommand).join(" ");
             let near = match word.as_str() {
-                // What others call it.
+                // Names that other programs have for the same.
                 "list" | "ls" | "show" | "ps" | "state" | "stats" => Some("status".to_owned()),
                 "open" | "hold" => Some("trip".to_owned()),
                 "close" | "clear" => Some("reset".to_owned()),
@@ -193,7 +193,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
         }
         ErrorKind::ValueValidation => {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
-            // A word without an option before it speaks for itself.
+            // Without an option the reason names the word itself.
             if option.is_empty() { why } else { format!("{option}: {why}") }
         }
         ErrorKind::InvalidValue => {
@@ -224,14 +224,14 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
     }
 }
 
-/// The name in `cb run NAME -- COMMAND`, where the option before it was left out.
+/// The name in `cb run NAME -- COMMAND`, which lacks `--name`.
 fn name_without_option(args: &[OsString], place: usize) -> Option<Name> {
     let before = args.get(place + 1..)?.split(|arg| arg == "--").next()?;
     let is_whole = before.len() + place + 1 < args.len();
     before.first()?.to_str()?.parse().ok().filter(|_| is_whole)
 }
 
-/// What clap knows of one kind.
+/// The words of one kind in an error of clap.
 fn words(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     match error.get(kind) {
         Some(ContextValue::String(word)) => vec![word.clone()],
@@ -240,7 +240,7 @@ fn words(error: &clap::Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
-/// An argument as clap shows it, `--name <NAME>`, as option and value. A positional one has no option.
+/// Splits an argument as clap shows it, `--name <NAME>`, into option and value. An operand has no option.
 fn split(argument: &str) -> (&str, String) {
     let end = argument.find([' ', '[', '=', '<']).unwrap_or(argument.len());
     let (option, value) = argument.split_at(end);
@@ -258,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    /// Words that readers could see differently: names and values with dashes, options joined and apart, too few and too many.
+    /// Words that two readers might take differently: with dashes, options joined or apart, too few or too many.
     const WORDS: &[&str] = &[
         "-n",
         "-n",
