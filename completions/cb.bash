@@ -6,8 +6,8 @@
 # For bash 4.0 and later, with or without the package bash-completion. Breakers
 # are found by their state files; no process is started for them.
 
-# Says what is understood after the subcommand $1: options that stand for
-# themselves (flags), and those that take the next word (valued).
+# Sets the options of the subcommand $1: those without a value (flags), and
+# those whose value is the next word (valued).
 __cb_options() {
     flags=(-q --quiet -v --verbose -h --help)
     valued=(--state-dir --config)
@@ -109,7 +109,7 @@ __cb_value() {
     esac
 }
 
-# Offers the operands of the subcommand $1, of which $2 are there already.
+# Offers the next operand of the subcommand $1, after the first $2 of them.
 __cb_operand() {
     case "$1 $2" in
         ' 0' | 'help 0')
@@ -125,8 +125,8 @@ __cb_operand() {
     esac
 }
 
-# Offers the words that begin with $value. Readline replaces $typed alone, which
-# is less where it breaks words (at = : @) and more for a value as in -nNAME.
+# Offers the words that begin with $value. Readline replaces only $typed, which
+# is less than $value after a word break (at = : @), and more as in -nNAME.
 __cb_offer() {
     local word
     for word; do
@@ -146,7 +146,7 @@ __cb_breakers() {
     if [[ $directory == *[\`\(\;\&\|\<\>]* ]]; then
         return # Nothing that stands on the line is run.
     elif [[ $directory ]]; then
-        # As on the line: with quotes, a tilde, a variable.
+        # It may have quotes, a tilde or a variable, as the line has it.
         eval "directory=$directory" 2>/dev/null || return
     elif [[ ${CB_STATE_DIR-} ]]; then
         directory=$CB_STATE_DIR
@@ -160,7 +160,7 @@ __cb_breakers() {
     for file in "$directory/$value"*.json; do
         name=${file##*/}
         name=${name%.json}
-        # Other files, and the pattern itself where nothing matches it.
+        # Skip other files, and the pattern itself where nothing matches it.
         if [[ $name == [A-Za-z0-9]* && $name != *[!A-Za-z0-9._@:+-]* ]]; then
             __cb_offer "$name"
         fi
@@ -168,7 +168,7 @@ __cb_breakers() {
     shopt "$failglob" failglob
 }
 
-# Takes the option word $1 apart: sets option, and value if one is attached.
+# Splits the option word $1: sets option, and value if one is attached.
 __cb_split() {
     local word=$1
     attached=
@@ -182,7 +182,7 @@ __cb_split() {
             option=$word
             ;;
         *)
-            # The flags at the front of a cluster, as in -qnNAME.
+            # Skip the flags at the front of a cluster, as in -qnNAME.
             while [[ $word == -?[!=]* && " ${flags[*]} " == *" ${word:0:2} "* ]]; do
                 word=-${word:2}
             done
@@ -196,9 +196,9 @@ __cb_split() {
     esac
 }
 
-# Completes the arguments of cb itself. Where the cursor is in the command that
-# cb is to run, sets command to its index in COMP_WORDS and start to its place in
-# COMP_LINE instead.
+# Completes the arguments of cb itself. If the cursor is in the command for cb to
+# run, instead sets command to its index in COMP_WORDS and start to its place in
+# COMP_LINE.
 __cb_complete() {
     local IFS=$' \t\n' typed=$1
     local flags=() valued=() subcommand='' state_dir='' option='' value='' attached ended='' operands=0
@@ -227,7 +227,7 @@ __cb_complete() {
     for ((i = 1; i <= last; i++)); do
         word=${words[i]}
         if [[ $option ]]; then
-            # The value of the option before it.
+            # The word is the value of the option before it.
             if ((i == last)); then
                 value=${word#[\'\"]}
                 __cb_value "$subcommand" "$option"
@@ -284,7 +284,7 @@ __cb_hand_over() {
         return
     fi
 
-    # Without bash-completion: by what `complete` was told of that command.
+    # Without bash-completion, use what `complete -p` knows about the command.
     COMP_LINE=${COMP_LINE:$2}
     COMP_POINT=$((COMP_POINT - $2))
     COMP_WORDS=("${COMP_WORDS[@]:$1}")

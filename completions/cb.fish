@@ -43,12 +43,12 @@ function __cb_takes_next
                 --probe-failures --lease --max-retry-after --success-codes \
                 --failure-codes --ignore-codes
     end
-    # The flags at the front of a cluster, as in -qn NAME, are not looked at.
+    # Skip the flags at the front of a cluster, as in -qn NAME.
     contains -- (string replace -r -- "^-["(string join "" $letters)"]+(?=.)" - $argv[2]) $valued
 end
 
 # Reads the words before the cursor. Prints four lines: the subcommand, the number of operands after it, the state
-# directory, and the index of the word that begins the command to run. What is not there is an empty line.
+# directory, and the index of the word that begins the command to run. A missing part is an empty line.
 function __cb_line
     set -l words (commandline -opc)
     set -l subcommand ''
@@ -86,7 +86,7 @@ function __cb_line
     string join \n -- $subcommand $operands $state_dir $command
 end
 
-# Whether the cursor is after the subcommand $argv[1] and as many operands as $argv[2] says, if it says.
+# Whether the cursor is after the subcommand $argv[1] and, where $argv[2] is given, after so many operands.
 function __cb_at
     set -l line (__cb_line)
     test "$line[1]" = "$argv[1]"
@@ -105,7 +105,7 @@ function __cb_breakers
     set -l line (__cb_line)
     set -l directory $line[3]
     if test -n "$directory"
-        # As on the line: it may begin with a tilde or a variable.
+        # It may begin with a tilde or a variable, as the line has it.
         if string match -qr -- '^\$(?<variable>\w+)(?<rest>.*)$' $directory
             set directory $$variable$rest
         else if string match -qr -- '^~(?<rest>(/.*)?)$' $directory
@@ -128,7 +128,7 @@ function __cb_directories
     __fish_complete_directories (string replace -r -- '^-[^=]*=' '' "$(commandline -ct)")
 end
 
-# Completes the command that cb is to run as if the line began with it.
+# Completes the command for cb to run as if the line began with it.
 function __cb_command
     set -l start (__cb_line)[4]
     set -l words (commandline -opc)
@@ -141,7 +141,7 @@ function __cb_command
     complete -C "$text"
 end
 
-# No files but where they are meant.
+# Offer files only where they are meant.
 complete -c cb -f
 
 complete -c cb -n '__cb_at ""' -a run -d 'Run a command, if the breaker lets it'

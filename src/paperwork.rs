@@ -1,8 +1,9 @@
-//! `completions/` and `man/` are made from the definition in `cli.rs`, and what has to say the version or the day of a
-//! release is made from `Cargo.toml` and `CHANGELOG.md`. All of it is kept in the repository and compared here.
+//! The generators of `completions/` and `man/`, from the definition in `cli.rs`, and of what must name the version or
+//! the day of a release, from `Cargo.toml` and `CHANGELOG.md`. Their files are kept in the repository and compared
+//! here.
 //!
-//! After a change of one of these, of a template or of the prose in `man/prose/`, `CB_BLESS=1 cargo test --bin cb paperwork`
-//! writes it anew. Nothing of this is in the program itself.
+//! After a change of a source, a template or the prose in `man/prose/`, `CB_BLESS=1 cargo test --bin cb paperwork`
+//! writes the files anew. The program itself contains none of this.
 #![expect(
     clippy::disallowed_methods,
     reason = "the files are not state: they are written when the developer asks for it"
@@ -24,7 +25,7 @@ use clap::CommandFactory;
 
 use self::model::Command;
 
-/// What writes everything anew.
+/// The command that writes all these files anew.
 const BLESS: &str = "CB_BLESS=1 cargo test --bin cb paperwork";
 
 /// The definition, as clap completes it.
@@ -34,7 +35,7 @@ fn definition() -> Command {
     Command::of(&command)
 }
 
-/// Puts texts into a template, each in place of its name between at signs.
+/// Puts texts into a template, each in place of its `@NAME@`.
 fn fill(template: &str, parts: &[(&str, String)]) -> String {
     parts.iter().fold(template.to_owned(), |text, (name, part)| {
         let mark = format!("@{name}@");
@@ -43,7 +44,7 @@ fn fill(template: &str, parts: &[(&str, String)]) -> String {
     })
 }
 
-/// Words with spaces between them, in lines of at most 80 columns. All but the last end with `continued`.
+/// Words with spaces between them, in lines of at most 80 columns. All lines but the last end with `continued`.
 fn wrapped(first: &str, words: &[String], continued: &str) -> String {
     const WIDTH: usize = 80;
     let indent = " ".repeat(first.len() - first.trim_start().len() + 4);
@@ -63,7 +64,8 @@ fn wrapped(first: &str, words: &[String], continued: &str) -> String {
     lines.join("\n")
 }
 
-/// Compares the files of a directory that match with what they should be, or makes them so. `sources` says from what.
+/// Compares the files of a directory that are `ours` with what is `wanted`, or writes them. `sources` names their
+/// sources.
 #[track_caller]
 fn compare(directory: &str, ours: impl Fn(&Path) -> bool, wanted: &BTreeMap<String, String>, sources: &str) {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(directory);

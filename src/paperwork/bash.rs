@@ -75,7 +75,7 @@ fn operands(cb: &Command) -> String {
     case(arms)
 }
 
-/// The arms of a `case`: patterns and what is done, which is said once where it is the same.
+/// The arms of a `case`, from patterns and actions. Patterns with the same action share an arm.
 fn case(arms: Vec<(String, String)>) -> String {
     let mut grouped = Vec::<(String, String)>::new();
     for (pattern, action) in arms {
@@ -92,10 +92,10 @@ fn case(arms: Vec<(String, String)>) -> String {
 fn action(kind: &Kind) -> Option<String> {
     let offer = |words: &[String]| wrapped("            __cb_offer ", words, " \\");
     Some(match kind {
-        // A command is handed over before anything is offered.
+        // The script has handed over a command before it comes here.
         Kind::Free | Kind::Command => return None,
         Kind::Breaker => "            __cb_breakers".to_owned(),
-        // Readline itself knows best of quotes and tildes in file names.
+        // Readline knows best about quotes and tildes in file names.
         Kind::File => "            compopt -o default".to_owned(),
         Kind::Directory => "            compopt -o dirnames".to_owned(),
         Kind::Signal => offer(&signals()),

@@ -1,11 +1,11 @@
-//! The rules of cb-contract(7) can be cited: each number is there once and in its place, and what is cited is there.
+//! The rules of cb-contract(7) can be cited: each number exists once and in its place, and so does each that is cited.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::man::{rule, sections};
 
-/// How the page is cited. The numbers come after it, on the same line.
+/// The name by which the page is cited. The numbers follow it on the same line.
 const PAGE: &str = "cb-contract(7)";
 
 fn page() -> String {
@@ -40,7 +40,7 @@ fn rules(page: &str) -> Result<Vec<String>, String> {
     Ok(numbers)
 }
 
-/// The numbers of rules in a text, up to the first word that neither is one nor joins two.
+/// The numbers of rules at the start of a text, up to the first word that is no number and joins none.
 fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split([' ', ',', ';']).map(|word| word.trim_matches(['(', ')', '.', ':', '`', '"']));
     let words = words.take_while(|word| ["", "and", "to"].contains(word) || is_number(word));
@@ -51,18 +51,18 @@ fn is_number(word: &str) -> bool {
     rule(&format!("{word} ")).is_some()
 }
 
-/// All rules that a text cites from elsewhere.
+/// The rules that another text cites.
 fn cited(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split(PAGE).skip(1).flat_map(numbers))
 }
 
-/// All rules that the page cites itself: numbers like theirs in what is not literal.
+/// The rules that the page itself cites: the numbers in its text that are not literal.
 fn cited_within(page: &str) -> impl Iterator<Item = &str> {
     let prose = page.lines().flat_map(|line| line.split('`').step_by(2));
     prose.flat_map(|prose| prose.split(' ').skip(1)).flat_map(|word| numbers(word).collect::<Vec<_>>())
 }
 
-/// The texts below a directory, by their paths.
+/// The paths and texts of all files below a directory.
 fn texts(directory: &Path) -> Vec<(PathBuf, String)> {
     let paths = fs::read_dir(directory).into_iter().flatten().map(|entry| entry.expect("an entry").path());
     let texts = paths.map(|path| match fs::read_to_string(&path) {

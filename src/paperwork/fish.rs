@@ -55,7 +55,7 @@ fn completions(cb: &Command) -> String {
     groups.push(cb.common().map(|option| self::option(option, "__cb_common")).collect());
     for (word, subcommand) in cb.all() {
         let word = if word.is_empty() { "\"\"" } else { word };
-        // Its options end where the command begins.
+        // The options of `cb run` end where its command begins.
         let condition = if subcommand.wraps() { format!("__cb_at {word} 0") } else { format!("__cb_at {word}") };
         let mut lines: Vec<String> = subcommand.own(cb).map(|option| self::option(option, &condition)).collect();
         for (index, operand) in subcommand.operands.iter().enumerate() {
@@ -73,7 +73,7 @@ fn completions(cb: &Command) -> String {
 fn option(option: &Opt, condition: &str) -> String {
     let short = |name: &&String| !name.starts_with("--");
     if let (Takes::Attached(_), Some(letter)) = (&option.takes, option.names.iter().find(short)) {
-        // fish would join letter and value without the sign between them, which the letter needs.
+        // fish would join letter and value without the `=` that `cb` needs between them.
         let long = Opt { names: option.names.iter().filter(|name| !short(name)).cloned().collect(), ..option.clone() };
         let letter = Opt { names: vec![letter.clone()], takes: Takes::Nothing, ..option.clone() };
         return format!("{}\n{}", self::option(&letter, condition), self::option(&long, condition));
@@ -87,7 +87,7 @@ fn option(option: &Opt, condition: &str) -> String {
         .expect("a string");
     }
     if let Some(value) = option.value() {
-        // One whose value is only attached does not require it; files are offered only where they are meant.
+        // `-r` and `-x` make the next word the value, and `-x` offers no files.
         line.push_str(match (&option.takes, &value.kind) {
             (Takes::Next(_), Kind::File) => " -r",
             (Takes::Next(_), _) => " -x",
@@ -98,7 +98,7 @@ fn option(option: &Opt, condition: &str) -> String {
     format!("{line} -d {}", quoted(option.summary()))
 }
 
-/// What is said of the candidates for a value.
+/// The arguments of `complete` for the candidates of a value.
 fn candidates(kind: &Kind) -> Option<String> {
     Some(match kind {
         Kind::Free => return None,

@@ -1,5 +1,5 @@
 //! `man/`: a page for `cb`, one for each subcommand, the contract and the recipes. Names, synopsis, arguments and options
-//! are those of the definition; the rest is the prose of `man/prose/`, in as much of Markdown as [`body`] reads.
+//! come from the definition, the rest from `man/prose/`, in the part of Markdown that [`body`] reads.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use super::model::{Command, Kind, Operand, Opt, Takes, Value};
 use super::{BLESS, release};
 
-/// The pages that are nothing but prose, `cb-NAME.7`.
+/// The pages of prose alone, `cb-NAME.7`.
 const PROSE: [&str; 2] = ["contract", "recipes"];
 
-/// The sections that every page of a command has, in this order, after those of its own.
+/// The last sections of every page of a command, in this order.
 const LAST: [&str; 4] = ["EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES"];
 
 /// Makes the pages, by file name.
@@ -41,7 +41,7 @@ fn page(cb: &Command, subcommand: Option<&Command>) -> String {
         None => ("cb".to_owned(), "cb".to_owned()),
     };
     let prose = sections(&read(&name).unwrap_or_default());
-    // What a page does not say itself is said for all.
+    // A section that a page lacks comes from the prose that is common to all.
     let common = sections(&read("common").expect("man/prose/common.md"));
     let said = |heading: &str| {
         let find = |sections: &[(String, String)]| {
@@ -77,7 +77,7 @@ fn page(cb: &Command, subcommand: Option<&Command>) -> String {
     text
 }
 
-/// A page that is nothing but prose.
+/// A page of prose alone.
 fn prose_page(cb: &Command, name: &str) -> String {
     let prose = read(name).unwrap_or_else(|| panic!("man/prose/{name}.md cannot be read"));
     let prose = sections(&prose);
@@ -94,7 +94,7 @@ fn prose_page(cb: &Command, name: &str) -> String {
     text
 }
 
-/// How a page begins.
+/// The beginning of a page.
 fn title(name: &str, section: &str, volume: &str) -> String {
     let title = name.to_uppercase().replace('-', "\\-");
     format!(
@@ -105,12 +105,12 @@ fn title(name: &str, section: &str, volume: &str) -> String {
     )
 }
 
-/// What stands first below a heading: the first paragraph needs no macro of its own.
+/// The text below a heading, whose first paragraph needs no macro.
 fn first(body: &str) -> &str {
     body.strip_prefix(".PP\n").unwrap_or(body)
 }
 
-/// All other pages, and what the prose adds to them.
+/// All other pages, and those that the prose adds.
 fn see_also(cb: &Command, name: &str, prose: &[(String, String)]) -> String {
     let subcommands = cb.with_options().map(|other| (format!("cb-{}", other.name), 1));
     let prose_pages = PROSE.map(|name| (format!("cb-{name}"), 7));
@@ -123,13 +123,13 @@ fn see_also(cb: &Command, name: &str, prose: &[(String, String)]) -> String {
     lines(&pages.join(", "))
 }
 
-/// The first letter of a sentence as it is in the middle of one.
+/// A sentence that begins with a small letter, for the middle of another.
 fn lower_case(sentence: &str) -> String {
     let (first, rest) = sentence.split_at(1);
     first.to_lowercase() + rest
 }
 
-/// How it is called. An operand that an option can replace makes two ways of it.
+/// How the command is called. An operand that an option can replace makes two lines.
 fn synopsis(words: &str, command: &Command) -> String {
     let mut start = format!("{} [\\fIOPTION\\fR]...", bold(words));
     for option in command.options.iter().filter(|option| option.required) {
@@ -165,7 +165,7 @@ fn usage(operand: &Operand) -> String {
         return format!("[{}] {placeholder} [\\fIARGUMENT\\fR]...", bold("--"));
     }
     let dots = if operand.repeated { "..." } else { "" };
-    // One that an option can replace is required where that is not given.
+    // An operand that an option can replace is required without that option.
     if operand.required || !operand.excludes.is_empty() { placeholder + dots } else { format!("[{placeholder}]{dots}") }
 }
 
@@ -189,7 +189,7 @@ fn arguments(command: &Command) -> String {
     described.collect()
 }
 
-/// The options under the headings that the help has.
+/// The options, under the headings of the help.
 fn options(command: &Command) -> String {
     let mut headings = vec![None];
     for option in &command.options {
@@ -215,7 +215,7 @@ fn option(option: &Opt) -> String {
     format!(".TP\n{}{value}\n{}", names.join(", "), lines(&option.help))
 }
 
-/// The word for a value; those that are meant literally are bold.
+/// The placeholder of a value. Words that are meant literally are bold.
 fn placeholder(value: &Value) -> String {
     let word = |word: &str| match &value.kind {
         Kind::Words(words) if words.iter().any(|known| known == word) => bold(word),
@@ -228,7 +228,7 @@ fn bold(text: &str) -> String {
     format!("\\fB{}\\fR", literal(text))
 }
 
-/// Text that is to be typed, or was: every character is itself, also when it is copied from the page.
+/// Text to be typed or copied: every character stays itself on the page.
 fn literal(text: &str) -> String {
     let mut escaped = String::new();
     for letter in text.chars() {
@@ -255,7 +255,7 @@ fn inline(text: &str) -> String {
         }
         for (index, part) in part.split('*').enumerate() {
             let words = part.split(' ').map(|word| {
-                // An option that nobody marked.
+                // The word is an option without marks.
                 let option = word.trim_start_matches(['(', '[', '\'']).starts_with('-');
                 if option { literal(word) } else { word.replace('\\', "\\e") }
             });
@@ -267,7 +267,7 @@ fn inline(text: &str) -> String {
     converted
 }
 
-/// A paragraph in lines of a moderate length, none of which can be mistaken for a request.
+/// A paragraph in lines of moderate length, none of which looks like a request of roff.
 fn lines(paragraph: &str) -> String {
     let mut text = String::new();
     let mut length = 0;
@@ -287,7 +287,7 @@ fn lines(paragraph: &str) -> String {
     text + "\n"
 }
 
-/// The parts of a text that begin with `# HEADING`. In what is fenced, that is a comment.
+/// The parts of a text that begin with `# HEADING`. Within a fence that is a comment.
 pub fn sections(text: &str) -> Vec<(String, String)> {
     let mut sections = Vec::<(String, String)>::new();
     let mut fenced = false;
@@ -303,10 +303,10 @@ pub fn sections(text: &str) -> Vec<(String, String)> {
     sections
 }
 
-/// What begins and ends a text that stands as it is, empty lines included.
+/// The mark around literal text, in which empty lines stay.
 const FENCE: &str = "```";
 
-/// The number of a rule and the rule, where a paragraph begins with one, like `1.3`.
+/// The number of a rule, like `1.3`, and its text, if the paragraph is a rule.
 pub fn rule(paragraph: &str) -> Option<(&str, &str)> {
     let (number, rule) = paragraph.split_once(' ')?;
     let (section, place) = number.split_once('.')?;
@@ -314,12 +314,12 @@ pub fn rule(paragraph: &str) -> Option<(&str, &str)> {
     (is_number(section) && is_number(place)).then_some((number, rule))
 }
 
-/// A section: paragraphs; `## SUBSECTIONS`; what is fenced or indented by four, as it stands; `1.3 Rules` with their
-/// numbers beside them; and `: this`, which explains the line before it and, below a rule, belongs to that.
+/// A section: paragraphs; `## SUBSECTIONS`; literal text, fenced or indented by four; `1.3 Rules`; and `: this`, which
+/// explains the line before it, and below a rule belongs to that rule.
 fn body(text: &str) -> String {
     let mut body = String::new();
     let mut in_rule = false;
-    // Every second part is fenced; its first line says in which language it is.
+    // Every second part is fenced, and its first line names the language.
     for (index, part) in text.split(FENCE).enumerate() {
         if index % 2 == 1 {
             body += &verbatim(part.lines().skip(1));
@@ -347,7 +347,7 @@ fn body(text: &str) -> String {
     body
 }
 
-/// Lines that stand as they are.
+/// Literal lines.
 fn verbatim<'text>(lines: impl Iterator<Item = &'text str>) -> String {
     let code = lines.map(|line| {
         let line = literal(line);

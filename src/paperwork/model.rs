@@ -1,5 +1,5 @@
-//! The definition in `cli.rs` as the generators need it: for each subcommand its options and operands, and what can stand
-//! for each value.
+//! The definition in `cli.rs` as the generators need it: the options and operands of each subcommand, and the
+//! candidates for each value.
 
 use clap::{Arg, ArgAction, ValueHint};
 
@@ -7,15 +7,15 @@ use crate::signals;
 
 /// A command: `cb` itself, or one of its subcommands.
 pub struct Command {
-    /// The word for it.
+    /// The word that calls it.
     pub name: String,
     /// What it does, in one line.
     pub about: String,
-    /// What else the help says of it, paragraph by paragraph.
+    /// The further paragraphs of its help.
     pub description: Vec<String>,
-    /// What begins with a dash.
+    /// Its options, which begin with a dash.
     pub options: Vec<Opt>,
-    /// What does not, in order.
+    /// Its operands, in order.
     pub operands: Vec<Operand>,
     /// Its subcommands.
     pub subcommands: Vec<Command>,
@@ -24,21 +24,21 @@ pub struct Command {
 /// An option.
 #[derive(Clone)]
 pub struct Opt {
-    /// Its names as they are written, the short one first.
+    /// Its names with their dashes, the short one first.
     pub names: Vec<String>,
     /// What it does.
     pub help: String,
-    /// Under which heading the help shows it.
+    /// The heading above it in the help.
     pub heading: Option<String>,
     /// Whether a value follows.
     pub takes: Takes,
     /// Whether it must be given.
     pub required: bool,
-    /// Whether it stands alone, as `--help` does.
+    /// Whether it excludes all other arguments, as `--help` does.
     pub alone: bool,
-    /// The names of the options, other than itself, that cannot go with it.
+    /// The names of the other options that it excludes.
     pub excludes: Vec<String>,
-    /// The operands that cannot go with it, by their place.
+    /// The places of the operands that it excludes.
     pub excludes_operands: Vec<usize>,
 }
 
@@ -47,7 +47,7 @@ pub struct Opt {
 pub enum Takes {
     /// Nothing.
     Nothing,
-    /// Perhaps a value, after `=` only.
+    /// Optionally a value, only after `=`.
     Attached(Value),
     /// A value, after `=` or as the next word.
     Next(Value),
@@ -62,16 +62,16 @@ pub struct Operand {
     pub help: String,
     /// Whether it must be given.
     pub required: bool,
-    /// Whether there may be more of it.
+    /// Whether it may be repeated.
     pub repeated: bool,
-    /// The names of the options that cannot go with it.
+    /// The names of the options that it excludes.
     pub excludes: Vec<String>,
 }
 
-/// What can stand for a value.
+/// The value of an option or an operand.
 #[derive(Clone)]
 pub struct Value {
-    /// The word for it in the help.
+    /// The word that stands for it in the help.
     pub placeholder: String,
     /// Where its candidates come from.
     pub kind: Kind,
@@ -80,7 +80,7 @@ pub struct Value {
 /// Where the candidates for a value come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// There are none to offer: a number, a duration, a text.
+    /// Nowhere: it is a number, a duration or a text.
     Free,
     /// The state files.
     Breaker,
@@ -132,7 +132,7 @@ impl Command {
             excludes: excluded(argument).into_iter().flat_map(names).collect(),
         });
         let mut operands: Vec<Operand> = operands.collect();
-        // `cb help` takes the names of the others.
+        // `cb help` takes the names of the other subcommands.
         if operands.is_empty() && command.get_name() == "help" {
             let kind = Kind::Words(subcommands.iter().map(|subcommand| subcommand.name.clone()).collect());
             let value = Value { placeholder: "COMMAND".to_owned(), kind };
@@ -153,17 +153,17 @@ impl Command {
         }
     }
 
-    /// The options that every subcommand understands, but `help`, which has none.
+    /// The options that every subcommand has, except `help`, which has none.
     pub fn common(&self) -> impl Iterator<Item = &Opt> {
         self.options.iter().filter(|option| self.with_options().all(|subcommand| subcommand.has(option)))
     }
 
-    /// The options that not every subcommand understands.
+    /// The options that not every subcommand has.
     pub fn own<'a>(&'a self, whole: &'a Self) -> impl Iterator<Item = &'a Opt> {
         self.options.iter().filter(|option| !whole.common().any(|common| common.names == option.names))
     }
 
-    /// `cb` itself, before any subcommand: with an empty word; and each subcommand with its name.
+    /// `cb` itself with an empty word, for what stands before the subcommand; and each subcommand with its name.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Self)> {
         [("", self)].into_iter().chain(self.subcommands.iter().map(|subcommand| (subcommand.name.as_str(), subcommand)))
     }
@@ -177,7 +177,7 @@ impl Command {
         self.options.iter().any(|own| own.names == option.names)
     }
 
-    /// The subcommand that hands over to another command.
+    /// The subcommand that runs another command.
     pub fn wrapper(&self) -> &Self {
         let mut wrappers = self.subcommands.iter().filter(|subcommand| subcommand.wraps());
         let wrapper = wrappers.next().expect("a subcommand that runs a command");
@@ -205,7 +205,7 @@ impl Opt {
         matches!(self.takes, Takes::Next(_))
     }
 
-    /// What it does, without its default and possible values: what a completion has room for.
+    /// What it does, without default and possible values, for which a completion has no room.
     pub fn summary(&self) -> &str {
         self.help.split(" [").next().unwrap_or(&self.help)
     }
@@ -223,11 +223,11 @@ fn names(argument: &Arg) -> Vec<String> {
 
 fn help(argument: &Arg) -> String {
     if matches!(argument.get_action(), ArgAction::Help) {
-        // Without a word on the two lengths of it.
+        // clap's own text explains the short and the long help.
         return "Print help".to_owned();
     }
     let mut help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-    // What clap adds, in its order.
+    // clap adds these, in this order.
     if argument.get_action().takes_values() {
         let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
         if !defaults.is_empty() && !argument.is_hide_default_value_set() {
@@ -254,7 +254,7 @@ fn takes(argument: &Arg) -> Takes {
     }
 }
 
-/// What a value may be: by the values that clap knows, by its hint, and else by its placeholder.
+/// What a value may be: by its possible values, by its hint, or else by its placeholder.
 fn value(argument: &Arg) -> Value {
     let placeholder = argument.get_value_names().and_then(<[_]>::first).map(ToString::to_string).unwrap_or_default();
     let possible = argument.get_possible_values();
@@ -275,7 +275,7 @@ fn value(argument: &Arg) -> Value {
     Value { placeholder, kind }
 }
 
-/// The signals that have names, without `SIG`.
+/// The names of the signals, without `SIG`.
 pub fn signals() -> Vec<String> {
     (1..=31).map(|number| signals::name(number).trim_start_matches("SIG").to_owned()).collect()
 }

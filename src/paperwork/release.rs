@@ -1,5 +1,5 @@
-//! The version is said in `Cargo.toml` and the day of each release in `CHANGELOG.md`, and nowhere else: what else has to
-//! say them is made from these.
+//! Only `Cargo.toml` states the version, and only `CHANGELOG.md` the day of each release. All other places are made
+//! from these two.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::compare;
 use crate::time::Timestamp;
 
-/// A release, as `CHANGELOG.md` has it.
+/// A release in `CHANGELOG.md`.
 #[derive(Debug, PartialEq, Eq)]
 struct Release {
     version: String,
@@ -23,7 +23,7 @@ pub fn date() -> String {
     newest_first().swap_remove(0).date
 }
 
-/// The releases that there are; at least one.
+/// All releases, of which there must be one.
 fn newest_first() -> Vec<Release> {
     let releases = releases(&read("CHANGELOG.md")).unwrap_or_else(|message| panic!("CHANGELOG.md: {message}"));
     assert!(!releases.is_empty(), "CHANGELOG.md: there is no release");
@@ -38,7 +38,7 @@ fn read(file: &str) -> String {
 /// The releases of a changelog, in its order.
 ///
 /// # Errors
-/// A heading that is none of a release.
+/// A heading that is not one of a release.
 fn releases(changelog: &str) -> Result<Vec<Release>, String> {
     let headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
     let release = |heading: &str| {
@@ -72,7 +72,7 @@ fn debian_date(date: &str) -> String {
     format!("{day_of_week}, {day} {month} {year} 00:00:00 +0000")
 }
 
-/// `packaging/debian/changelog`: each release with its version and its day. What is new is told elsewhere.
+/// `packaging/debian/changelog`: each release with its version and its day, and where to read what is new.
 fn debian_changelog(releases: &[Release]) -> String {
     let manifest = read("Cargo.toml");
     let manifest = DeTable::parse(&manifest).expect("TOML").into_inner();
@@ -84,7 +84,7 @@ fn debian_changelog(releases: &[Release]) -> String {
         write!(
             text,
             "{blank}{name} ({version}-1) unstable; urgency=medium\n\n  \
-             * What is new in this version is told by changelog.gz beside this file.\n\n \
+             * changelog.gz beside this file says what is new in this version.\n\n \
              -- {maintainer}  {date}\n"
         )
         .expect("a string");
@@ -106,7 +106,7 @@ fn the_newest_release_is_this_version() {
 fn the_releases_are_told_newest_first() {
     let releases = newest_first();
     let later = releases.windows(2).find(|pair| pair[0].date < pair[1].date);
-    assert!(later.is_none(), "CHANGELOG.md: the second stands below an older one: {later:?}");
+    assert!(later.is_none(), "CHANGELOG.md: a release stands below an older one: {later:?}");
 }
 
 #[test]

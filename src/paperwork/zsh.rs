@@ -36,7 +36,7 @@ fn function(subcommand: &Command, cb: &Command) -> String {
     format!("_cb_{}() {{\n{}\n}}", subcommand.name, lines.join(" \\\n"))
 }
 
-/// What `_arguments` is told of an option.
+/// The specifications of an option for `_arguments`.
 fn specs(command: &Command, option: &Opt) -> Vec<String> {
     let operands = option
         .excludes_operands
@@ -45,7 +45,7 @@ fn specs(command: &Command, option: &Opt) -> Vec<String> {
     let excluded: Vec<String> = option.names.iter().chain(&option.excludes).cloned().chain(operands).collect();
     let excluded = match excluded.as_slice() {
         _ if option.alone => "(- : *)".to_owned(),
-        // That it is not given twice goes without saying.
+        // `_arguments` itself knows that an option excludes itself.
         [_] => String::new(),
         [_, others @ ..] if option.names.len() == 1 => format!("({})", others.join(" ")),
         all => format!("({})", all.join(" ")),
@@ -59,7 +59,7 @@ fn specs(command: &Command, option: &Opt) -> Vec<String> {
             let names: Vec<String> = suffixed.collect();
             vec![spec(&excluded, &names, &format!("{explained}:{}", action(value)))]
         }
-        // A short one cannot be said to take its value after `=` alone.
+        // `_arguments` cannot restrict a short option to a value after `=`.
         Takes::Attached(value) => {
             let (long, short): (Vec<&String>, Vec<&String>) =
                 option.names.iter().partition(|name| name.starts_with("--"));
@@ -70,7 +70,7 @@ fn specs(command: &Command, option: &Opt) -> Vec<String> {
     }
 }
 
-/// One specification, for all the names that an option has.
+/// One specification for all these names of an option.
 fn spec(excluded: &str, names: &[String], rest: &str) -> String {
     match names {
         [name] => quoted(&format!("{excluded}{name}{rest}")),
@@ -84,7 +84,7 @@ fn operand(operand: &Operand) -> String {
         names => format!("({})", names.join(" ")),
     };
     quoted(&match &operand.value.kind {
-        // The first word that is not an option ends those of cb.
+        // The first word that is no option ends the options of cb.
         Kind::Command => return "'(-):command: _command_names -e' \\\n    '*:: : _normal -p cb'".to_owned(),
         _ if operand.repeated => format!("{excluded}*:{}", action(&operand.value)),
         _ if operand.required => format!("{excluded}:{}", action(&operand.value)),
@@ -92,7 +92,7 @@ fn operand(operand: &Operand) -> String {
     })
 }
 
-/// What a value is, and how its candidates are found.
+/// The word for a value, and where its candidates come from.
 fn action(value: &Value) -> String {
     let action = match &value.kind {
         Kind::Free | Kind::Command => " ",
