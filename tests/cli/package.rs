@@ -79,19 +79,6 @@ fn each_page_and_each_completion_goes_where_it_is_looked_for() {
     }
 }
 
-#[test]
-fn the_changelogs_know_this_version() {
-    let line = |file: &str, start: &str| {
-        let text = fs::read_to_string(Path::new(ROOT).join(file)).expect("a changelog");
-        let found = text.lines().find(|line| line.starts_with(start) && !line.contains("[Unreleased]"));
-        found.unwrap_or_else(|| panic!("{file} tells of no version")).to_owned()
-    };
-    let newest = line("CHANGELOG.md", "## ");
-    assert!(newest.starts_with(&format!("## [{VERSION}] - 20")), "{newest}");
-    let debian = line("packaging/debian/changelog", "cb-cli ");
-    assert!(debian.starts_with(&format!("cb-cli ({VERSION}-1) ")), "{debian}");
-}
-
 /// Makes the package of the program under test, and returns where it is.
 #[track_caller]
 fn build(sandbox: &Sandbox, cargo_deb: &Path) -> String {
