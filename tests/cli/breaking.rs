@@ -1,5 +1,6 @@
-//! The six behaviours of the in-process breaker, across processes; and what a process adds to them: it can be late, it can
-//! be stopped, it can die.
+//! The six behaviours of a breaker within one process, across processes; and what processes add: they can be late, be
+//! stopped and die.
+//! See cb-contract(7) 1.2 to 1.9, 1.25, 1.27, 1.28, 1.31 to 1.35 and 2.12.
 
 use crate::support::{Sandbox, millis};
 

@@ -1,4 +1,4 @@
-//! What a run costs in system calls: the budget that the crate's documentation has, call for call.
+//! What a run costs in system calls: the budget in the documentation of the crate, call for call.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
 //! What a person does: trip, disable, enable, reset; and a child that trips its own breaker.
+//! See cb-contract(7) 1.40 to 1.45, 1.51 to 1.53 and 4.5 to 4.7.
 
 use std::fs;
 

@@ -1,8 +1,8 @@
-//! The histories of other breakers, `tests/cases/breaker.json`, replayed: every step is a process of its own, and time
-//! moves in the state file.
+//! The histories of other breakers in `tests/cases/breaker.json`, replayed: each step is a process, and time moves in the
+//! state file. See cb-contract(7) 1.4 to 1.28, 1.32, 1.35 and 1.40 to 1.44.
 //!
-//! A millisecond of a case is ten seconds here. So the moments between two processes never add up to one, and what is
-//! said of "exactly then" and "just before" holds under any load.
+//! A millisecond of a case is ten seconds here. So the moments between two processes never add up to one, and "exactly
+//! then" and "just before" hold under any load.
 //!
 //! The policy of a case becomes options:
 //!
@@ -14,7 +14,7 @@
 //! | `trip` `failures_of_last` K of N | `--failure-rate`, `--window N`, `--min-calls`, `--threshold K`, see [`of_last`] |
 //! | `slow` | `--slow-after`, `--slow-rate` |
 //! | `open` `ms` | `--cooldown` |
-//! | `half_open` `limit`, none is no limit | `--probes`, at most the 16 that there are |
+//! | `half_open` `limit`, none is no limit | `--probes`, at most 16 |
 //! | `half_open` `close_successes`, else `decide_after` | `--probe-successes` |
 //! | `half_open` `open_failures`, else `open_rate` of `decide_after` | `--probe-failures` |
 //! | `half_open` `takeover_ms` | `--lease` |

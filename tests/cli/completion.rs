@@ -1,4 +1,5 @@
-//! The completions, in real shells: keys are typed at a terminal, and a command of the name `cb` notes what it was given.
+//! The completions, in real shells: keys are typed at a terminal, and a program called `cb` notes its arguments.
+//! See cb-contract(7) 4.30.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! The configuration: what is wrong in it, and what `cb config` shows of it.
+//! The configuration: the mistakes in it, and what `cb config` shows.
+//! See cb-contract(7) 1.19, 4.14, 4.19, 4.24 to 4.27, 4.33 and 4.34.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! Command lines as cron runs them: a bare environment, `/bin/sh`, and whatever is printed is mailed.
+//! Command lines as cron runs them: with a bare environment, by `/bin/sh`, and with all output mailed.
+//! See cb-contract(7) 3.17, 3.18 and 4.6.
 
 use std::fs;
 use std::process::Output;

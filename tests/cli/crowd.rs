@@ -1,4 +1,5 @@
 //! Many processes at once, proved by counting.
+//! See cb-contract(7) 1.25, 5.6 and 5.7.
 
 use std::fs;
 use std::fs::{File, OpenOptions};

@@ -1,5 +1,5 @@
-//! Every cure that is told works: each is carried out as it is told, by whom it is told to, and then the run is guarded and
-//! silent.
+//! Every cure works: the user who reads it carries it out as it is written, and then the run is guarded and silent.
+//! See cb-contract(7) 3.19.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

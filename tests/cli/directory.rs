@@ -1,5 +1,6 @@
-//! The directory of the states: whoever may write to it, whatever is in its place, and where it is. The command runs all the
-//! same, and one line says what is wrong and what to do.
+//! The directory of the states: who may write to it, what is in its place, and where it is. The command always runs,
+//! and one line says what is wrong and what to do.
+//! See cb-contract(7) 3.19, 3.20 and 5.1 to 5.5.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

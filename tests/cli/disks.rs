@@ -1,4 +1,5 @@
-//! Disks that are full or forbid writing, limits that are reached, and users of whom the system knows nothing.
+//! Disks that are full or forbid writing, limits that are reached, and users that the system does not know.
+//! See cb-contract(7) 3.19, 3.20, 3.24 and 5.7.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -1,11 +1,12 @@
-//! Each system call fails once, in every way: the command runs and its own status comes back, with one warning at most; or
-//! `cb` says 125 and it has not run. Never both, never a panic, never a failure that looks like a success.
+//! Each system call fails once, in every way. Either the command runs and its own status comes back, with one warning at
+//! most, or it does not run and `cb` exits 125: never both, never a panic, never a failure that looks like a success.
+//! See cb-contract(7) 3.19 to 3.22, 3.24 and 4.12.
 //!
 //! Left out, as they cannot fail so:
 //! - what the C library does before `main`;
 //! - `execve` and `exit_group`, which do not come back;
-//! - `close`: Linux has closed the descriptor even where it returns an error, but strace leaves it open;
-//! - `brk`, which says where the break is and knows no errors (the C library then takes `mmap`);
+//! - `close`: Linux closes the descriptor even where it returns an error, but strace leaves it open;
+//! - `brk`, which returns the break and no error (the C library then uses `mmap`);
 //! - giving up a lock (`LOCK_UN`), for which the kernel needs nothing;
 //! - `getpid` and its like, and `rt_sigprocmask` and `rt_sigaction` with arguments that are right.
 

@@ -1,5 +1,5 @@
-//! The file of a state: whatever is there in place of it, the command runs all the same, and one line says what is wrong
-//! and what to do.
+//! The file of a state: whatever is in its place, the command runs, and one line says what is wrong and what to do.
+//! See cb-contract(7) 1.36 to 1.39, 4.1, 5.5 and 5.10 to 5.18.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};

@@ -1,4 +1,5 @@
-//! `cb history`: the changes of each breaker: when, from, to, why, who.
+//! `cb history`: when each breaker changed, from what to what, why, and by whom.
+//! See cb-contract(7) 4.13, 4.18 and 5.17.
 
 use std::fs;
 

@@ -1,4 +1,5 @@
-//! `--on-change`: a command that is told of changes, once for each, over all processes.
+//! `--on-change`: a command that runs once for each change, over all processes.
+//! See cb-contract(7) 3.28 to 3.31.
 
 use std::fs;
 use std::time::{Duration, Instant};

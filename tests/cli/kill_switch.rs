@@ -1,4 +1,5 @@
 //! `CB_DISABLED=1`: all breakers off, for once.
+//! See cb-contract(7) 4.29.
 
 use std::fs;
 

@@ -1,5 +1,6 @@
-//! A process that is killed at any of its system calls leaves the old state or the new one: nothing between, nothing stuck,
-//! no litter.
+//! A process that is killed at any of its system calls leaves the old state or the new one: no mixture, no lock, no
+//! litter.
+//! See cb-contract(7) 1.27, 5.7 and 5.19.
 
 use std::collections::BTreeSet;
 use std::fs::File;

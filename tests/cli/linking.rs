@@ -1,4 +1,4 @@
-//! How the program is linked: `.cargo/rustc-static` adds what makes it static to the right calls of rustc, and to no other.
+//! How the program is linked: `.cargo/rustc-static` adds what makes it static to the right calls of rustc alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};

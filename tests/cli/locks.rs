@@ -1,4 +1,5 @@
-//! The lock of a breaker: held by one who does not go on, refused by the file system, wanted by many.
+//! The lock of a breaker: its holder hangs, the file system refuses it, many wait for it.
+//! See cb-contract(7) 3.19, 3.20, 4.3, 5.6 and 5.15.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,5 @@
-//! Looking at breakers: `status`, its table and its JSON, `check`, and where it all goes.
+//! Looking at breakers: `status`, its table and its JSON, `check`, and where their output goes.
+//! See cb-contract(7) 4.2 to 4.4, 4.15 to 4.17, 4.20 and 4.22.
 
 use serde_json::{Value, json};
 

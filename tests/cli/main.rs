@@ -1,7 +1,7 @@
 //! The tests of `cb` from outside: real processes, exact output, no sleeps.
 //!
 //! Time moves by shifting the times in the state file; "still running" is a pipe that the test holds open; concurrency is
-//! proved by counting. Each file here is one subject, and [`support`] is what they stand on.
+//! proved by counting. Each file tests one subject, with the tools of [`support`].
 //!
 //! # The quick loop
 //!
@@ -9,12 +9,12 @@
 //! cargo test --test cli two_step::a_pipeline_is_guarded  one test
 //! cargo test --test cli two_step                         one subject, here two_step.rs
 //! cargo test --bin cb -- --skip histories --skip protocol --skip no_text
-//!                                                        all units but the random histories, the protocols that are
-//!                                                        explored whole, and the random texts: seconds, not minutes
+//!                                                        all units but the random histories, the explored
+//!                                                        protocols and the random texts: seconds, not minutes
 //! cargo test                                             everything: minutes
 //! ```
 //!
-//! A test that needs a program which is not installed says `skipped`; under `CB_REQUIRE_TOOLS=1` it fails.
+//! A test whose program is not installed says `skipped`; under `CB_REQUIRE_TOOLS=1` it fails.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,

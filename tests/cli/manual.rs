@@ -1,4 +1,4 @@
-//! The manual: every page is well-formed, complete, and says of the options what the help says.
+//! The manual: every page is well-formed and complete, and says of the options what the help says.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
 //! `cb metrics`: what Prometheus reads.
+//! See cb-contract(7) 4.21.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Orders by hand: until when, on which of many, and on what is not there.
+//! Orders by hand: until when, for which breakers, and for breakers that do not exist.
+//! See cb-contract(7) 1.40, 1.42, 4.2, 4.5, 4.31 and 4.32.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,5 +1,6 @@
-//! An outage from its beginning to its end: curl against a server that answers, but with errors. That of a server which is
-//! gone is told in the README, and tested with it.
+//! An outage from beginning to end: curl against a server that answers with errors. The README tells, and tests, that
+//! of a server that is gone.
+//! See cb-contract(7) 1.4 to 1.7, 3.17 and 3.18.
 
 use std::fs;
 

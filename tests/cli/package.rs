@@ -1,4 +1,4 @@
-//! The package for Debian: all that belongs to it is in it, and it is installed, used and removed without a trace.
+//! The package for Debian: it holds all that belongs to it, and it is installed, used and removed without a trace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,23 +1,23 @@
-//! README.md does what it says: every block of it is run, from the first to the last, in one sandbox.
+//! README.md does what it says: every block is run, from the first to the last, in one sandbox.
 //!
-//! - `console`: each line that begins with `$ ` is run by bash on a terminal, and prints what stands below it. Where
-//!   nothing stands below it, it prints nothing and exits 0. A line `$ # ...` says what happens meanwhile, and it does:
-//!   the server is stopped and started, and time passes (see [`Story::happens`]).
-//! - `sh`: a function, which a shell is given and calls.
+//! - `console`: bash on a terminal runs each line that begins with `$ `, which prints what stands below it. Where nothing
+//!   stands below it, it prints nothing and exits 0. A line `$ # ...` says what happens meanwhile, and it happens: the
+//!   server stops or starts, and time passes (see [`Story::happens`]).
+//! - `sh`: a function, which a shell calls.
 //! - `crontab`: a line, run as cron runs it.
 //! - `toml`: the configuration from there on.
 //!
-//! A block of any other kind fails, as nothing would run it. Different are only what depends on the day (times, how long
-//! ago) and what cannot be had here:
+//! A block of any other kind fails, as nothing would run it. Only two things differ: what depends on the day (times, how
+//! long ago), and what cannot be had here:
 //!
 //! - `localhost:8080` is a server of the test at another address, by curl's own `connect-to` in `~/.curlrc`.
-//! - `cargo run --release --` is the `cb` under test, and neither cargo's nor the command's output is shown;
-//!   `cargo test` is what runs this; `cargo install --locked --path .` looks up in `Cargo.toml` that the binary is called `cb`, and
-//!   puts it where cargo would; `cargo deb` makes an empty package, and `sudo apt install` wants that it is there.
+//! - `cargo run --release --` is the `cb` under test, and the output of cargo and of the command is dropped; `cargo test`
+//!   is what runs this; `cargo install --locked --path .` checks in `Cargo.toml` that the binary is called `cb`, and puts
+//!   it where cargo would; `cargo deb` makes an empty package, and `sudo apt install` requires it.
 //! - `psql`, `./sync` and `./ask` do nothing; `logger` writes to a file; the user is called `ann`.
 //! - Nothing is coloured.
 //!
-//! `CB_BLESS=1 cargo test --test cli readme` writes into README.md what was really printed, where that is different.
+//! `CB_BLESS=1 cargo test --test cli readme` writes into README.md what was really printed, where it differs.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! The recipes of cb-recipes(7): every text in them is taken out of `man/prose/recipes.md` as it stands there, and tried
-//! with the programs and servers that it is about. What is put in place of a host, a path or a time is said where it is done.
+//! The recipes of cb-recipes(7): every text in `man/prose/recipes.md` is tried as it stands there, with the programs
+//! and servers that it is about. Where a test replaces a host, a path or a time, it says so.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,4 +1,5 @@
-//! What a refused run does instead: wait, fall back, run all the same; and how much is said of it all.
+//! What happens in place of a refused run: it waits, falls back or runs anyway; and how much is said about it.
+//! See cb-contract(7) 1.50, 3.8, 3.17, 3.18 and 3.25 to 3.27.
 
 use std::fs;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! `cb remove`: what is forgotten, what is left alone, and what becomes of runs and permits from before.
+//! `cb remove`: what it deletes, what it leaves alone, and what becomes of earlier runs and permits.
+//! See cb-contract(7) 1.34, 5.12, 5.15 and 5.16.
 
 use std::fs;
 

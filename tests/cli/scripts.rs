@@ -1,4 +1,4 @@
-//! The shell scripts of the repository, read by those who know better.
+//! The shell scripts of the repository, read by shellcheck and by their shells.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! Commands carry secrets in their arguments, their environment and their output. None of them is kept or told.
+//! Commands carry secrets in their arguments, environment and output. `cb` neither keeps nor prints them.
+//! See cb-contract(7) 5.18.
 
 use std::fs;
 use std::path::Path;

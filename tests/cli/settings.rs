@@ -1,4 +1,5 @@
-//! Settings: each does what it says, wherever it is said, and the stronger place wins.
+//! Settings: each does what it says, wherever it is given, and the stronger place wins.
+//! See cb-contract(7) 1.9 to 1.30, 1.46, 2.2 to 2.5, 3.8, 3.13 to 3.16, 3.21, 3.27 and 4.24 to 4.28.
 
 use std::fmt::Debug;
 use std::fs;

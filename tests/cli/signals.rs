@@ -1,6 +1,7 @@
-//! Signals: what `cb` gets reaches the child, once, and what ends the child ends `cb`.
+//! Signals: `cb` passes each on to the child, once, and dies as the child dies.
+//! See cb-contract(7) 2.1, 2.8, 3.7 and 3.9 to 3.12.
 //!
-//! The children of these tests block all signals and take them one by one, so that none is lost and each is counted.
+//! The children of these tests block all signals and take them one by one, so that none is lost and each counts.
 
 use crate::support::python::check;
 

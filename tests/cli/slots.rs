@@ -1,5 +1,6 @@
-//! What a probe holds where the kernel has no locks for a byte of a file (WSL 1, old gVisor): a file of its own. Each fault
-//! is injected, so that processes with and without such locks meet in one directory.
+//! What a probe holds where the kernel cannot lock a byte of a file (WSL 1, old gVisor): a file of its own. The fault
+//! is injected per process, so that processes with and without such locks meet in one directory.
+//! See cb-contract(7) 1.27 and 5.20.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

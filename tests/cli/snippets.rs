@@ -1,5 +1,6 @@
-//! Shell that is there to be copied, from the README and the manual, is right in every shell and mode into which it may be
-//! pasted: how a step ended is recorded, also where `set -e` ends the shell with it, and a probe's place is given back.
+//! Shell to be copied, from the README and the manual, is right in every shell and mode into which it may be pasted: it
+//! records how a step ended even where `set -e` ends the shell, and frees a probe's place.
+//! See cb-contract(7) 4.8 and 4.9.
 
 use std::fs;
 use std::path::Path;

@@ -1,15 +1,15 @@
-//! What the tests stand on.
+//! The tools of the tests.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`sandbox`] | a home of its own for each test, and what a test does with `cb` in it |
-//! | [`run`] | the builder of commands: output is empty and the exit 0 unless the test says otherwise |
+//! | [`sandbox`] | a home for each test, and what a test does with `cb` there |
+//! | [`run`] | the builder of commands: no output and exit 0 unless the test says otherwise |
 //! | [`begun`] | a run that is still running |
-//! | [`text`] | texts and documents, compared where they depend on the day, and moved in time |
+//! | [`text`] | texts and documents: compared without what depends on the day, and moved in time |
 //! | [`trouble`] | runs that find trouble with the state |
 //! | [`tools`] | programs that may be missing |
-//! | [`help`] | what the help says there is |
-//! | [`namespace`] | a process 1 and an `/etc/passwd` of our own |
+//! | [`help`] | the subcommands and options in the help |
+//! | [`namespace`] | a process 1 and an `/etc/passwd` of a test's own |
 //! | [`python`] | test programs in Python, with `prelude.py` |
 //! | [`server`] | an HTTP server that stops and comes back |
 //! | [`strace`] | system calls: counted, failed, killed at |

@@ -1,7 +1,8 @@
-//! `--timeout` and its family, as GNU `timeout` has them.
+//! `--timeout` and its family, as in GNU `timeout`.
+//! See cb-contract(7) 1.30, 2.6, 3.8 and 3.13 to 3.16.
 //!
-//! Where a child has to be ready before its time is over, all signals are blocked from its birth: it finds them pending,
-//! however late it is.
+//! Where a child must be ready before its time is over, all signals are blocked from its birth: however late it is, it
+//! finds them pending.
 
 use crate::support::python::check;
 

@@ -1,4 +1,5 @@
-//! `cb run` is transparent: what a command finds and how it ends is what it would be under `env`.
+//! `cb run` is transparent: a command finds what it would find under `env`, and ends as it would.
+//! See cb-contract(7) 2.7, 3.1 to 3.7 and 3.24.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,5 @@
 //! `cb allow` and `cb record`: two steps for what `cb` cannot start, and reports of what was seen elsewhere.
+//! See cb-contract(7) 1.28, 1.29, 1.33, 2.9 and 4.8 to 4.12.
 
 use std::fs;
 

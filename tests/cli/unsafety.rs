@@ -1,4 +1,4 @@
-//! The list of all `unsafe` blocks, at the head of `src/sys.rs`, is the list of those that there are.
+//! The list of `unsafe` blocks at the head of `src/sys.rs` is complete and right.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What is wrongly written: one line on stderr that says what would be right, exit 125, nothing started and no file made.
+//! Wrong usage: one line on stderr that says what would be right, exit 125, nothing started and no file made.
+//! See cb-contract(7) 3.23, 4.1, 4.7, 4.23 and 4.24.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

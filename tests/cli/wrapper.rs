@@ -1,4 +1,5 @@
 //! The cases that a wrapper around a command must get right, most of them from the tests of other wrappers.
+//! See cb-contract(7) 3.1 to 3.16.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
