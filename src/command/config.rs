@@ -59,7 +59,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
         let value = value.map_or("-".to_owned(), |value| escape(&value));
         let pattern = pattern(origin).map_or(String::new(), |pattern| format!(" {pattern}"));
         let line = config.line(origin).map_or(String::new(), |line| format!(", line {line}"));
-        // A line without a file is in the user's file, or in the one that was named.
+        // The user's file, or the one that was named, goes without saying.
         let of_machine = config.file(origin).is_some_and(|file| file == Path::new(MACHINE_CONFIG));
         let file = if of_machine { format!(" of {MACHINE_CONFIG}") } else { String::new() };
         writeln!(text, "{:<16} {value:<20} {}{pattern}{line}{file}", key.name(), origin.word())?;
