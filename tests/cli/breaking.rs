@@ -4,7 +4,7 @@
 
 use crate::support::{Sandbox, millis};
 
-/// Long enough that no slow machine gets through it by itself.
+/// A cool-down that does not end by itself even on a slow machine.
 const HOUR: &[&str] = &["--cooldown", "1h"];
 const HOUR_MS: i64 = 3_600_000;
 
@@ -241,7 +241,7 @@ fn a_probe_whose_lease_was_over_is_late_only_once_its_place_is_taken() {
     assert_eq!((&status["totals"]["late"], &status["totals"]["abandoned"]), (&1.into(), &1.into()));
     new.ends_saying(0, "cb: a: closed again: probe succeeded\n");
 
-    // Nobody asked for the place: the probe is still good.
+    // No run asked for the place, so the probe is still good.
     sandbox.open_by("a", options, 1);
     pass(&sandbox);
     let probe = sandbox.begin("a", options);
@@ -295,7 +295,7 @@ fn a_refusal_inside_opens_nothing_outside_and_where_all_ends_so_that_is_told_onc
         .stdout_has("note:         the last runs ended with 75, which counts as nothing; ")
         .run();
     sandbox.cb(["status"]).stdout_has("outer  closed     0/5       now       -       5 times exit 75\n").run();
-    // What is said helps.
+    // The cure in the line works.
     let options = ["--failure-codes", "1-124", "--threshold", "1"];
     sandbox.runs("outer", &options, 75).stderr_has("cb: outer: opened: 1 failure in a row: exit 75; ").run();
     sandbox.cb(["status", "outer"]).stdout_has("last run:     failure: exit 75").run();
@@ -387,7 +387,7 @@ fn the_orphan_of_a_killed_prober_does_not_hold_its_place() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
-    // Its input stays open with the test, so the child is alive all the while.
+    // The test keeps the child's input open, so the child lives on.
     let mut prober = sandbox.begin("a", HOUR);
     prober.kill();
     sandbox.runs("a", HOUR, 0).stderr("cb: a: closed again: probe succeeded\n").run();

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::strace::{Call, calls, can_trace};
 use crate::support::{Sandbox, is_root, linked_statically};
 
-/// What the C library does in a static program before `main`; `execve` is not counted.
+/// The calls of the C library in a static program before `main`, without `execve`.
 const BEFORE_MAIN: [(&str, &str); 13] = [
     ("brk", "where is the heap"),
     ("brk", "room for the thread's own variables"),
@@ -22,15 +22,15 @@ const BEFORE_MAIN: [(&str, &str); 13] = [
     ("mprotect", "what is constant from now on"),
 ];
 
-/// How often the heap may grow later, which depends on how much there is to read.
+/// How often the heap may grow later, by how much there is to read.
 const HEAP: usize = 2;
 
-/// The calls that the crate's documentation has for this, in order.
+/// The calls in the crate's documentation for this step, in order.
 fn documented(step: &str) -> Vec<String> {
     documented_for(&[step])
 }
 
-/// The same for several steps that go together.
+/// The same for several steps.
 fn documented_for(wanted: &[&str]) -> Vec<String> {
     let source =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")).expect("the crate's documentation");
@@ -41,7 +41,7 @@ fn documented_for(wanted: &[&str]) -> Vec<String> {
 
 #[track_caller]
 fn is_as_documented(sandbox: &Sandbox, args: &[&str], steps: &[&str]) {
-    // Only a debug build asks, before it closes a descriptor, whether that is open.
+    // Only a debug build checks that a descriptor is open before it closes it.
     let calls: Vec<Call> = calls(sandbox, args).into_iter().filter(|call| !call.line.contains("F_GETFD")).collect();
     let trace = calls.iter().map(|call| &*call.line).collect::<Vec<_>>().join("\n");
     let before_main = calls.iter().filter(|call| !call.ours).count();
@@ -83,7 +83,7 @@ fn a_refused_run() {
     is_as_documented(&sandbox, &["run", "-n", "a", "--", "true"], &["begin", "decide", "refuse", "end"]);
 }
 
-/// It may shrink; that it grows should be seen.
+/// The budget may shrink, but must not grow unseen.
 #[test]
 fn the_budget_is_no_larger_than_it_was() {
     let calls = |steps: &[&str]| steps.iter().map(|step| documented(step).len()).sum::<usize>();

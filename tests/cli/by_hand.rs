@@ -13,7 +13,7 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const YEAR: i64 = 365 * 24 * HOUR;
 
-/// Long enough that no slow machine gets through it by itself.
+/// A cool-down that does not end by itself even on a slow machine.
 const AN_HOUR: [&str; 2] = ["--cooldown", "1h"];
 
 /// A run that says on stdout whether it is a probe.
@@ -89,7 +89,7 @@ fn the_probe_after_a_trip_for_a_time_may_fail() {
     sandbox.shift("a", 59 * MINUTE);
     sandbox.runs("a", &[], 0).code(75).run();
     sandbox.shift("a", MINUTE);
-    // Plainly open with a probe due.
+    // The breaker is open with a probe due.
     sandbox.exits("a", &AN_HOUR, 1);
     assert_eq!(sandbox.status("a")["reason"], "probe failed: exit 1");
     sandbox.runs("a", &AN_HOUR, 0).code(75).run();
@@ -159,7 +159,7 @@ fn of_two_holds_of_a_kind_the_later_end_wins_with_its_owner_and_reason() {
         as_bob(&["--for", "2h", "--reason", "longer"]).stderr_timeless(dropped).run();
         let hold = &sandbox.status("a")["hold"];
         assert_eq!(pick(hold, ["by", "reason"]), json!(["bob", "longer"]));
-        // Without an end is later than any.
+        // A hold without an end ends last.
         as_bob(&[])
             .stderr_timeless(format!("cb: a: it was {what} by bob until TIME (longer); that is dropped\n"))
             .run();
@@ -170,7 +170,7 @@ fn of_two_holds_of_a_kind_the_later_end_wins_with_its_owner_and_reason() {
         for args in [&[][..], &["--for", "10d"], &["--reason", "another"]] {
             sandbox.cb([&[word, "a"], args].concat()).stderr(&kept).run();
         }
-        // It is shortened by who says so.
+        // `--replace` shortens it.
         let dropped = format!("cb: a: it was {what} by bob until 'cb {way_out} a'; that is dropped\n");
         sandbox.cb([word, "a", "--for", "1m", "--replace"]).stderr(dropped).run();
         assert_eq!(sandbox.status("a")["hold"]["by"], "tester");
@@ -206,11 +206,11 @@ fn the_end_of_a_hold_is_told_once_by_the_first_command_that_writes() {
     let until = sandbox.status("a")["hold"]["until"].as_str().expect("a time").to_owned();
     sandbox.shift("a", HOUR);
     let until = humantime::parse_rfc3339(&until).expect("a time") - std::time::Duration::from_secs(3_600);
-    // Who only looks tells nothing.
+    // A command that only looks says nothing.
     sandbox.cb(["check", "a"]).run();
     sandbox.status("a");
     assert_eq!(told(), "closed disabled disabled\n");
-    // The command does not wait for the hook, which is told all the same, and once.
+    // The run does not wait for the hook, which still runs, once.
     sandbox
         .cb(["run", "-n", "a", "--", "wc", "-l", "../told"])
         .stdout("1 ../told\n")
@@ -234,14 +234,14 @@ fn the_end_of_a_hold_is_told_once_by_the_first_command_that_writes() {
     permit.any_stdout().stderr(over).run();
     assert_eq!(told().lines().last(), Some("open open hold is over"));
     assert_eq!(sandbox.status("a")["generation"].as_u64(), generation.as_u64().map(|number| number + 1), "half-open");
-    // Whatever writes first: here a report, and a person.
+    // Any command that writes first will do: here a report and a person.
     for (name, args) in [("b", &["record", "b", "success"][..]), ("c", &["reset", "c"]), ("d", &["trip", "d"])] {
         sandbox.cb(["disable", name, "--for", "5m"]).run();
         sandbox.shift(name, HOUR);
         let line = format!("cb: {name}: hold is over: disabled no more, and closed as before\n");
         sandbox.cb(args).stderr(line).run();
     }
-    // A refusal as well.
+    // A refusal writes too.
     sandbox.runs("e", &["--threshold", "1", "--cooldown", "2h"], 1).any_stderr().run();
     sandbox.cb(["disable", "e", "--for", "5m"]).run();
     sandbox.shift("e", HOUR);
@@ -334,7 +334,7 @@ fn enabled_within_the_cool_down_it_is_still_open() {
     sandbox.cb(["enable", "a"]).run();
     sandbox.runs("a", &options, 0).code(75).run();
     let status = sandbox.status("a");
-    // It is open for the reason that it had before, too.
+    // It also has its former reason.
     let unchanged = ["retry_at", "since", "reason"];
     assert_eq!(pick(&status, unchanged), pick(&opened, unchanged));
     assert_eq!(status["totals"]["opened"], 1);
@@ -387,7 +387,7 @@ fn disable_and_trip_replace_each_other_and_enable_ends_only_disable() {
     sandbox.cb(["disable", "a", "--for", "1h"]).run();
     sandbox.cb(run_of("a")).stdout("probe no\n").run();
     assert_eq!(sandbox.status("a")["mode"], "disabled");
-    // The trip without end is gone with it: a hold is one.
+    // The trip without end is gone too, as there is one hold.
     sandbox.cb(["enable", "a"]).run();
     let status = sandbox.status("a");
     assert_eq!(pick(&status, ["state", "mode", "hold"]), json!(["open", "normal", null]));
@@ -450,7 +450,7 @@ fn a_clock_that_was_set_back_ends_holds_for_a_time_and_no_others() {
         sandbox.shift("a", -2 * HOUR);
         assert_eq!(sandbox.status("a")["mode"], mode);
     }
-    // By as little as a minute it ends none.
+    // A step of a minute ends no hold.
     sandbox.cb(["trip", "a", "--for", "1h", "--replace"]).any_stderr().run();
     sandbox.shift("a", -30 * SECOND);
     let status = sandbox.status("a");
@@ -522,7 +522,7 @@ fn a_duration_among_the_names_is_no_name() {
         sandbox.cb(args).code(125).stderr(line).run();
     }
     assert!(!sandbox.state_dir().exists());
-    // Alone, with a time, or as a plain number it is one.
+    // Alone, beside an end, or as a bare number it is a name.
     sandbox.cb(["trip", "1h"]).any_stderr().run();
     sandbox.cb(["trip", "a", "2h", "--for", "1h"]).any_stderr().run();
     sandbox.cb(["disable", "a", "8080"]).run();
@@ -551,10 +551,10 @@ fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
     sandbox.cb(["status"]).stdout(format!("{table}{row}")).run();
     sandbox.cb(["status", "a"]).stdout_has(format!("\n  reason:       {SHOWN}\n")).run();
     sandbox.cb(["history"]).stdout_has(format!("  a  closed -> open  {SHOWN}, by tester\n")).run();
-    // JSON has escapes of its own, for those who print it as it is.
+    // JSON escapes it too, as people may print it as it is.
     sandbox.cb(["status", "--json"]).stdout_has(r#""reason":"\u001b[31mred\u0007\n\u202e\u009b2J""#).run();
     assert_eq!(sandbox.status("a")["hold"]["reason"], HOSTILE);
-    // Whoever sets their own name has no more to say.
+    // The name from the environment is escaped too.
     sandbox.cb(["disable", "a"]).env("LOGNAME", "\u{1b}]0;x\u{7}").run();
     sandbox
         .cb(["status"])
@@ -595,7 +595,7 @@ fn each_change_by_hand_has_a_line_that_is_told_with_v() {
     for (args, line) in steps {
         sandbox.cb([&["-v"], args].concat()).stderr_timeless(format!("cb: {line}\n")).run();
     }
-    // Who does it knows it: without -v nothing is said.
+    // The person knows about it, so without -v nothing is said.
     sandbox.exits("a", &[], 0);
     for (args, _) in steps {
         sandbox.cb(args).run();
@@ -649,7 +649,7 @@ fn reset_of_several_and_of_all() {
     sandbox.open_by("a", &AN_HOUR, 1);
     sandbox.cb(["reset", "--all"]).run();
     assert_eq!(["a", "b", "c"].map(|name| sandbox.state(name)), ["closed", "closed", "closed"]);
-    // What fails for one does not stop the others.
+    // A failure with one does not stop the others.
     sandbox.open_by("c", &AN_HOUR, 1);
     sandbox.cb(["reset", "b", "nobody", "c"]).stderr_has("cb: there is no breaker 'nobody'").run();
     assert_eq!(sandbox.state("c"), "closed");
@@ -702,7 +702,7 @@ fn whoever_sets_an_unreadable_state_aside_says_so() {
 #[test]
 fn what_a_command_reports_of_itself_is_no_order() {
     let sandbox = Sandbox::new();
-    // As one that was told to stay away (HTTP 429) for a time.
+    // As after HTTP 429 with a time to stay away.
     let report = |span: &str| {
         ["run", "-n", "a", "--", "sh", "-c", &format!("cb trip \"$CB_NAME\" {span}; exit 22")].map(str::to_owned)
     };
@@ -762,7 +762,7 @@ fn who_orders_within_a_run_is_obeyed() {
         assert_eq!(sandbox.status("a")["mode"], mode, "{variable}={value}");
         sandbox.cb(["reset", "a"]).run();
     }
-    // Another breaker, or one that is replaced, is meant as it is said.
+    // For another breaker, or with `--replace`, it is an order.
     trip("b", &[]).any_stderr().run();
     trip("a", &["--replace"]).run();
     assert_eq!(["a", "b"].map(|name| sandbox.status(name)["mode"].clone()), ["held", "held"]);
@@ -770,7 +770,7 @@ fn who_orders_within_a_run_is_obeyed() {
     // Of several only the run's own is a report.
     sandbox.cb(["trip", "a", "b"]).env("CB_NAME", "a").stderr_has("cb: a: opened: reported by the run; ").run();
     assert_eq!(["a", "b"].map(|name| sandbox.status(name)["mode"].clone()), ["normal", "held"]);
-    // The kill switch silences runs, not people.
+    // The kill switch stops reports of runs, not orders of people.
     sandbox.cb(["reset", "a", "b"]).run();
     let before = sandbox.bytes("a");
     trip("a", &[]).env("CB_DISABLED", "1").run();
@@ -808,9 +808,9 @@ esac
     assert_eq!(pick(&status, ["state", "mode", "reason"]), json!(["open", "normal", "HTTP 429"]));
     let left = status["retry_in_ms"].as_i64().expect("a time");
     assert!(left <= 120 * SECOND && left > 90 * SECOND, "{left}");
-    // The failure of the run that reported says nothing new.
+    // The result of the run that reported is late.
     assert_eq!(pick(&status, ["totals.late", "totals.failures"]), json!([1, 1]));
-    // Nobody asks before the time is over.
+    // No run is let through before the time is over.
     sandbox.cb(fetch).code(75).run();
     sandbox.cb(fetch).code(75).run();
     assert_eq!(server.answered(), 1);

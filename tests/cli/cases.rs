@@ -40,15 +40,15 @@ use serde_json::Value;
 
 use crate::support::{Begun, Sandbox};
 
-/// How many milliseconds here are one of a case.
+/// How many milliseconds here stand for one of a case.
 const SCALE: u64 = 4_000;
 /// The breaker of all cases.
 const NAME: &str = "t";
-/// How a child says what it counts as. 75 it never uses: that is a refusal.
+/// The exit codes by which a child says its outcome. None is 75, which is a refusal.
 const CODES: [(&str, i32); 3] = [("success", 0), ("failure", 1), ("ignored", 3)];
 
-/// Where the policies of the cases say something that no case shows: a result that is late, a call at the very boundary,
-/// a success that completes the window, a slow call, a half-open state that is judged as a whole.
+/// Further cases, for what the policies say and no case shows: a late result, a call at the very boundary, a success
+/// that completes the window, a slow call, a half-open state that is judged as a whole.
 const MORE: &str = r#"[
 {"id": "late-success", "policy": {"trip": {"kind": "consecutive", "failures": 2}, "open": {"ms": 1000}, "half_open": {"limit": 1, "close_successes": 1, "open_failures": 1}, "ignored": "neutral", "late_results": "count"}, "steps": [
     {"at_ms": 0, "action": "begin", "call": "late", "expect_admitted": true},
@@ -82,10 +82,10 @@ const MORE: &str = r#"[
     {"at_ms": 1000, "action": "call", "outcome": "success", "expect_state_after": "open"}]}
 ]"#;
 
-/// Where the contract decides otherwise than the project of a case: the case; the step, from 0, at which the two part;
-/// what is found there instead; the sentence that decides.
+/// Where the contract decides otherwise than the project of a case: the case; the step, from 0, at which they differ;
+/// what is found there; the sentence that decides.
 ///
-/// Up to that step the case must hold, and there it must part in just that way. What follows is moot.
+/// Up to that step the case must hold, and there it must differ in just that way. Later steps do not matter.
 const DECIDED_OTHERWISE: &[(&str, usize, &str, &str)] = &[
     (
         "late-success",
@@ -117,7 +117,7 @@ fn every_case_is_replayed() {
     for case in &cases {
         let overlaps = steps(case).iter().any(|step| step["action"] == "begin");
         let timed = case["policy"]["slow"].is_object() || steps(case).iter().any(|step| step["duration_ms"].is_u64());
-        // A child that waits cannot be made to have taken long.
+        // No test can make a waiting child have taken long.
         let ways = [(Way::Child, !(timed && overlaps)), (Way::TwoSteps, timed || overlaps)];
         for (way, _) in ways.into_iter().filter(|way| way.1) {
             wrong.extend(judge(case, way));
@@ -131,7 +131,7 @@ fn every_case_is_replayed() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Replays a case, and says what is wrong with it or with what is listed of it.
+/// Replays a case, and says what is wrong with the case or with its entry in the list.
 fn judge(case: &Value, way: Way) -> Option<String> {
     let id = case["id"].as_str().expect("an id");
     let listed = DECIDED_OTHERWISE.iter().find(|entry| entry.0 == id);
@@ -153,7 +153,7 @@ fn scaled(millis: u64) -> String {
     format!("{}ms", millis * SCALE)
 }
 
-/// How a run that overlaps others is made.
+/// How to make a run that overlaps others.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     /// `cb run` with a child that waits.
@@ -180,7 +180,7 @@ struct Replay<'a> {
     refused_before: (u64, u64),
 }
 
-/// What the options say of a policy.
+/// The options for a policy.
 fn options(policy: &Value) -> Vec<String> {
     let mut options: Vec<(&str, String)> = Vec::new();
     let number = |value: &Value| value.as_u64();
@@ -231,7 +231,7 @@ fn options(policy: &Value) -> Vec<String> {
     options
         .push(("--probe-successes", number(&half_open["close_successes"]).or(decide_after).unwrap_or(1).to_string()));
     options.push(("--probe-failures", failures.unwrap_or(1).to_string()));
-    // Where a project takes no place away, none is to be taken while the case lasts.
+    // A project without leases takes no place away, so the lease must outlast the case.
     options.push(("--lease", number(&half_open["takeover_ms"]).map_or("36500d".to_owned(), scaled)));
     let ignored = if policy["ignored"] == "success" { "--success-codes" } else { "--ignore-codes" };
     options.push((ignored, CODES[2].1.to_string()));
@@ -264,7 +264,7 @@ impl<'a> Replay<'a> {
     /// Takes all steps.
     ///
     /// # Errors
-    /// The first step that went otherwise than the case says, and how.
+    /// The first step that differs from the case, and how.
     fn run(mut self) -> Result<(), (usize, String)> {
         for (index, step) in steps(self.case).iter().enumerate() {
             self.pass_time(step["at_ms"].as_u64().expect("a time"));
@@ -309,7 +309,7 @@ impl<'a> Replay<'a> {
     }
 
     fn by_hand(&self, args: &[&str]) {
-        // That it makes one is not what is tried.
+        // It does not matter that this makes a breaker.
         self.sandbox.cb(["-q"].iter().chain(args)).run();
     }
 
@@ -355,7 +355,7 @@ impl<'a> Replay<'a> {
         expect(step, "expect_admitted", &Value::Bool(admitted))
     }
 
-    /// The second half of one.
+    /// The second half of a run.
     fn end(&mut self, call: &str, step: &Value) {
         let now = self.now;
         let begun = match &self.running[call] {
@@ -373,7 +373,7 @@ impl<'a> Replay<'a> {
                 assert_eq!(run.wait().status.code(), Some(code), "the status of {step}");
             }
             Running::Permit { word, .. } => {
-                // What counts as ignored is the policy's business, so it is said by its exit code.
+                // The policy decides what counts as ignored, so the run reports an exit code.
                 let (code, took) = (code.to_string(), scaled(took));
                 let words = ["record", NAME, "--exit-code", &code, "--permit", &word, "--took", &took];
                 self.sandbox.cb(self.with_options(&words)).any_stderr().run();
@@ -381,7 +381,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// What came of a command that may be refused, and may print the line of a change.
+    /// The result of a command that may be refused, and may print the line of a change.
     fn ended(&self, args: Vec<&str>) -> Output {
         self.sandbox.cb(args).spawn().wait_with_output().expect("the command ends")
     }
@@ -431,7 +431,7 @@ impl<'a> Replay<'a> {
             ("half_open", "open", "normal") if only_looked && status["admits"] == true => "half_open".to_owned(),
             ("forced_open", "open", "held") => "forced_open".to_owned(),
             ("metrics_only" | "disabled", _, "disabled") => expected.to_owned(),
-            // A force for a time is a hold.
+            // A breaker that is forced open for a time is a hold here.
             ("open", "open", "held") if !status["hold"]["until"].is_null() => "open".to_owned(),
             (_, state, "normal") => state.to_owned(),
             (_, state, mode) => format!("{state}, {mode}"),
@@ -441,7 +441,7 @@ impl<'a> Replay<'a> {
     fn counter(&self, name: &str, status: &Value, refused: u64) -> Value {
         let window = &status["window"];
         let calls = |key: &str| window[key].as_u64().expect("a number");
-        // What is not known is -1 there.
+        // The cases have -1 for what is not known.
         let rate = |key: &str| if window[key].is_null() { Value::from(-1.0) } else { window[key].clone() };
         match name {
             "not_permitted" => Value::from(refused - self.refused_before.1),

@@ -25,7 +25,7 @@ fn is_wrong(text: &str, line: &str, completed_by_options: bool) {
     let line = format!("cb: {}{line}\n", path.display());
     sandbox.cb(["run", "-n", "a", "--", "touch", "started"]).code(125).stderr(&line).run();
     sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
-    // Those who look are told, and see what there is.
+    // Commands that look report the mistake, and show the breakers.
     sandbox.cb(["status"]).any_stdout().stderr(&line).run();
     if !completed_by_options {
         sandbox.cb(["check", "a"]).code(125).stderr(&line).run();
@@ -137,7 +137,7 @@ fn what_is_no_value() {
         "[defaults]\nthreshold = 123456789012345678901234567890123456789012345678\n",
         ":2: threshold: '123456789012345678901234567890123456789012345678' is not a whole number from 0 to 4294967295",
     );
-    // A value that is overruled must be right too.
+    // An overruled value must be right too.
     wrong("[defaults]\nprobes = 0\n[breakers.a]\nprobes = 2\n", ":2: probes: '0' is not a whole number from 1 to 16");
 }
 
@@ -152,11 +152,11 @@ fn what_no_run_could_open_is_known_without_a_run() {
     for args in [&["config", "a"][..], &["config", "b"], &["config"]] {
         sandbox.cb(args).code(125).stderr(&*line).run();
     }
-    // Reports of what was seen elsewhere may say so.
+    // `cb record` may still report a failure by that word.
     sandbox.cb(["record", "a", "failure"]).run();
 }
 
-/// They are the breaker's that was meant, and no word is said of its other settings.
+/// The dots belong to the name of a breaker, and its settings are not judged.
 #[test]
 fn a_name_with_dots_and_no_quotes() {
     let sandbox = Sandbox::new();
@@ -201,7 +201,7 @@ fn what_cannot_be_meant_together() {
         "[breakers.a]\nmax-cooldown = \"5s\"\n",
         ":2: max-cooldown: 5s is shorter than the cooldown of 30s (cooldown is built in)",
     );
-    // What an option and the file say: where both are.
+    // For a contradiction between an option and the file, the line names both places.
     let sandbox = Sandbox::new();
     let path = sandbox.configure("[defaults]\nmax-cooldown = \"1m\"\nsuccess-codes = 1\n");
     let file = path.display();
@@ -212,7 +212,7 @@ fn what_cannot_be_meant_together() {
     sandbox.exits("a", &["--max-cooldown", "1h", "--cooldown", "5m"], 0);
 }
 
-/// What a run is completed by is its own affair: nobody else is stopped, and least of all what the run starts.
+/// A file that needs the options of a run must not stop other commands, least of all those that the run starts.
 #[test]
 fn a_file_that_options_complete_stops_only_a_run_without_them() {
     let sandbox = Sandbox::new();
@@ -234,7 +234,7 @@ fn a_file_that_options_complete_stops_only_a_run_without_them() {
     {
         sandbox.cb(args).run();
     }
-    // That is judged by the settings last used, which is told.
+    // `cb check` judges by the settings last used, and says so.
     let remark = format!("cb: a: judged by the settings last used, as a run needs options: {wrong}\n");
     sandbox.cb(["check", "a", "-v"]).stderr(remark).run();
     assert_eq!(sandbox.status("a")["admits"], true);
@@ -288,7 +288,7 @@ fn what_stands_in_breakers_and_is_no_table_is_wrong_for_everybody() {
     }
 }
 
-/// An answer is that of a run without options, whatever those before it were told.
+/// An answer is that of a run without options, whatever options earlier runs had.
 #[test]
 fn an_answer_is_that_of_a_run_without_options() {
     let sandbox = Sandbox::new();
@@ -305,7 +305,7 @@ fn an_answer_is_that_of_a_run_without_options() {
     }
 }
 
-/// Whoever is refused finds the same code, which the configuration says or an option.
+/// All refusals have the same code, from the configuration or an option.
 #[test]
 fn a_refusal_ends_the_same_everywhere() {
     let sandbox = Sandbox::new();
@@ -346,7 +346,7 @@ fn what_is_wrong_for_others_is_not_this_runs_business() {
     sandbox.cb(["check", "a"]).run();
     let line = format!("cb: {}:4: 'threshhold' is not a setting; did you mean threshold?\n", path.display());
     sandbox.runs("b", &[], 125).stderr(&line).run();
-    // But it is that of cb config.
+    // But they concern `cb config`.
     sandbox.cb(["config"]).code(125).stderr(&line).run();
     sandbox.cb(["config", "a"]).code(125).stderr(&line).run();
     sandbox.configure("[breakers.b]\nthreshold = 4\n[breakers.\"a/b\"]\n");
@@ -388,7 +388,7 @@ fn a_configuration_that_cannot_be_read() {
         sandbox.own(&sandbox.home().join(dir));
     }
     sandbox.exits("a", &[], 0);
-    // One that is there and closed was meant to be read: that is told, once, and all goes on.
+    // A closed file was meant to be read: one warning, and the run goes on.
     fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("ours");
     sandbox.own(&path);
     sandbox
@@ -398,7 +398,7 @@ fn a_configuration_that_cannot_be_read() {
             path.display()
         ))
         .run();
-    // Where nobody may even look, as in a home that is somebody else's, it is as if there were none.
+    // In a directory that we cannot look into, as another user's home, there is no file.
     fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o000)).expect("ours");
     sandbox.exits("a", &[], 0);
     fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o755)).expect("ours");
@@ -456,7 +456,7 @@ fn a_pattern_is_for_all_names_that_it_describes() {
     let file = sandbox.home().join(".config/cb/config.toml");
     let threshold = json!({ "value": "1", "origin": "pattern", "pattern": "db-?", "line": 21, "file": file });
     assert_eq!(document["settings"]["threshold"], threshold);
-    // It is no table of a breaker.
+    // The pattern's table is no table of a breaker.
     sandbox.cb(["status", "x.example.com"]).code(125).stderr_has("there is no breaker 'x.example.com'").run();
     assert!(!String::from_utf8_lossy(&sandbox.cb(["status"]).any_stdout().run().stdout).contains('*'));
 }
@@ -520,7 +520,7 @@ fn the_configuration_of_the_machine_is_below_the_users() {
     assert_eq!(document["settings"]["backoff"], backoff);
     // Its tables make a breaker known too.
     there("cb reset known").run();
-    // One that was named takes the place of both.
+    // A named file replaces both.
     fs::write(sandbox.work().join("named.toml"), "[defaults]\nprobes = 2\n").expect("a file");
     for named in ["cb config a --config named.toml", "env CB_CONFIG=named.toml cb config a"] {
         let output = there(named).any_stdout().run();
@@ -528,7 +528,7 @@ fn the_configuration_of_the_machine_is_below_the_users() {
         assert!(text.contains("threshold        5                    built in\n"), "{text}");
         assert!(text.contains("probes           2                    defaults, line 2\n"), "{text}");
     }
-    // What is wrong in it is told with its name, after what is wrong in the user's.
+    // Its mistakes come with its name, after those of the user's file.
     configure("[defaults]\nprobes = 0\nmax-cooldown = \"1s\"\n");
     let path = sandbox.configure("[defaults]\nthreshold = 1.5\ncooldown = \"2s\"\n");
     let threshold = format!("cb: {}:2: threshold: '1.5' is not a whole number from 0 to 4294967295\n", path.display());
@@ -544,7 +544,7 @@ fn the_configuration_of_the_machine_is_below_the_users() {
 
 // cb config
 
-/// So that a file is mended once, and not once for each mistake.
+/// People can then mend the file once, not once for each mistake.
 #[test]
 fn config_tells_of_all_that_is_wrong() {
     let sandbox = Sandbox::new();
@@ -570,7 +570,7 @@ fn config_tells_of_all_that_is_wrong() {
     for args in [&["config"][..], &["config", "a"], &["config", "c", "--json"]] {
         sandbox.cb(args).code(125).stderr(&*expected).run();
     }
-    // A run tells the first that is its own.
+    // A run reports the first mistake that concerns it.
     sandbox.runs("b", &[], 125).stderr(format!("cb: {file}:{}\n", lines[0])).run();
 }
 

@@ -17,7 +17,7 @@ pub fn cron(sandbox: &Sandbox, line: &str) -> Output {
     sandbox.command("/usr/bin/env", words).spawn().wait_with_output().expect("it ends")
 }
 
-/// Runs a line once a minute, and returns what cron would mail of each run, without the times.
+/// Runs a line once a minute, and returns cron's mail of each run, without the times.
 fn mails(sandbox: &Sandbox, name: &str, line: &str, minutes: usize, before: impl Fn(usize)) -> Vec<String> {
     let tick = |minute| {
         if minute > 0 {
@@ -31,7 +31,7 @@ fn mails(sandbox: &Sandbox, name: &str, line: &str, minutes: usize, before: impl
     (0..minutes).map(tick).collect()
 }
 
-/// What each mail is expected to be: nothing but in these minutes.
+/// The expected mails: none except in these minutes.
 fn expected(minutes: usize, mails: &[(usize, &str)]) -> Vec<String> {
     let of = |minute| mails.iter().filter(move |mail| mail.0 == minute).map(|mail| mail.1).collect();
     (0..minutes).map(of).collect()
@@ -55,7 +55,8 @@ fn of_an_outage_of_twenty_ticks_cron_mails_two_lines_and_what_the_command_said()
     let opened = "feed: connection refused\n\
                   cb: feed: opened: 5 failures in a row: exit 7; next try in 5m (TIME), or now with 'cb reset feed'\n";
     let closed = "cb: feed: closed again: probe succeeded\n";
-    // Five failures open it. Then one try in five minutes, which is told by nobody but the command, until one succeeds.
+    // Five failures open it. Then there is one try in five minutes, of which only the command speaks, until one
+    // succeeds.
     let news = [
         (2, refused),
         (3, refused),

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Sandbox, is_like, pick};
 
-/// Longer than anything here takes on any machine: only what would never end waits for it.
+/// Longer than anything here takes on any machine. Only a test that hangs reaches it.
 const FOREVER: Duration = Duration::from_secs(120);
 
 /// A FIFO, held open on both sides, so that no open of it ever waits.
@@ -27,9 +27,9 @@ struct Crowd {
     sandbox: Sandbox,
     /// Children read from it until the test closes it.
     gate: File,
-    /// A line for each child that has come to the gate.
+    /// One line for each child at the gate.
     arrived: Receiver<String>,
-    /// What each run came back with, as they end.
+    /// The result of each run, as they end.
     ended: Receiver<Output>,
 }
 
@@ -54,7 +54,7 @@ impl Crowd {
             let process = sandbox.cb(args).spawn();
             let sender = sender.clone();
             std::thread::spawn(move || {
-                // The test may have failed already and listen no more.
+                // The test may have failed and stopped listening.
                 drop(sender.send(process.wait_with_output().expect("it ends")));
             });
         }
@@ -66,14 +66,14 @@ impl Crowd {
         self.ended.recv_timeout(FOREVER).expect("another run ends")
     }
 
-    /// Waits until so many children have come to the gate.
+    /// Waits until so many children are at the gate.
     fn wait_for_children(&self, count: usize) {
         for _ in 0..count {
             self.arrived.recv_timeout(FOREVER).expect("another child starts");
         }
     }
 
-    /// Lets the children end. Says how many there were in all, once every run has ended, and what the runs printed.
+    /// Lets the children end. Once every run has ended, returns how many children there were and what the runs printed.
     fn end(self, runs: usize) -> (Sandbox, usize, String) {
         let Self { sandbox, gate, ended, .. } = self;
         drop(gate);
@@ -214,7 +214,7 @@ fn two_thousand_runs_of_a_hundred_breakers_are_all_counted() {
     two_thousand(100);
 }
 
-/// Two hundred ask a half-open breaker, 64 at a time. Those who probe say when they begin and when they end.
+/// Two hundred runs ask a half-open breaker, 64 at a time. Probes say when they begin and when they end.
 #[track_caller]
 fn two_hundred(probes: usize) {
     const ASKERS: usize = 200;
@@ -241,7 +241,7 @@ fn two_hundred(probes: usize) {
     let status = sandbox.status("a");
     let counted = pick(&status, ["state", "probe_successes", "totals.refused", "totals.abandoned", "probes"]);
     assert_eq!(counted, serde_json::json!(["half_open", ran, ASKERS - ran, 0, []]));
-    // Nor does anybody keep a place: the next who ask have all of them.
+    // No run keeps a place: the next runs get all of them.
     let held: Vec<_> = (0..probes).map(|_| sandbox.begin("a", &settings.split(' ').collect::<Vec<_>>())).collect();
     sandbox.cb(line.split(' ')).code(75).run();
     for probe in held {

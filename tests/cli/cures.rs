@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::support::namespace::may_unshare;
 use crate::support::{COMMAND, NOBODY, Run, Sandbox, have, is_root, names_in};
 
-/// A user of whom nobody has heard, and his group.
+/// A user whom the system does not know, and the user's group.
 const MEMBER: u32 = 12_345;
 
 fn set_mode(path: &Path, mode: u32) {
@@ -22,7 +22,7 @@ fn give(path: &Path, user: u32, group: u32) {
     chown(path, Some(user), Some(group)).expect("root may");
 }
 
-/// What a run says that is wrong: one line, and nothing else is wrong with it.
+/// The one line by which a run says what is wrong. Nothing else may be wrong with the run.
 #[track_caller]
 fn said(run: Run) -> String {
     let output = run.output();
@@ -31,7 +31,7 @@ fn said(run: Run) -> String {
     said
 }
 
-/// The command that a line tells to run.
+/// The command in a line's cure.
 #[track_caller]
 fn command_in(said: &str) -> String {
     let (_, rest) = said.split_once("run '").unwrap_or_else(|| panic!("{said} tells no command"));
@@ -39,7 +39,7 @@ fn command_in(said: &str) -> String {
     command.to_owned()
 }
 
-/// Does what a line tells: with sudo as root, else as the user of the sandbox.
+/// Carries out a line's cure: with sudo as root, else as the user of the sandbox.
 #[track_caller]
 fn carry_out(sandbox: &Sandbox, said: &str) {
     let command = command_in(said);
@@ -56,7 +56,7 @@ fn run_as(user: u32, group: u32, command: &str) {
     assert!(status.expect("bash starts").success(), "{command}");
 }
 
-/// Whether only root can make what a test needs, and is not here.
+/// Whether a test needs root to prepare it, and we are not root.
 fn needs_root() -> bool {
     if !is_root() {
         eprintln!("skipped: only root can make what belongs to another user");
@@ -70,14 +70,14 @@ fn is_guarded(run: Run, state: &Path) {
     assert!(fs::read_to_string(state).expect("a state").contains("\"write\""), "{} was written", state.display());
 }
 
-/// What is told of a run is done, and cures it. What is wrong is wrong once, whatever is asked.
+/// The cure in a run's line works. One fault makes one line, however often the state is asked.
 #[track_caller]
 fn is_cured_by_what_is_told(sandbox: &Sandbox, part: &str) {
     let told = said(sandbox.cb(COMMAND));
     assert!(told.contains("cb: a: unguarded: ") && told.contains(part), "{told}");
     carry_out(sandbox, &told);
     is_guarded(sandbox.cb(COMMAND), &sandbox.state_file("a"));
-    // The other cure of all that says so.
+    // The other cure in most lines: another directory.
     if told.contains("give another --state-dir") {
         let dir = sandbox.work().join("another");
         is_guarded(sandbox.cb(COMMAND).env("CB_STATE_DIR", &dir), &dir.join("a.json"));
@@ -169,7 +169,7 @@ fn what_a_run_under_sudo_has_left_is_given_back() {
     if needs_root() {
         return;
     }
-    // How much of `~/.cache/cb/a.json` is there, how much of that is root's, and with which mode.
+    // How much of `~/.cache/cb/a.json` exists, how much of that is root's, and its mode.
     for (depth, roots, mode) in [
         (3, 1, 0o600),
         (2, 1, 0o700),
@@ -220,7 +220,7 @@ fn root_who_must_not_take_a_directory_becomes_its_owner() {
 
 // Shared with a group.
 
-/// A directory that is shared with a group, and the file of `a` in it, which another member has made for himself.
+/// A directory that is shared with a group, and in it the file of `a`, which another member has made private.
 fn shared(sandbox: &Sandbox, group: u32, mode: u32) -> PathBuf {
     let dir = sandbox.home().join("shared");
     fs::create_dir(&dir).expect("a directory");
@@ -336,7 +336,7 @@ fn what_cannot_be_read_nor_set_aside_is_removed() {
     carry_out(&sandbox, &told);
     sandbox.cb(COMMAND).stdout("ran\n").stderr_has("set aside as a.json.corrupt").run();
     is_guarded(sandbox.cb(COMMAND), &sandbox.state_file("a"));
-    // Those who only look tell it too.
+    // Commands that only look say so too.
     sandbox.put("a", "garbage");
     carry_out(&sandbox, &said(sandbox.cb(["check", "a"])));
     sandbox.cb(["check", "a"]).run();
@@ -373,7 +373,7 @@ fn what_remove_leaves_alone_is_removed_by_what_is_told() {
 
 #[test]
 fn remove_does_not_tell_to_remove_another_breaker() {
-    // As a file system shows it that does not tell two names apart.
+    // As on a file system that does not tell the two names apart.
     let sandbox = Sandbox::new();
     sandbox.exits("a", &[], 0);
     fs::copy(sandbox.state_file("a"), sandbox.state_file("A")).expect("a copy");
@@ -391,7 +391,7 @@ fn a_configuration_that_others_can_write_is_closed_to_them() {
         sandbox.own(&path);
         if bits == 0o664 {
             if !is_root() {
-                // Of the own group it may be, whose members one has chosen.
+                // The user's own group may write, as its members are trusted.
                 set_mode(&path, bits);
                 sandbox.exits("a", &[], 0);
                 continue;
@@ -427,7 +427,7 @@ fn a_configuration_that_is_closed_is_opened_by_its_owner() {
     assert!(told.contains("its owner (0) must run 'chmod a+r "), "{told}");
     run_as(0, 0, &command_in(&told));
     run().run();
-    // Trouble is told once, though a command asks for it more than once.
+    // The command reads the file more than once, but warns once.
     set_mode(&path, 0o600);
     assert_eq!(
         sandbox
@@ -471,7 +471,7 @@ fn a_configuration_of_another_user_is_given_to_whom_it_is_for() {
     let output = root.cb(COMMAND).code(125).any_stderr().run();
     carry_out(&root, &String::from_utf8(output.stderr).expect("text"));
     root.cb(COMMAND).stdout("ran\n").run();
-    // Only root changes what is root's.
+    // Only root can change what belongs to root.
     give(&path, 0, MEMBER);
     set_mode(&path, 0o664);
     let output = sandbox.cb(COMMAND).code(125).any_stderr().run();

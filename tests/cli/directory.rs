@@ -40,7 +40,7 @@ fn a_directory_that_is_shared_gives_its_files_to_its_group() {
     let sandbox = Sandbox::new();
     let dir = sandbox.home().join("shared-state");
     fs::create_dir(&dir).expect("a directory");
-    // Any group will do where root gives it; others can only give their own.
+    // Root can give files to any group, others only to their own.
     if is_root() {
         chown(&dir, None, Some(12_345)).expect("root may");
     }
@@ -105,7 +105,7 @@ fn a_directory_that_everybody_can_write_to_is_not_used() {
         sandbox.cb(["status"]).env("CB_STATE_DIR", &dir).code(125).stderr(format!("cb: {warning}\n")).run();
         assert_eq!(names_in(&dir), [""; 0]);
     }
-    // The advice works.
+    // The cure works.
     sandbox.command("chmod", ["o-w".as_ref(), dir.as_os_str()]).run();
     sandbox.cb(COMMAND).env("CB_STATE_DIR", &dir).stdout("ran\n").run();
     assert_eq!(names_in(&dir), ["a.json"]);
@@ -121,7 +121,7 @@ fn advice_can_be_pasted_whatever_is_in_the_path() {
     let said = String::from_utf8(output.stderr).expect("text");
     let (_, advice) = said.split_once("; run '").expect("advice");
     let (advice, _) = advice.rsplit_once("', or ").expect("an end of it");
-    // History is expanded as where somebody types.
+    // bash expands history as at a prompt.
     let typed = format!("set -o history -H\n{advice}\n");
     fs::write(sandbox.work().join("typed"), typed).expect("a file");
     sandbox.bash("bash <typed").run();
@@ -156,7 +156,7 @@ fn the_default_directory_must_be_ones_own() {
         "{shown} belongs to another user (0); run 'sudo chown -R {NOBODY} {shown}', or give another --state-dir"
     );
     unguarded(&sandbox, &warning);
-    // One that was named may be another's.
+    // A named directory may be another user's.
     fs::set_permissions(sandbox.state_dir(), Permissions::from_mode(0o755)).expect("root may");
     let dir = sandbox.state_dir();
     sandbox.cb(["status", "--state-dir"].map(AsRef::as_ref).into_iter().chain([dir.as_os_str()])).any_stdout().run();
@@ -198,7 +198,7 @@ fn left_overs_of_a_run_under_sudo_are_explained() {
     unguarded(&sandbox, &warning);
     refused(&sandbox, &warning);
     sandbox.cb(["trip", "a"]).code(125).stderr(format!("cb: {warning}\n")).run();
-    // The advice works, as root.
+    // The cure works, as root.
     chown(&path, Some(NOBODY), Some(NOBODY)).expect("root may");
     sandbox.exits("a", &[], 0);
 }
@@ -215,7 +215,7 @@ fn nobody_is_advised_to_take_what_is_not_theirs() {
         let warning = format!("could not make the state directory {home}/.cache/cb: {why}");
         sandbox.cb(COMMAND).env("HOME", home).stdout("ran\n").stderr(format!("cb: a: unguarded: {warning}\n")).run();
     }
-    // Its own cache, made by root, it may have back.
+    // The user may have back the own cache that root made.
     let cache = sandbox.home().join(".cache");
     fs::create_dir(&cache).expect("a directory");
     chown(&cache, Some(0), Some(0)).expect("root may");
@@ -295,7 +295,7 @@ fn a_home_in_which_nothing_can_be_made() {
     unguarded(&sandbox, &warning);
     refused(&sandbox, &warning);
     sandbox.cb(["trip", "a"]).code(125).stderr(format!("cb: {warning}\n")).run();
-    // Where nothing is, nothing is in the way of those who look.
+    // Where there is nothing, commands that only look have no trouble.
     sandbox.cb(["check", "a"]).run();
     sandbox.cb(["status"]).stdout("no breakers yet; the first 'cb run --name NAME -- COMMAND' makes one\n").run();
 }
@@ -364,7 +364,7 @@ fn a_file_that_can_only_be_read_still_refuses() {
     sandbox.shift("a", 3_600_000);
     fs::set_permissions(sandbox.state_file("a"), Permissions::from_mode(0o400)).expect("ours");
     unguarded(&sandbox, &warning);
-    // And nothing at all can be said of one that cannot be read.
+    // A state that cannot be read refuses nothing.
     fs::set_permissions(sandbox.state_file("a"), Permissions::from_mode(0o000)).expect("ours");
     unguarded(&sandbox, &warning);
 }
@@ -430,7 +430,7 @@ fn root_uses_no_home_of_another_user() {
     for dir in ["of-root", "of-ann", "cache-of-ann", "cache-of-root"] {
         fs::create_dir_all(home.join(dir)).expect("a directory");
     }
-    // So that root could use them, were it not for their owner.
+    // Root could use them but for their owner.
     for dir in ["of-ann", "cache-of-ann", "conf-of-ann"] {
         fs::set_permissions(home.join(dir), Permissions::from_mode(0o755)).expect("ours");
         chown(home.join(dir), Some(NOBODY), Some(NOBODY)).expect("root may");
@@ -450,7 +450,7 @@ fn root_uses_no_home_of_another_user() {
         drop(fs::remove_dir_all(cache.join("cb")));
         made
     };
-    // What is another's is as not set, a directory that root would make in one of those too.
+    // Another user's path counts as not set, and so does one that root would make in another user's directory.
     for environment in [
         "HOME=$PWD/of-ann",
         "HOME=$PWD/of-ann/absent/too",

@@ -27,7 +27,7 @@ fn a_whole_outage_on_a_full_disk() {
         return;
     }
     let sandbox = Sandbox::new();
-    // The state is there before the disk is full. From then on it is written in place.
+    // The state exists before the disk is full, and is then written in place.
     let script = "
         set -- run -n a --threshold 2 --cooldown 1h --
         cb \"$@\" true
@@ -125,7 +125,7 @@ fn a_read_only_disk_keeps_holds_and_lets_due_probes_run() {
         format!("cb: {name}: unguarded: could not open {path}: Read-only file system; give another --state-dir\n")
     };
     for name in ["due", "disabled"] {
-        // None is told that it is a probe, as none has a place.
+        // No run is a probe, as none can take a place.
         let command = format!("cb run -n {name} -- bash -c \"echo \\${{CB_PROBE-none}}; exit 3\"");
         sandbox.bash(&script(&command)).code(3).stdout("none\n").stderr(unguarded(name)).run();
     }
@@ -242,11 +242,11 @@ fn descriptors_that_are_exhausted_stop_nothing() {
         .run();
 }
 
-/// Something nobody may change, not even root, until this is dropped.
+/// A path that nobody can change, not even root, until this is dropped.
 struct Immutable<'a>(&'a Path);
 
 impl<'a> Immutable<'a> {
-    /// `None` where that is not possible: it needs root and a file system that knows it.
+    /// `None` where this is not possible: it needs root and a file system that supports it.
     fn new(path: &'a Path) -> Option<Self> {
         if !have("chattr") {
             return None;
@@ -324,7 +324,7 @@ fn a_user_of_whom_the_system_knows_nothing() {
     let run = ["run", "-n", "a", "--", "sh", "-c", "id -u; exit 3"];
     as_stranger(&run).code(3).stdout("54321\n").stderr(format!("cb: a: unguarded: {why}\n")).run();
     as_stranger(&["reset", "a"]).code(125).stderr(format!("cb: {why}\n")).run();
-    // With a directory that is named it is as guarded as anybody, and known by its number.
+    // With a named directory the run is guarded, and the user is known by number.
     let dir = sandbox.home().join("states");
     fs::create_dir(&dir).expect("a directory");
     std::os::unix::fs::chown(&dir, Some(STRANGER), Some(STRANGER)).expect("root may give things away");

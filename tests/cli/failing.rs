@@ -23,14 +23,14 @@ const ERRORS: [&str; 8] = ["EIO", "ENOSPC", "EINTR", "EMFILE", "EACCES", "ENOMEM
 const SURE: [&str; 9] =
     ["exit_group", "brk", "close", "getpid", "getuid", "geteuid", "rt_sigprocmask", "rt_sigaction", "restart_syscall"];
 
-/// What became of one run.
+/// The result of one run.
 struct Outcome {
     code: i32,
     /// How often the command has run.
     ran: usize,
     stdout: String,
     stderr: String,
-    /// What was done to it.
+    /// The fault that was injected.
     fault: String,
 }
 
@@ -39,7 +39,7 @@ impl Outcome {
         self.stderr.lines().count()
     }
 
-    /// What is said beside that the configuration is left out, which stops nothing.
+    /// The lines other than the warning that the configuration is left out.
     fn trouble(&self) -> &str {
         let left_out =
             |line: &str| line.starts_with("cb: could not read the configuration ") && line.contains("left out");
@@ -47,8 +47,8 @@ impl Outcome {
     }
 }
 
-/// Lets `cb` fail with these arguments at each of its system calls in every way, each time from the state that is there now.
-/// The command among the arguments writes a line into `ran`.
+/// Makes each system call of `cb` with these arguments fail in every way, each time from the present state. The command
+/// among the arguments writes a line into `ran`.
 #[track_caller]
 fn fails_everywhere(sandbox: &Sandbox, args: &[&str], judge: impl Fn(&Outcome)) {
     if !can_trace() {
@@ -88,7 +88,7 @@ const RUN: [&str; 9] = ["run", "-n", "a", "--cooldown", "1h", "--", "sh", "-c", 
 #[track_caller]
 fn is_let_through(sandbox: &Sandbox, options: &[&str]) {
     let args: Vec<&str> = RUN[..3].iter().chain(options).chain(&RUN[3..]).copied().collect();
-    // What is news is told beside the warning.
+    // News stand beside the warning.
     let told = |line: &&str| line.starts_with("cb: a: opened: ");
     fails_everywhere(sandbox, &args, |outcome| {
         let fault = &outcome.fault;
@@ -96,7 +96,7 @@ fn is_let_through(sandbox: &Sandbox, options: &[&str]) {
         let warnings = outcome.stderr.lines().filter(|line| !told(line)).count();
         match (outcome.code, outcome.ran) {
             (3, 1) => assert!(warnings <= 1, "{fault}"),
-            // Trouble of our own stops nothing. Where there is no process to be had, nothing is started.
+            // Trouble of our own stops nothing, unless there is no process to be had.
             (125, 0) => {
                 assert_eq!(outcome.lines(), 1, "{fault}");
                 assert!(fault.contains(" at clone("), "{fault}");
@@ -162,7 +162,7 @@ fn a_run_whose_command_is_killed() {
     fails_everywhere(&sandbox, &args, |outcome| {
         let fault = &outcome.fault;
         match (outcome.code, outcome.ran) {
-            // By its own death or, where it could not die, by its status.
+            // `cb` dies of the signal, or where it cannot, has the status.
             (143, 1) => assert!(outcome.lines() <= 1, "{fault}"),
             (125, 0) => assert_eq!(outcome.lines(), 1, "{fault}"),
             other => panic!("{other:?}: {fault}"),
@@ -223,7 +223,7 @@ fn a_permit() {
     fails_everywhere(&sandbox, &["allow", "a"], |outcome| {
         let fault = &outcome.fault;
         match (outcome.code, &*outcome.stdout) {
-            // Unguarded; or a permit that could not be printed.
+            // The permit is `unguarded`, or could not be printed.
             (0, "unguarded\n") | (125, "") => assert_eq!(outcome.lines(), 1, "{fault}"),
             (0, permit) => assert_eq!((permit.lines().count(), outcome.trouble()), (1, ""), "{fault}"),
             other => panic!("{other:?}: {fault}"),
@@ -234,12 +234,12 @@ fn a_permit() {
 #[test]
 fn those_who_look() {
     let sandbox = open();
-    // A breaker that cannot be read is left out, which is said.
+    // A breaker that cannot be read is left out, with a warning.
     let all_or_one_line = |outcome: &Outcome, whole: &str| {
         let fault = &outcome.fault;
         match outcome.code {
             0 if outcome.stderr.is_empty() => assert!(outcome.stdout.contains(whole), "{fault}"),
-            // Or it is shown by the built-in settings, as those of the configuration cannot be had.
+            // Or the configuration cannot be read, and the built-in settings show it.
             0 => {
                 let said = ["cb: a: left out: ", "cb: could not read the configuration "];
                 assert!(said.iter().any(|said| outcome.stderr.starts_with(said)) && outcome.lines() == 1, "{fault}");
@@ -256,7 +256,7 @@ fn those_who_look() {
         let fault = &outcome.fault;
         match outcome.code {
             75 => assert!(outcome.lines() <= 1, "{fault}"),
-            // It cannot tell, and says so.
+            // It does not know, and says so.
             0 | 125 => assert_eq!(outcome.lines(), 1, "{fault}"),
             other => panic!("{other}: {fault}"),
         }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{COMMAND, Sandbox, names_in, refused, shift_times, unguarded};
 
-/// The state of a breaker that four runs have left behind, closed, as text without its padding.
+/// The state of a closed breaker after four runs, as text without its padding.
 fn used(sandbox: &Sandbox) -> String {
     for code in [0, 1, 1, 1] {
         sandbox.exits("a", &[], code);
@@ -19,7 +19,7 @@ fn used(sandbox: &Sandbox) -> String {
     String::from_utf8(bytes).expect("text").trim_end().to_owned()
 }
 
-/// The same as JSON, to change it.
+/// The same state as JSON, to be changed.
 fn used_json(sandbox: &Sandbox) -> Value {
     serde_json::from_str(&used(sandbox)).expect("JSON")
 }
@@ -45,7 +45,8 @@ fn an_empty_file_is_an_unused_breaker() {
     assert_eq!(mode(&sandbox.state_file("a")), 0o600, "it is ours from now on");
 }
 
-/// Content that nobody can read: one warning, set aside, and the breaker starts anew. Those who only look leave it alone.
+/// Unreadable content: one warning, the file is set aside, and the breaker starts anew. Commands that only look leave
+/// it.
 #[track_caller]
 fn is_set_aside(content: impl AsRef<[u8]>, why: &str) {
     let sandbox = Sandbox::new();
@@ -112,7 +113,7 @@ fn a_damaged_state_is_set_aside() {
     let name = state.find("\"name\":\"a\"").expect("its name") + "\"name\":\"".len();
     bytes[name] = 0xff;
     is_set_aside(&bytes, DAMAGED);
-    // Two writes mixed, as after a power cut.
+    // Two writes are mixed, as after a power cut.
     is_set_aside(state.replacen("\"write\":8", "\"write\":9", 1), "it was written only in part");
 }
 
@@ -174,7 +175,7 @@ fn a_state_that_is_too_large_is_set_aside() {
 
 #[test]
 fn what_was_left_behind_the_block_is_cut_off() {
-    // As a process leaves it that dies between writing the block and shortening the file.
+    // As a process leaves it that dies after writing the block and before shortening the file.
     let sandbox = Sandbox::new();
     used(&sandbox);
     let mut bytes = sandbox.bytes("a");
@@ -184,7 +185,7 @@ fn what_was_left_behind_the_block_is_cut_off() {
     sandbox.exits("a", &[], 1);
     assert_eq!(sandbox.bytes("a").len(), 4096);
     assert_eq!(names_in(&sandbox.state_dir()), ["a.json"]);
-    // It is the breaker's for those too who remove it.
+    // `cb remove` too takes it for the breaker's.
     sandbox.put("a", [sandbox.bytes("a"), b"{".to_vec()].concat());
     sandbox.cb(["remove", "a"]).run();
     assert_eq!(names_in(&sandbox.state_dir()), [""; 0]);
@@ -199,7 +200,7 @@ fn an_older_corrupt_file_is_replaced() {
         sandbox.runs("a", &[], 0).stderr_has("set aside as a.json.corrupt").run();
         assert_eq!(fs::read_to_string(&aside).expect("it was set aside"), content);
     }
-    // Not written through a link that somebody has put there.
+    // It is not written through a link that somebody has put there.
     let victim = sandbox.work().join("victim");
     fs::write(&victim, "precious").expect("a file");
     fs::remove_file(&aside).expect("it is there");
@@ -451,7 +452,7 @@ fn a_device_is_not_opened() {
     let sandbox = Sandbox::new();
     sandbox.make_state_dir();
     let path = sandbox.state_file("a");
-    // A hard link to a device is out of reach, so it is made anew; only root may.
+    // A device cannot be linked here, so root makes another one.
     let made = sandbox.command("mknod", [path.as_os_str(), "c".as_ref(), "1".as_ref(), "3".as_ref()]).spawn().wait();
     if !made.expect("mknod runs").success() {
         eprintln!("skipped: no device can be made here");
@@ -465,7 +466,7 @@ fn a_device_is_not_opened() {
 fn names_that_differ_only_in_case_are_an_error_where_they_share_a_file() {
     let sandbox = Sandbox::new();
     let state = used(&sandbox);
-    // As a file system shows it that does not tell the two names apart.
+    // As on a file system that does not tell the two names apart.
     sandbox.put("A", &state);
     let path = sandbox.state_file("A");
     let error = format!(
@@ -499,7 +500,7 @@ fn the_result_of_a_removed_breaker_makes_no_file() {
     fs::remove_file(sandbox.state_file("a")).expect("it is there");
     run.ends(1);
     assert_eq!(names_in(&sandbox.state_dir()), [""; 0]);
-    // Nor a directory.
+    // It makes no directory either.
     let run = sandbox.begin("a", &["--threshold", "1"]);
     fs::remove_dir_all(sandbox.home().join(".cache")).expect("it is there");
     run.ends(1);
@@ -553,7 +554,7 @@ fn every_time_in_a_state_has_the_one_form() {
     let before = String::from_utf8(sandbox.bytes("a")).expect("text");
     let after = shift_times(&before, 86_400_000);
     assert_eq!(before.len(), after.len());
-    // What differs is only times: a year is nowhere else.
+    // A year stands only in times, so only times differ.
     let year = &sandbox.status("a")["since"].as_str().expect("a time")[..4].to_owned();
     let times = before.matches(&format!("{year}-")).count();
     assert_eq!(before.matches(year.as_str()).count(), times);

@@ -9,7 +9,7 @@ use crate::support::{Sandbox, pick, timeless};
 
 const MINUTE: i64 = 60_000;
 
-/// The remembered changes of the breaker `a`, oldest first.
+/// The changes of the breaker `a`, oldest first.
 fn changes(sandbox: &Sandbox) -> Vec<Value> {
     let output = sandbox.cb(["history", "a", "--json"]).any_stdout().run();
     let document: Value = serde_json::from_slice(&output.stdout).expect("history prints JSON");
@@ -137,7 +137,7 @@ fn a_row_of_failed_probes_is_one_entry_with_its_count() {
     let status = sandbox.status("a");
     assert_eq!(changes(&sandbox)[1]["at"], status["since"], "it tells of the last one");
     assert_eq!(status["reason"], "probe failed: exit 7", "it is open for the last one");
-    // A person between them ends the row.
+    // A change by hand between them ends the row.
     sandbox.cb(["trip", "a", "--for", "1m"]).run();
     sandbox.shift("a", MINUTE);
     sandbox.exits("a", &options, 1);
@@ -216,7 +216,7 @@ fn the_changes_of_several_breakers_are_told_in_the_order_of_time() {
     sandbox.cb(["-q", "trip", "c"]).run();
     sandbox.cb(["disable", "c", "--reason", "no"]).run();
     sandbox.cb(["disable", "c", "--reason", "no, no", "--replace"]).any_stderr().run();
-    // So that none is of the same millisecond as the next.
+    // No two changes may fall into the same millisecond.
     for (name, millis) in [("b", 50), ("a-long-name", 40), ("c", -50)] {
         sandbox.shift(name, millis);
     }

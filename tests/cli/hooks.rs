@@ -15,15 +15,15 @@ const MINUTE: i64 = 60_000;
 const TELL: &str =
     r#"printf '%s: %s -> %s (%s) %s\n' "$CB_NAME" "$CB_FROM" "$CB_TO" "$CB_REASON" "$CB_RETRY_AT" >> ~/told"#;
 
-/// Opens at the first failure, and tells.
+/// Options that open at the first failure and run the hook.
 const TOLD: [&str; 4] = ["--threshold", "1", "--on-change", TELL];
 
-/// What was told, without the times.
+/// The lines of the hook, without the times.
 fn told(sandbox: &Sandbox) -> String {
     timeless(&fs::read_to_string(sandbox.home().join("told")).unwrap_or_default())
 }
 
-/// The configuration that has all changes told.
+/// A configuration that runs the hook for all changes.
 fn configured() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.configure(&format!("[defaults]\non-change = '''{TELL}'''\n"));
@@ -47,7 +47,7 @@ fn a_run_tells_when_it_opens_and_when_it_closes() {
     assert_eq!(told(&sandbox), opened);
     let retry_at = sandbox.status("a")["retry_at"].as_str().expect("a time").to_owned();
     assert!(fs::read_to_string(sandbox.home().join("told")).expect("a file").ends_with(&format!(" {retry_at}\n")));
-    // A refusal, and a probe that fails, are nobody's news.
+    // A refusal and a failed probe are no news.
     sandbox.runs("a", &TOLD, 0).code(75).run();
     sandbox.shift("a", MINUTE);
     sandbox.exits("a", &TOLD, 1);
@@ -126,7 +126,7 @@ fn it_is_told_who_did_it() {
     sandbox.cb(["disable", "a"]).env("LOGNAME", "ann").stderr("open disabled <ann>\n").run();
     sandbox.cb(["enable", "a"]).env("SUDO_USER", "bob").stderr("disabled open <bob>\n").run();
     sandbox.cb(["reset", "a"]).stderr("open closed <tester>\n").run();
-    // What a run or a report changes is no person's doing, whatever an earlier hook has left in the environment.
+    // A change by a run or a report has no person, whatever an earlier hook left in the environment.
     sandbox.runs("a", &[], 1).env("CB_BY", "ann").stderr_has("closed open <>\n").run();
     sandbox.cb(["-q", "record", "a", "success"]).stderr("open closed <>\n").run();
 }
@@ -139,18 +139,18 @@ fn when_it_closes_it_is_told_how_long_it_was_open_and_how_many_were_refused() {
     sandbox.runs("a", &[], 1).any_stderr().run();
     refused(2);
     sandbox.shift("a", MINUTE);
-    // Reopened, it is one outage still.
+    // A reopening belongs to the same outage.
     sandbox.exits("a", &[], 1);
     refused(1);
     sandbox.shift("a", MINUTE);
     sandbox.runs("a", &[], 0).any_stderr().run();
-    // The next one begins anew, also one by hand, also where it is disabled meanwhile.
+    // The next outage begins anew, even by hand, and even if the breaker is disabled meanwhile.
     sandbox.cb(["trip", "a"]).run();
     refused(1);
     sandbox.cb(["disable", "a"]).run();
     sandbox.shift("a", MINUTE);
     sandbox.cb(["reset", "a"]).run();
-    // None ends where it was closed beneath.
+    // No outage ends where the breaker was closed below the hold.
     sandbox.cb(["disable", "a"]).run();
     sandbox.cb(["enable", "a"]).run();
     sandbox.cb(["disable", "a"]).run();
@@ -199,7 +199,7 @@ fn it_reads_nothing_and_its_output_is_speech() {
              /dev/null\nout\nerr\n",
         )
         .run();
-    // Where there is no stderr, its output goes nowhere rather than among the data.
+    // Without stderr, its output goes nowhere, not among the data.
     sandbox.cb(["reset", "a"]).run();
     sandbox
         .bash("cb run -n a --threshold 1 --on-change 'echo out' -- sh -c 'echo child; exit 1' 2>&-")
@@ -213,7 +213,7 @@ fn it_is_in_the_directory_and_environment_of_the_run() {
     let sandbox = Sandbox::new();
     let hook = r#"pwd; echo "$COLOUR ${CB_PROBE-no}""#;
     sandbox.cb(["-q", "trip", "a", "--for", "0"]).run();
-    // What the run of a probe tells is told by no probe.
+    // A hook is no probe, even if the run is one.
     sandbox
         .runs("a", &["--on-change", hook], 0)
         .env("COLOUR", "blue")
@@ -295,7 +295,7 @@ fn fifty_processes_at_the_moment_of_tripping_tell_it_once() {
 
 // It cannot feed itself.
 
-/// A breaker whose hook says so in a file and goes on with this.
+/// A breaker whose hook writes a line into a file and then does this.
 fn feeding(hooks: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::new();
     let table = |(name, next): &(&str, &str)| {
@@ -305,7 +305,7 @@ fn feeding(hooks: &[(&str, &str)]) -> Sandbox {
     sandbox
 }
 
-/// The hooks that were run, in their order.
+/// The hooks that ran, in order.
 fn hooks(sandbox: &Sandbox) -> String {
     fs::read_to_string(sandbox.home().join("hooks")).unwrap_or_default()
 }
@@ -369,7 +369,7 @@ fn a_hook_and_what_is_below_it_are_told_where_they_are() {
     let opened = "cb: a: opened: 1 failure in a row: exit 1; next try in 30s (TIME), or now with 'cb reset a'\n";
     run().stderr_timeless(format!("{opened}1 no\n2 no\n")).run();
     sandbox.cb(["reset", "a"]).run();
-    // Below a fallback it is run, and runs none.
+    // Below a fallback the hook runs, and runs no further one.
     run().env("CB_FALLBACK", "2").stderr_timeless(format!("{opened}1 2\n2 2\n")).run();
     for value in ["1", "2", "x"] {
         sandbox.cb(["reset", "a"]).run();
@@ -467,7 +467,7 @@ fn slow_a_hook_that_does_not_end_is_ended_with_all_it_started() {
     assert!(took >= Duration::from_secs(10) && took < Duration::from_secs(200), "{took:?}");
     assert_eq!(pick(&sandbox.status("a"), ["state", "last.took_ms"])[0], "open");
     assert!(sandbox.status("a")["last"]["took_ms"].as_u64() < Some(10_000), "the hook is no part of the run");
-    // What has left its group is not its own any more.
+    // A process that has left its group is not killed.
     sandbox.bash("timeout 60 sh -c 'echo alive >~/to; cat ~/from'").stdout("alive\n").run();
 }
 

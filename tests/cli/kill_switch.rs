@@ -47,7 +47,7 @@ fn the_kill_switch_lets_everything_through_and_touches_no_file() {
         sandbox.runs("a", &[], 0).env("CB_DISABLED", value).code(75).run();
         sandbox.cb(["status"]).env("CB_DISABLED", value).any_stdout().run();
     }
-    // Wrong usage is wrong all the same.
+    // Wrong usage is still an error.
     sandbox.runs("a", &["--probes", "0"], 125).env("CB_DISABLED", "1").stderr_has("--probes: '0'").run();
 }
 
@@ -109,7 +109,7 @@ fn under_the_kill_switch_what_a_run_reports_itself_is_as_little_recorded_as_its_
     off("cb trip a b").stderr("cb: b: it is new: nobody has used a breaker of this name\n").run();
     assert!(!sandbox.state_file("a").exists());
     assert_eq!(sandbox.status("b")["mode"], "held");
-    // As are all from elsewhere, and those of a hook or a fallback.
+    // So are all from elsewhere, and those of a hook or a fallback.
     off("cd /; env -u CB_NAME cb -q trip a").run();
     assert_eq!(sandbox.status("a")["mode"], "held");
     for variable in ["CB_HOOK", "CB_FALLBACK"] {

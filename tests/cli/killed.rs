@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::support::strace::{calls, can_trace, inject};
 use crate::support::{Sandbox, names_in};
 
-/// What there may be after a death, in short.
+/// The state after a death, in short.
 fn view(sandbox: &Sandbox) -> (String, Value) {
     let output = sandbox.cb(["status", "--json"]).any_stdout().run();
     let document: Value = serde_json::from_slice(&output.stdout).expect("status prints JSON");
@@ -38,8 +38,8 @@ fn view(sandbox: &Sandbox) -> (String, Value) {
     (view, status)
 }
 
-/// Kills `cb` with these arguments at each of its system calls in turn, each time from the state that is there now. Every
-/// state of the list must be what is found after some of them, and no other may be.
+/// Kills `cb` with these arguments at each of its system calls in turn, each time from the present state. Every state
+/// of the list must follow from some of them, and no other state may.
 #[track_caller]
 fn killed_everywhere(sandbox: &Sandbox, args: &[&str], allowed: &[&str]) {
     if !can_trace() {
@@ -53,7 +53,7 @@ fn killed_everywhere(sandbox: &Sandbox, args: &[&str], allowed: &[&str]) {
         inject(sandbox, call, "signal=KILL", args).any_stdout().any_stderr().code(128 + 9).run();
         let (view, status) = view(sandbox);
         assert!(allowed.contains(&&*view), "killed at {}\nthere is {view}", call.line);
-        // The next run works, whoever has died before it: it has nothing to warn of, and no place is taken.
+        // The next run works without a warning, and finds a place, wherever the last one died.
         let admits = status.is_null() || status["admits"] == true;
         let closes = admits && !status.is_null() && status["state"] != "closed";
         sandbox
@@ -186,7 +186,7 @@ fn a_report() {
     );
 }
 
-/// The whole state, read under the lock: then nobody is writing it.
+/// The whole state, read under the lock, so that nobody is writing it.
 #[track_caller]
 fn whole_state(file: &File) -> Value {
     fs2::FileExt::lock_shared(file).expect("the lock");
@@ -216,7 +216,7 @@ fn a_thousand_writers() {
         for worker in 0..4_u32 {
             let (sandbox, file, deaths, started) = (&sandbox, &file, &deaths, &started);
             scope.spawn(move || {
-                // Any numbers will do; these are the same each time.
+                // Any numbers will do, but each run of the test has the same.
                 let mut random = 1 + worker;
                 while deaths.load(Ordering::Relaxed) < DEATHS {
                     random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

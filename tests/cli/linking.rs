@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{CB, Sandbox, linked_statically};
 
-/// What the wrapper adds.
+/// The arguments that the wrapper adds.
 const STATIC: &str = " -C target-feature=+crt-static -C relocation-model=static";
 
-/// The wrapper, if this is no copy without it.
+/// The wrapper, if this copy of the source has it.
 fn wrapper() -> Option<PathBuf> {
     let wrapper = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/rustc-static");
     let found = wrapper.is_file();
@@ -86,7 +86,7 @@ fn without_a_static_library_it_is_linked_as_rust_does_it() {
     for arguments in [
         "--crate-name cb --crate-type bin -C linker=lone-cc",
         "--crate-name cb --crate-type bin -C linker=/no/such/linker",
-        // Which linker rustc takes for another target is not known here, and what is known is not for that target.
+        // The linker for another target is not known, and the one that is known cannot serve it.
         "--crate-name cb --crate-type bin --target aarch64-unknown-linux-gnu",
         "--crate-name cb --crate-type bin --target aarch64-unknown-linux-gnu -C linker=cc",
     ] {

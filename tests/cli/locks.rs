@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::strace::can_trace;
 use crate::support::{Begun, CB, COMMAND, Sandbox, have, linked_statically, refused, unguarded};
 
-/// Longer than anything here takes on any machine.
+/// Longer than anything here takes on any machine. Only a test that hangs reaches it.
 const FOREVER: Duration = Duration::from_secs(60);
 
 /// The kernel's list of locks.
@@ -18,14 +18,14 @@ fn kernel_list() -> String {
     fs::read_to_string("/proc/locks").expect("the kernel's list of locks")
 }
 
-/// Its lines about the lock of a file: `1: FLOCK ADVISORY WRITE pid device:inode 0 EOF`, with `->` for who waits.
+/// Its lines about the lock of a file: `1: FLOCK ADVISORY WRITE pid device:inode 0 EOF`, with `->` for a waiter.
 fn lines_about(path: &Path) -> Vec<String> {
     let inode = format!(":{}", fs::metadata(path).expect("the file").ino());
     let about = |line: &&str| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&inode));
     kernel_list().lines().filter(about).map(str::to_owned).collect()
 }
 
-/// How many wait for the lock of a file.
+/// How many processes wait for the lock of a file.
 fn waiters(path: &Path) -> usize {
     lines_about(path).iter().filter(|line| line.contains("->")).count()
 }
@@ -37,7 +37,7 @@ fn holder(path: &Path) -> Option<String> {
     holder.split_whitespace().nth(4).map(str::to_owned)
 }
 
-/// Asks again until there is an answer.
+/// Asks until there is an answer.
 #[track_caller]
 fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
     let started = Instant::now();
@@ -66,7 +66,7 @@ fn lock(sandbox: &Sandbox, name: &str) -> Option<Begun> {
     Some(sandbox.command("flock", [path.as_os_str()].into_iter().chain(script)).begin())
 }
 
-/// What is said of a lock that cannot be had.
+/// The warning about a lock that cannot be had.
 fn locked(sandbox: &Sandbox) -> String {
     format!(
         "could not lock {}: another process holds the lock; 'fuser -v' on the file says which",
@@ -96,13 +96,13 @@ fn a_holder_that_is_frozen_delays_the_others_and_then_goes_on() {
     let frozen = sandbox.command("strace", freeze.into_iter().chain(["run", "-n", "a", "--", "false"])).spawn();
     let pid = until("the lock is held", || holder(&path));
 
-    // Two seconds, in which it would have gone on, then without a guard.
+    // After two seconds the run goes on unguarded.
     sandbox.runs("a", &[], 1).stderr(format!("cb: a: unguarded: {}\n", locked(&sandbox))).run();
-    // Those who only look are told at once what was there before.
+    // Commands that only look show the old state at once.
     assert_eq!(sandbox.status("a")["consecutive_failures"], 1);
     assert_eq!(sandbox.bytes("a"), before);
 
-    // One that still waits has its turn.
+    // A run that still waits gets its turn.
     let waiting = sandbox.runs("a", &[], 1).spawn();
     until("another waits", || (waiters(&path) == 1).then_some(()));
     sandbox.bash(&format!("kill -CONT {pid}")).run();
@@ -144,8 +144,8 @@ fn a_file_system_without_locks_stops_nothing() {
 
 #[test]
 fn fifty_who_wait_each_get_their_turn() {
-    // Nobody waits for longer than two seconds. Where the machine is so busy that fifty processes take longer to come, it
-    // proves nothing, and all is done again.
+    // Nobody waits for longer than two seconds. If the machine is too busy to start fifty processes in that time, the
+    // attempt proves nothing and is repeated.
     for _ in 0..20 {
         let sandbox = Sandbox::new();
         sandbox.exits("a", &["--threshold", "100"], 1);
@@ -234,7 +234,7 @@ fn those_who_look_do_not_wait_for_the_lock() {
     sandbox.cb(["check", "a"]).run();
     sandbox.cb(["status"]).any_stdout().run();
     assert!(started.elapsed() < Duration::from_secs(2), "three answers took {:?}", started.elapsed());
-    // Where what is there is unreadable, perhaps for a moment, they wait, but hardly.
+    // Where the text is unreadable, perhaps for a moment, they wait for the lock, but not for long.
     fs::write(sandbox.state_file("a"), "half of somethi").expect("the state file");
     let started = Instant::now();
     sandbox.cb(["check", "a"]).stderr_has("is not readable: it is not a state of cb").run();

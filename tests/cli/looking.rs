@@ -8,7 +8,7 @@ use crate::support::{Sandbox, have, is_time, millis, pick};
 
 const HOUR: &[&str] = &["--cooldown", "1h"];
 
-/// A document in which all that depends on the day is the same every day: times, and how long things took.
+/// A document without what depends on the day: times, and how long things took.
 fn blurred(value: &Value) -> Value {
     let measured = |key: &str| ["took_ms", "retry_in_ms", "pid"].contains(&key);
     match value {
@@ -25,7 +25,7 @@ fn blurred(value: &Value) -> Value {
     }
 }
 
-/// What holds for a breaker that nobody has told anything.
+/// The built-in settings.
 fn built_in() -> Value {
     json!({
         "threshold": 5, "failure_rate": null, "window": 20, "window_ms": null, "min_calls": 10,
@@ -52,7 +52,7 @@ fn unused(sandbox: &Sandbox) -> Value {
     })
 }
 
-/// Takes over what differs, level by level.
+/// Merges changes into a document, level by level.
 fn with(mut base: Value, changes: Value) -> Value {
     match (&mut base, changes) {
         (Value::Object(base), Value::Object(changes)) => {
@@ -97,7 +97,7 @@ fn the_document_is_one_line_with_a_version() {
     assert_eq!(document["version"], 1);
     let names: Vec<_> = document["breakers"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
     assert_eq!(names, ["B", "a", "b"]);
-    // Those that were named, each once.
+    // The named breakers, each once.
     let output = sandbox.cb(["status", "b", "a", "b", "--json"]).any_stdout().run();
     let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let names: Vec<_> = document["breakers"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
@@ -146,7 +146,7 @@ fn json_of_how_the_last_one_ended() {
     assert_eq!(last("kill -TERM $$", &[], 143), json!(["failure", null, "SIGTERM", false]));
     assert_eq!(last("exit 127", &[], 127), json!(["ignored", 127, null, false]));
     assert_eq!(last("sleep 60", &["--timeout", "0.05"], 124), json!(["failure", null, null, true]));
-    // The child of a killed run is left, and its result with it.
+    // The child of a killed run lives on, and its result is lost.
     sandbox.begin("a", &[]).kill();
     assert_eq!(sandbox.status("a")["last"]["timed_out"], true);
 }
@@ -506,7 +506,7 @@ fn no_line_of_the_table_is_wider_than_its_terminal() {
     sandbox.open_by("api.example.com", &["--cooldown", "2h"], 7);
     sandbox.cb(["-q", "trip", &"x".repeat(128), "--for", "90d"]).run();
     sandbox.exits("b", &["--slow-after", "0s"], 0);
-    // So that neither is a whole number of its largest unit.
+    // Neither time may be a whole number of its largest unit.
     for name in ["api.example.com", &"x".repeat(128)] {
         sandbox.shift(name, 60_000);
     }
@@ -515,7 +515,7 @@ fn no_line_of_the_table_is_wider_than_its_terminal() {
         assert_eq!(seen.lines().count(), 4, "{columns}: {seen}");
         assert!(seen.lines().all(|line| line.trim_end().len() <= columns), "{columns}: {seen}");
         if columns >= 40 {
-            // What is left is whole: how each stands, when it is tried again, the newest results.
+            // What is left is whole: state, next try and newest results.
             for word in ["NEXT TRY", "held open", "closed", "in 1h", "in 89d", "FFFFF"] {
                 assert!(seen.contains(word), "{columns} without {word:?}: {seen}");
             }
@@ -576,7 +576,7 @@ fn who_watches_is_shown_what_fits_the_screen() {
     ];
     let screen = lines.join("\u{1b}[K\r\n");
     assert_eq!(terminal.hang_up(), format!("\u{1b}[H{screen}\u{1b}[K\r\n\u{1b}[J"));
-    // On one that is just high enough nothing is missing, and on a narrow one no line wraps.
+    // On a screen just high enough nothing is missing, and on a narrow one no line wraps.
     for colour in ["NO_COLOR=1", "CLICOLOR_FORCE=1"] {
         let line = format!("stty rows 11 cols 25; export {colour}; timeout --foreground 60 cb status --watch");
         let mut terminal = Terminal::start(&sandbox, &line);
@@ -600,7 +600,7 @@ fn the_help_is_one_screen_and_begins_with_an_example() {
     let output = sandbox.cb(["--help"]).any_stdout().run();
     let help = String::from_utf8(output.stdout).expect("text");
     assert!(help.starts_with("Examples: cb run --name openai -- curl "), "{help}");
-    // 24 lines of 80 columns, one of which is the prompt's.
+    // A screen has 24 lines of 80 columns, one of them for the prompt.
     assert!(help.lines().count() <= 23, "{help}");
     assert!(help.lines().all(|line| line.len() <= 80), "{help}");
 }
@@ -658,7 +658,7 @@ fn an_output_that_is_full_or_closed_is_an_error_and_no_crash() {
             .stderr("cb: could not write to standard output: Bad file descriptor\n")
             .run();
     }
-    // Where nobody can be told, nobody is.
+    // Without stderr there is no message.
     sandbox.bash("timeout --foreground 60 cb status b 2>/dev/full").code(125).run();
     sandbox.bash("timeout --foreground 60 cb status b 2>&-").code(125).run();
     sandbox.bash("timeout --foreground 60 cb status b >&- 2>&- <&-").code(125).run();
@@ -669,7 +669,7 @@ fn an_output_that_is_full_or_closed_is_an_error_and_no_crash() {
 #[test]
 fn an_unknown_name_is_an_error_that_suggests_near_ones() {
     let sandbox = Sandbox::new();
-    // What is reset or removed already is no error.
+    // To reset or remove it again is no error.
     let commands = [("status", 125), ("history", 125), ("reset", 0), ("enable", 125), ("remove", 0)];
     for (command, code) in commands {
         sandbox
@@ -692,7 +692,7 @@ fn an_unknown_name_is_an_error_that_suggests_near_ones() {
     }
     assert!(!sandbox.state_file("opnai").exists());
     sandbox.cb(["status", "openai", "opnai", "--json"]).code(125).stderr_has("did you mean 'openai'?").run();
-    // Those that need no breaker to be there.
+    // These commands need no breaker.
     sandbox.cb(["check", "opnai"]).run();
     sandbox.cb(["config", "opnai"]).any_stdout().run();
     sandbox.cb(["-q", "trip", "opnai"]).run();

@@ -8,12 +8,12 @@ use crate::support::{Sandbox, have};
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/man");
 
-/// The pages that are about no command.
+/// The pages of no command.
 fn prose() -> [String; 2] {
     ["contract", "recipes"].map(|name| format!("{MANUAL}/cb-{name}.7"))
 }
 
-/// The pages that there must be for commands, each with the words that ask for the same help.
+/// The pages that commands must have, each with the words that ask for the same help.
 fn pages(sandbox: &Sandbox) -> Vec<(String, Vec<String>)> {
     let subcommands = subcommands(sandbox).into_iter().map(|name| (format!("{MANUAL}/cb-{name}.1"), vec![name]));
     subcommands.chain([(format!("{MANUAL}/cb.1"), Vec::new())]).collect()
@@ -93,7 +93,7 @@ fn every_page_says_of_the_options_what_the_help_says() {
         let text = rendered(&sandbox, &page);
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         for explanation in &help.explanations {
-            // It stands below what it explains, or beside it where that is short.
+            // An explanation stands below its option, or beside a short one.
             let beside = format!(" {explanation}");
             let said = lines.iter().any(|line| line == explanation || line.ends_with(&beside));
             assert!(said, "{page} does not say {explanation:?}");

@@ -8,7 +8,7 @@ use crate::support::{Sandbox, have};
 
 const MINUTE: i64 = 60_000;
 
-/// One breaker as it must show.
+/// One breaker as the metrics must show it.
 struct Expected {
     name: &'static str,
     state: &'static str,
@@ -27,7 +27,7 @@ impl Expected {
     }
 }
 
-/// The whole text. The time of the last result is the one that `cb status` tells.
+/// The whole text. The time of the last result is that of `cb status`.
 fn render(sandbox: &Sandbox, breakers: &[Expected]) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, samples: &dyn Fn(&Expected) -> Vec<(String, String)>| {
@@ -70,7 +70,7 @@ fn render(sandbox: &Sandbox, breakers: &[Expected]) -> String {
     text
 }
 
-/// Breakers in every state, the value of whose metrics does not depend on when one looks.
+/// Breakers in every state, with metrics that do not depend on the time.
 fn every_state(sandbox: &Sandbox) -> Vec<Expected> {
     // Closed, with one result of each kind.
     for code in [0, 0, 1, 125] {
@@ -86,7 +86,7 @@ fn every_state(sandbox: &Sandbox) -> Vec<Expected> {
     sandbox.runs("due", &["--threshold", "1"], 1).any_stderr().run();
     sandbox.runs("due", &[], 0).code(75).run();
     sandbox.shift("due", MINUTE);
-    // Half-open with a place left, once a probe was given up.
+    // Half-open with a free place, after a probe was given up.
     sandbox.cb(["-q", "trip", "half.open", "--for", "0"]).run();
     sandbox.cb(["allow", "half.open"]).any_stdout().run();
     sandbox.shift("half.open", MINUTE);

@@ -11,7 +11,7 @@ const SECOND: i64 = 1_000;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
 
-/// The seconds since 1970 in so many seconds from now.
+/// The Unix time so many seconds from now.
 fn unix_in(seconds: u64) -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
     now.as_secs() + seconds
@@ -54,7 +54,7 @@ fn a_time_of_day_is_that_of_local_clocks() {
     let sandbox = Sandbox::new();
     let day = u64::try_from(DAY).expect("positive");
     for (zone, east) in [("UTC0", 0), ("XYZ-5:45", 5 * 60 + 45), ("XYZ3", 24 * 60 - 180), ("", 0)] {
-        // In two hours, by clocks there, to the minute.
+        // It is in two hours by the clocks of that zone, to the minute.
         let minutes = (unix_in(7_200) / 60 + east) % (24 * 60);
         let clock = format!("{:02}:{:02}", minutes / 60, minutes % 60);
         sandbox.cb(["-q", "trip", "a", "--until", &clock]).env("TZ", zone).run();
@@ -114,7 +114,7 @@ fn what_cannot_be_the_end_of_a_hold() {
         sandbox.cb(["-q", order, "a", "--until", &unix_in(366 * 86_400 - 60).to_string()]).run();
         sandbox.cb([order, "a", "--for", "366d"]).stderr_has("; that is dropped\n").run();
     }
-    // A time in place of a name is a breaker that nobody wanted.
+    // A time among the names would make a breaker that nobody wants.
     for last in ["14:02", "1795000000"] {
         let line = format!("'{last}' would be one more breaker; to hold until then write --until {last}");
         wrong(&["trip", "a", last], &line);
@@ -162,14 +162,14 @@ fn a_trip_that_makes_a_breaker_says_that_it_is_new() {
     let line = "cb: opnai: it is new; did you mean 'openai'? To take it back write 'cb remove opnai'\n";
     sandbox.cb(["trip", "opnai"]).stderr(line).run();
     assert_eq!(pick(&sandbox.status("opnai"), ["state", "mode"]), json!(["open", "held"]));
-    // The cure is one.
+    // The cure works.
     sandbox.cb(["remove", "opnai"]).run();
     sandbox.cb(["-q", "trip", "opnai"]).run();
     sandbox
         .cb(["trip", "opnaai"])
         .stderr("cb: opnaai: it is new; did you mean 'opnai' or 'openai'? To take it back write 'cb remove opnaai'\n")
         .run();
-    // One that was configured was meant.
+    // A configured name was meant.
     sandbox.configure("[breakers.planned]\nthreshold = 3\n");
     sandbox.cb(["trip", "planned"]).run();
     sandbox.cb(["disable", "weather"]).run();
@@ -197,7 +197,7 @@ fn what_is_not_there_is_reset_and_removed_already() {
             .run();
         sandbox.cb(["-q", order, "opnai"]).run();
     }
-    // The others are dealt with all the same.
+    // The other names are dealt with all the same.
     sandbox.cb(["reset", "openai", "nobody", "other"]).stderr_has("cb: there is no breaker 'nobody'; ").run();
     assert_eq!(["openai", "opnaj", "other"].map(|name| sandbox.state(name)), ["closed", "open", "closed"]);
     sandbox.cb(["remove", "openai", "nobody", "other"]).stderr_has("cb: there is no breaker 'nobody'; ").run();
@@ -233,7 +233,7 @@ fn only_what_nobody_uses_is_removed_as_unused() {
     sandbox.exits("new", &[], 0);
     sandbox.exits("future", &[], 0);
     sandbox.shift("future", -HOUR);
-    // They are exactly so old, and a little more.
+    // They are at least that old, by a little.
     sandbox.cb(["remove", "--unused", "6d"]).run();
     assert_eq!(crate::support::names_in(&sandbox.state_dir()).len(), 13);
     let removed =
@@ -243,7 +243,7 @@ fn only_what_nobody_uses_is_removed_as_unused() {
     let mut kept = kept.to_vec();
     kept.sort();
     assert_eq!(crate::support::names_in(&sandbox.state_dir()), kept);
-    // What nobody can read is nobody's to throw away unasked.
+    // An unreadable state is not deleted unasked.
     sandbox.put("broken", "nonsense");
     let path = sandbox.state_file("broken");
     sandbox

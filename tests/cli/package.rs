@@ -12,7 +12,7 @@ use crate::support::{CB, Run, Sandbox, cargo_tool, have, is_root, linked_statica
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What `Cargo.toml` puts into the package: the pattern of a source, where it goes, and its mode.
+/// The files of the package by `Cargo.toml`: pattern of the source, target and mode.
 fn assets() -> Vec<[String; 3]> {
     let text = fs::read_to_string(Path::new(ROOT).join("Cargo.toml")).expect("the manifest");
     let manifest = DeTable::parse(&text).expect("TOML").into_inner();
@@ -37,7 +37,7 @@ fn sources(directory: &str) -> Vec<String> {
     paths.map(|path| path.strip_prefix(ROOT).expect("it is below").to_str().expect("text").to_owned()).collect()
 }
 
-/// Each source of the package and where it goes; the program is not among them.
+/// Each source of the package and its target, without the program.
 fn packed() -> BTreeMap<String, String> {
     let mut packed = BTreeMap::new();
     for [pattern, target, mode] in assets() {
@@ -82,7 +82,7 @@ fn each_page_and_each_completion_goes_where_it_is_looked_for() {
 /// Makes the package of the program under test, and returns where it is.
 #[track_caller]
 fn build(sandbox: &Sandbox, cargo_deb: &Path) -> String {
-    // The program is taken from where a release would be; it is smaller without what debuggers want.
+    // cargo-deb takes the program from where a release would be. Without debugging symbols it is smaller.
     let release = sandbox.home().join("target/release");
     fs::create_dir_all(&release).expect("a directory");
     sandbox.command("strip", ["-o".as_ref(), release.join("cb").as_os_str(), CB.as_ref()]).run();
@@ -115,7 +115,7 @@ fn files_below(directory: &Path) -> BTreeSet<String> {
     found
 }
 
-/// What dpkg does with a root of its own, in which there is nothing yet.
+/// Runs dpkg on a root of its own.
 fn dpkg(sandbox: &Sandbox, root: &Path, action: &str, what: &str) {
     let root = format!("--root={}", root.display());
     let run = sandbox.command("dpkg", [&root, "--log=/dev/null", action, what]);
@@ -145,7 +145,7 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     if is_root() {
         dpkg(&sandbox, &root, "--install", &package);
     } else {
-        // Nobody else can give files to root.
+        // Only root can give files to root.
         sandbox.command("dpkg-deb", ["--extract", &package, root.to_str().expect("text")]).run();
     }
     let mut wanted: BTreeSet<String> = packed().into_values().collect();
@@ -181,8 +181,8 @@ fn the_package_is_installed_used_and_removed_without_a_trace() {
     }
 }
 
-/// Opens a breaker, looks at it and closes it again with the installed program, in a root that has nothing else if that
-/// can be had.
+/// Opens a breaker, looks at it and closes it again with the installed program, if possible in a root that has nothing
+/// else.
 fn works(sandbox: &Sandbox, root: &Path) {
     let alone = is_root() && linked_statically();
     let cb = |args: &[&str]| -> Run {
@@ -197,7 +197,7 @@ fn works(sandbox: &Sandbox, root: &Path) {
     let version = format!("cb {VERSION}\n");
     cb(&["run", "-n", "demo", "--", "cb", "--version"]).stdout(version.clone()).run();
     cb(&["-q", "trip", "other"]).run();
-    // A command that fails with 75: nothing else is there.
+    // `cb check` is the command that fails, with 75, as there is no other.
     cb(&["run", "-n", "demo", "--threshold", "1", "--failure-codes", "75", "--", "cb", "check", "other"])
         .code(75)
         .stderr_has("cb: demo: opened: 1 failure in a row: exit 75;")

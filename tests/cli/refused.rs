@@ -100,7 +100,7 @@ fn a_run_that_waits_wakes_for_a_reset() {
     let reset = Instant::now();
     let (status, seen) = terminal.end();
     assert!(reset.elapsed() < Duration::from_secs(30), "it looks each second, and took {:?}", reset.elapsed());
-    // What the countdown wrote is taken away before the command starts.
+    // The countdown is erased before the command starts.
     assert!(status.success() && seen.ends_with("\r\u{1b}[Kpassed\n"), "{seen:?}");
     assert_eq!(writes(&sandbox), before + 3, "the reset, the start of the run and its result");
 }
@@ -150,7 +150,7 @@ fn there_is_a_countdown_on_a_terminal_and_nothing_elsewhere() {
     assert!(shown.clone().count() >= 2, "it is told each second: {seen:?}");
     assert!(shown.all(|part| part.starts_with("\rcb: a: waiting, ") && !part.contains('\n')), "{seen:?}");
     assert_eq!(on_terminal("cb -q run -n a --wait=0.1 -- true"), "");
-    // It is stderr that counts.
+    // Only stderr matters.
     assert_eq!(on_terminal("cb run -n a --wait=0.1 -- true 2>&-"), "");
     sandbox.runs("a", &["--wait=0.1"], 0).code(75).run();
 }
@@ -188,7 +188,7 @@ fn a_fallback_runs_in_place_of_a_refused_command() {
     assert_eq!(sandbox.status("a")["totals"]["refused"], 0);
     sandbox.cb(["trip", "a"]).run();
     sandbox.runs("a", &fallback, 3).code(9).stdout("cached\n").run();
-    // Its status is no status of ours, and no result.
+    // Its status is neither an exit code of `cb` nor a result.
     sandbox.runs("a", &["--fallback", "exit 0", "-E", "8"], 3).code(0).run();
     sandbox.runs("a", &["--fallback", "exit 75"], 3).code(75).run();
     sandbox.runs("a", &["--fallback", "kill -TERM $$"], 3).code(143).run();
@@ -219,7 +219,7 @@ fn a_fallback_may_stand_in_the_configuration() {
     sandbox.runs("a", &[], 0).stdout("cached\n").run();
     sandbox.runs("a", &["--fallback", "echo option"], 0).stdout("option\n").run();
     sandbox.runs("a", &["--fallback="], 0).code(7).run();
-    // Neither a command `false`, whose status would be that of the run, nor one that the defaults name.
+    // `false` is no command, and overrides the one in the defaults.
     sandbox.configure("[defaults]\nfallback = 'echo cached'\n[breakers.a]\nfallback = false\n");
     sandbox.runs("a", &[], 0).code(75).run();
     sandbox.cb(["-q", "trip", "b"]).run();
@@ -239,7 +239,7 @@ fn a_fallback_runs_no_fallback() {
     sandbox.runs("a", &[], 0).code(75).stdout("a\n").run();
     sandbox.runs("backup", &[], 0).code(75).stdout("backup\n").run();
     sandbox.runs("b", &[], 0).code(9).stdout("b\n").run();
-    // Not even below a run that is let through in it.
+    // Nor does a run below one that is let through in a fallback.
     sandbox.runs("d", &[], 0).code(75).stdout("d\n").run();
     assert_eq!(sandbox.status("backup")["totals"]["refused"], 4);
 }
@@ -252,9 +252,9 @@ fn a_fallback_and_what_is_below_it_are_told_where_they_are() {
     let fallback = format!("{show}; cb run -n b -- sh -c '{show}; cb run -n b -- sh -c \"$0\"' '{show}'");
     let run = || sandbox.runs("a", &["--fallback", &fallback], 0);
     run().stdout("no 1\nno 2\nno 2\n").run();
-    // Below a hook it may run, and says both.
+    // Below a hook a fallback may run, and finds both variables.
     run().env("CB_HOOK", "1").stdout("2 1\n2 2\n2 2\n").run();
-    // In one it may not.
+    // In a fallback it may not.
     for value in ["1", "2", "x"] {
         run().env("CB_FALLBACK", value).code(75).run();
     }
@@ -362,7 +362,7 @@ fn an_observed_run_is_decided_and_counted_and_always_runs() {
         )
         .run();
     let opened = sandbox.status("a");
-    // From here on it would be refused.
+    // From here on the run would be refused.
     let probe = ["run", "-n", "a", "--observe", "--", "sh", "-c", "echo \"probe ${CB_PROBE-no}\"; exit 3"];
     sandbox.cb(probe).code(3).stdout("probe no\n").run();
     sandbox.exits("a", &options, 0);
@@ -371,13 +371,13 @@ fn an_observed_run_is_decided_and_counted_and_always_runs() {
     assert_eq!(pick(&status, unchanged), pick(&opened, unchanged), "a late result changes nothing");
     let totals = ["totals.admitted", "totals.refused", "totals.late", "totals.successes", "totals.failures"];
     assert_eq!(pick(&status, totals), json!([2, 2, 2, 0, 2]));
-    // The configuration may say it, and an option may say otherwise. Nothing is waited for then.
+    // The configuration may set it, and an option override it. Then there is no wait.
     sandbox.configure("[defaults]\nobserve = true\nfallback = \"echo fallback\"\n");
     sandbox.exits("a", &["--wait=1h", "--threshold", "2"], 0);
     sandbox.runs("a", &["--observe=false", "--threshold", "2"], 0).stdout("fallback\n").run();
     assert_eq!(pick(&sandbox.status("a"), totals), json!([2, 4, 3, 0, 2]));
     sandbox.configure("");
-    // A probe is a probe.
+    // An observed run may be a probe.
     sandbox.shift("a", MINUTE);
     sandbox.cb(probe).code(3).stdout("probe 1\n").run();
     sandbox.shift("a", MINUTE);

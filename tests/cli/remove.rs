@@ -85,7 +85,7 @@ fn the_result_of_a_removed_breaker_is_dropped() {
     sandbox.cb(["remove", "a"]).run();
     run.ends(1);
     assert!(!sandbox.state_file("a").exists(), "no file was made for it");
-    // Nor does it count in a new breaker of the name.
+    // Nor does the result count in a new breaker of that name.
     let run = sandbox.begin("a", &["--threshold", "1"]);
     sandbox.cb(["remove", "a"]).run();
     sandbox.exits("a", &["--threshold", "1"], 0);
