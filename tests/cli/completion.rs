@@ -11,10 +11,10 @@ use crate::support::{Sandbox, have};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
 
-/// Between the notes of two calls.
+/// What separates the notes of two calls.
 const END: &str = "\u{1e}\n";
 
-/// A sandbox with some breakers, some files that are none, things to complete, and a `cb` that notes its arguments.
+/// A sandbox with breakers, files that are no breakers, things to complete, and a `cb` that notes its arguments.
 struct Desk {
     sandbox: Sandbox,
 }
@@ -66,7 +66,7 @@ impl Desk {
     /// A line is typed only when the prompt with its number has been printed.
     #[track_caller]
     fn types(&self, shell: &str, lines: &[&str]) -> Vec<Vec<String>> {
-        // The time limit is for a shell that never comes to its end; nothing waits for it.
+        // The time limit is only for a shell that hangs.
         let terminal = ["--foreground", "100", "script", "-qefc", shell, "/dev/null"];
         let command = self.sandbox.command("timeout", terminal).env("TERM", "dumb").env("SHELL", "/bin/sh");
         let command = command.env("ZDOTDIR", self.sandbox.home());
@@ -93,7 +93,7 @@ impl Desk {
         calls
     }
 
-    /// Types the first of each pair and wants it to become the second.
+    /// Types the first of each pair, which must become the second.
     #[track_caller]
     fn becomes(&self, shell: &str, pairs: &[(&str, &[&str])]) {
         let lines: Vec<&str> = pairs.iter().map(|pair| pair.0).collect();
@@ -144,7 +144,7 @@ fn set(words: &[&str]) -> BTreeSet<String> {
 const BREAKERS: [&str; 4] = ["db:5432", "github", "openai", "user@host"];
 
 impl Desk {
-    /// Wants every subcommand, and of each every option, to be offered and nothing else. `all` inserts what is offered.
+    /// Checks that exactly the subcommands, and their options, are offered. `all` inserts what is offered.
     #[track_caller]
     fn offers_what_the_help_lists(&self, shell: &str, all: &str) {
         let subcommands = subcommands(&self.sandbox);
@@ -163,7 +163,7 @@ impl Desk {
     }
 }
 
-/// What all shells make of a line, when Tab is pressed where it ends.
+/// What all shells make of a line when Tab is pressed at its end.
 const LINES: [(&str, &[&str]); 21] = [
     ("cb sta\t", &["status"]),
     ("cb help tr\t", &["help", "trip"]),
@@ -194,7 +194,7 @@ const LINES: [(&str, &[&str]); 21] = [
     ("cb status --state-dir \"$HOME/other states\" el\t", &["status", "--state-dir", "HOME/other states", "elsewhere"]),
 ];
 
-/// The command that is to run is completed as the shell itself would.
+/// The command to run is completed as the shell itself would.
 const HAND_OVER: [(&str, &[&str]); 8] = [
     ("cb run -n github my-own-t\t", &["run", "-n", "github", "my-own-tool"]),
     ("cb run -n github -- my-own-t\t", &["run", "-n", "github", "--", "my-own-tool"]),
@@ -215,7 +215,7 @@ const HAND_OVER: [(&str, &[&str]); 8] = [
 const INSERT_ALL_IN_BASH: &str = "\x1b*";
 const INSERT_ALL_IN_ZSH: &str = "\x18\x01";
 
-/// The completion of a command that bash knows of.
+/// The completion of a command that bash knows.
 const TOOL_IN_BASH: &str = r#"
     _my_own_tool() { COMPREPLY=($(compgen -W "alpha beta --gamma at-$COMP_CWORD-${#COMP_WORDS[@]}" -- "$2")); }
     complete -F _my_own_tool my-own-tool
@@ -257,7 +257,7 @@ fn bash_completes_breakers_and_values() {
                 ("cb --state-dir=lone\t", &["--state-dir=lonely-dir/"]),
                 // What is typed after the cursor does not count.
                 ("cb status gizzz\x1b[D\x1b[D\x1b[D\t", &["status", "githubzzz"]),
-                // Where nothing can stand, nothing is offered; not even the one file there is.
+                // Where nothing can stand, nothing is offered, not even the one file.
                 ("cb check github \t", &["check", "github"]),
                 ("cb run --threshold lonely-f\t", &["run", "--threshold", "lonely-f"]),
                 ("cb nonsense lonely-f\t", &["nonsense", "lonely-f"]),
@@ -425,7 +425,7 @@ fn fish_offers_what_the_help_lists() {
     let desk = Desk::new();
     let help = Help::of(&desk.sandbox, &[]);
     assert_eq!(desk.fish("", "cb "), help.subcommands);
-    // An option whose value may be left out is offered twice.
+    // fish offers an option with an optional value twice.
     let options = |line: &str| -> BTreeSet<String> {
         desk.fish("", line).iter().map(|option| option.trim_end_matches('=').to_owned()).collect()
     };
@@ -450,7 +450,7 @@ fn fish_completes_breakers_and_values() {
     assert_eq!(desk.fish("", "cb reset "), set(&BREAKERS));
     assert_eq!(desk.fish("", "cb run -n "), set(&BREAKERS));
     assert_eq!(desk.fish("", "cb run --on-state-error "), set(&["refuse", "run"]));
-    // The letter alone: its value would need a sign before it.
+    // The letter alone is offered, as its value would need a `=`.
     assert_eq!(desk.fish("", "cb run --preserve-status="), set(&["--preserve-status=false", "--preserve-status=true"]));
     assert!(!desk.fish("", "cb run -p").iter().any(|word| word.starts_with("-pt") || word.starts_with("-pf=")));
     assert_eq!(desk.fish("", "cb run -pt"), set(&[]));

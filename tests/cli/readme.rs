@@ -82,7 +82,7 @@ fn steps(block: &Block) -> Vec<(usize, &str, String)> {
     steps
 }
 
-/// A text without what depends on the day: times, how long ago something was, and how long it is to a next try.
+/// A text without what depends on the day: times, ages, and the wait for the next try.
 fn blurred(text: &str) -> String {
     const UNITS: &[char] = &['s', 'm', 'h', 'd'];
     let line = |line: &str| {
@@ -104,7 +104,7 @@ fn blurred(text: &str) -> String {
     timeless(text).split_inclusive('\n').map(line).collect()
 }
 
-/// The sandbox in which the README happens, and the server that it speaks of.
+/// The sandbox of the README, and its server.
 struct Story {
     sandbox: Sandbox,
     server: Server,
@@ -141,7 +141,7 @@ impl Story {
         Self { sandbox, server, up: true }
     }
 
-    /// Runs a block, by its kind. What it should say: its own text, but for what was printed and is not in it.
+    /// Runs a block by its kind. Returns the block with the output that was really printed.
     #[track_caller]
     fn run(&mut self, block: &Block) -> String {
         match block.language.as_str() {
@@ -168,7 +168,7 @@ impl Story {
         format!("$ {command}\n{}", if same { expected } else { &printed })
     }
 
-    /// What a comment says.
+    /// Makes happen what a comment says.
     #[track_caller]
     fn happens(&mut self, number: usize, cue: &str) {
         match cue {
@@ -209,7 +209,7 @@ impl Story {
         self.sandbox.cb(["reset", "api"]).run();
     }
 
-    /// While all is well cron has nothing to mail, and when it is not, what there is to say.
+    /// Cron mails nothing while all is well, and the lines of an outage.
     #[track_caller]
     fn line_of_cron(&mut self, block: &Block) {
         let words: Vec<&str> = block.text.trim_end().splitn(6, ' ').collect();
@@ -224,7 +224,7 @@ impl Story {
         assert_eq!(runs(), before + 1);
     }
 
-    /// It is read without an error, and a change of a breaker that it names is logged.
+    /// The configuration is read without an error, and a change of a breaker in it is logged.
     #[track_caller]
     fn configuration(&self, block: &Block) {
         self.sandbox.configure(&block.text);

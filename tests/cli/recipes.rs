@@ -72,7 +72,7 @@ fn shellcheck_has_nothing_to_say() {
 
 /// A fenced text.
 struct Block {
-    /// What the fence says it is.
+    /// The language that the fence names.
     language: String,
     text: String,
 }
@@ -119,7 +119,7 @@ impl Recipe {
         self.blocks.borrow().len()
     }
 
-    /// The next text, with something in place of its examples: each must be there.
+    /// The next text, with replacements for its examples, each of which must be there.
     #[track_caller]
     fn text(&self, language: &str, examples: &[(&str, &str)]) -> String {
         let block = self.blocks.borrow_mut().pop_front().expect("one more text");
@@ -127,7 +127,7 @@ impl Recipe {
         replaced(&block.text, examples)
     }
 
-    /// The next text, as a program under the name that it says itself.
+    /// The next text, as a program under the name that it gives itself.
     #[track_caller]
     fn program(&self, sandbox: &Sandbox, language: &str, examples: &[(&str, &str)]) {
         let text = self.text(language, examples);
@@ -151,7 +151,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a script that becomes the server, and returns once that has said that it is ready.
+    /// Starts a script that becomes the server, and returns once the server has said that it is ready.
     #[track_caller]
     fn start(sandbox: &Sandbox, script: &str, ready: &str) -> Self {
         let mut process = sandbox.command("sh", ["-c", &format!("exec 2>&1\n{script}")]).spawn();
@@ -160,12 +160,12 @@ impl Daemon {
         while !said.contains(ready) {
             assert_ne!(output.read_line(&mut said).expect("text"), 0, "it ended, saying {said}");
         }
-        // What it says later must not fill the pipe.
+        // Its later output must not fill the pipe.
         let reader = std::thread::spawn(move || drop(std::io::copy(&mut output, &mut std::io::sink())));
         Self { process, reader: Some(reader) }
     }
 
-    /// Ends it, and waits for that.
+    /// Ends it, and waits for its end.
     fn stop(mut self) {
         let sent = Command::new("kill").arg(self.process.id().to_string()).status().expect("kill");
         assert!(sent.success());
@@ -188,7 +188,7 @@ struct Crontab {
 }
 
 impl Crontab {
-    /// One with settings and one job.
+    /// A crontab with settings and one job.
     #[track_caller]
     fn of(text: &str) -> Self {
         let lines: Vec<&str> = text.lines().collect();
@@ -205,7 +205,7 @@ impl Crontab {
         Self { settings, command: command.to_owned() }
     }
 
-    /// What cron would mail of a run: all that is printed, here without the times.
+    /// Cron's mail of a run: all output, here without the times.
     fn mail(&self, sandbox: &Sandbox) -> String {
         let script = format!("exec 2>&1; {}", self.command);
         let mut run = sandbox.command("/bin/sh", ["-c", &script]);
@@ -232,13 +232,13 @@ fn down(sandbox: &Sandbox) {
     fs::remove_file(sandbox.home().join("up")).expect("the service is gone");
 }
 
-/// How often that command, or another that writes there, was started.
+/// How often that command was started, or another that writes to the same file.
 fn started(sandbox: &Sandbox) -> usize {
     fs::read_to_string(sandbox.home().join("started")).map_or(0, |text| text.lines().count())
 }
 
 /// An outage from the first failure to the end of the cool-down of 30 s. So many runs fail, with one of these codes and
-/// saying this; `mend` brings the service back; the next run must succeed.
+/// this output; `mend` brings the service back; the next run must succeed.
 #[track_caller]
 fn outage(
     sandbox: &Sandbox,
@@ -263,7 +263,7 @@ fn outage(
     sandbox.shift(name, 30_000);
 }
 
-/// What `cb` says at the end of an outage.
+/// The line of `cb` at the end of an outage.
 fn closed(name: &str) -> String {
     format!("cb: {name}: closed again: probe succeeded\n")
 }

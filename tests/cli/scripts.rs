@@ -11,7 +11,7 @@ fn shellcheck_has_nothing_to_say() {
     if have("shellcheck") {
         for script in ["completions/cb.bash", ".cargo/rustc-static", ".ci/run"] {
             let path = Path::new(ROOT).join(script);
-            // What only the repository has is not in the crate, and not every copy has files that are hidden.
+            // The crate lacks some files of the repository, and some copies lack hidden files.
             if path.exists() || !script.starts_with('.') {
                 let path = path.display().to_string();
                 Sandbox::new().command("shellcheck", ["--enable=quote-safe-variables", &path]).run();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::Sandbox;
 
-/// A part of everything that must stay where it is.
+/// A part of every secret.
 const SECRET: &str = "hunter2";
 
 /// Every file below a directory, with its content.
@@ -25,7 +25,7 @@ fn is_clean(what: &str, bytes: &[u8]) {
     assert!(!what.contains(SECRET) && !text.contains(SECRET), "{what} tells a secret: {text}");
 }
 
-/// Runs `cb` with secrets in the environment. What it prints is clean, and so is everything it keeps.
+/// Runs `cb` with secrets in the environment. Its output and its files must be clean.
 #[track_caller]
 fn tells_nothing(sandbox: &Sandbox, args: &[&str], code: i32) -> String {
     let token = format!("environment-{SECRET}");
@@ -51,7 +51,7 @@ fn run(sandbox: &Sandbox, options: &[&str], script: &str, code: i32) -> String {
 #[test]
 fn no_secret_of_a_command_is_kept_or_told() {
     let sandbox = Sandbox::new();
-    // Its output is the child's, so it goes where the child sends it: not to us.
+    // The child sends its output elsewhere, so ours is that of `cb`.
     let fails = "echo \"$TOKEN $1\" >out; echo \"$TOKEN $1\" >err; exit 1";
     for _ in 0..4 {
         run(&sandbox, &[], fails, 1);
@@ -61,7 +61,7 @@ fn no_secret_of_a_command_is_kept_or_told() {
     assert!(run(&sandbox, &["--observe"], fails, 1).starts_with("cb: a: "));
     assert_eq!(run(&sandbox, &["-E", "9"], fails, 9).lines().count(), 1);
     run(&sandbox, &["--fallback", "exit 4"], fails, 4);
-    // As a probe that fails, one whose time is over, one that a signal kills, and one that closes the breaker.
+    // The probes: one fails, one reaches its time limit, a signal kills one, and one closes the breaker.
     sandbox.shift("a", 3_600_000);
     assert!(run(&sandbox, &[], fails, 1).contains("probe"));
     sandbox.shift("a", 3_600_000);
@@ -93,7 +93,7 @@ fn no_secret_of_a_command_is_kept_or_told() {
 fn no_secret_is_told_where_something_fails() {
     let sandbox = Sandbox::new();
     let word = format!("--password={SECRET}");
-    // Not there, not executable, a state that cannot be used, and a command line that is wrong.
+    // Commands that are missing or not executable, an unusable state, and a wrong command line.
     let missing = sandbox.home().join("missing").display().to_string();
     assert!(tells_nothing(&sandbox, &["run", "-v", "-n", "a", "--", &missing, &word], 127).contains("not found"));
     let directory = sandbox.work().display().to_string();
@@ -105,7 +105,7 @@ fn no_secret_is_told_where_something_fails() {
     assert_eq!(tells_nothing(&sandbox, &refuses, 125).lines().count(), 1);
     assert!(!tells_nothing(&sandbox, &["run", "-n", "a", "--cooldown", "never", "--", "true", &word], 125).is_empty());
     assert!(!tells_nothing(&sandbox, &["run", "--", "true", &word], 125).is_empty());
-    // A run whose options cannot be had, for a file that is wrong.
+    // A run with a mistake in its configuration.
     sandbox.configure("[defaults]\nthresh = 1\n");
     assert!(tells_nothing(&sandbox, &["run", "-n", "a", "--", "true", &word], 125).contains("thresh"));
 }

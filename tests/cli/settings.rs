@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::support::{CB, Run, Sandbox, millis};
 
-/// What is seen of a setting must differ without it, and be the same whether an option, `[defaults]` or the breaker's own
-/// table says it. `observe` gets a fresh sandbox and the options for its runs of breaker `a`; `fixed` are options that are
-/// there in any case.
+/// The effect of a setting must differ without it, and be the same whether an option, `[defaults]` or the breaker's own
+/// table gives it. `observe` gets a fresh sandbox and the options for its runs of breaker `a`; `fixed` are options that
+/// are always there.
 #[track_caller]
 fn proves<T: Debug + PartialEq>(
     (key, value): (&str, &str),
@@ -43,12 +43,12 @@ fn state_after(sandbox: &Sandbox, options: &[&str], codes: &[i32]) -> String {
     sandbox.state("a")
 }
 
-/// How many failures open it; 0 if twelve do not.
+/// How many failures open the breaker; 0 if twelve do not.
 fn failures_to_open(sandbox: &Sandbox, options: &[&str]) -> usize {
     (1..=12).find(|_| state_after(sandbox, options, &[1]) == "open").unwrap_or(0)
 }
 
-/// Opens it, whatever its settings, and lets every cool-down pass.
+/// Opens the breaker, whatever its settings, and lets every cool-down pass.
 fn due(sandbox: &Sandbox, options: &[&str]) {
     for _ in 0..5 {
         sandbox.runs("a", options, 1).any_stderr().run();
@@ -57,7 +57,7 @@ fn due(sandbox: &Sandbox, options: &[&str]) {
     assert_eq!((sandbox.state("a").as_str(), &sandbox.status("a")["admits"]), ("open", &true.into()));
 }
 
-/// How long it stays open, in milliseconds.
+/// How long the breaker stays open, in milliseconds.
 fn cooldown(sandbox: &Sandbox) -> u64 {
     let status = sandbox.status("a");
     millis(&status["retry_at"]) - millis(&status["since"])
@@ -78,7 +78,7 @@ fn failure_rate() {
     let observe = |sandbox: &Sandbox, options: &[&str]| state_after(sandbox, options, &[0, 0, 1, 1]);
     proves(("failure-rate", "50"), fixed, observe, &"closed".into(), &"open".into());
     proves(("failure-rate", "50%"), fixed, observe, &"closed".into(), &"open".into());
-    // Not reached, and not judged after a good result.
+    // The rate is not reached, and not judged after a good result.
     let sandbox = Sandbox::new();
     let options = &["--failure-rate", "51", "--window", "4", "--min-calls", "4"];
     assert_eq!(state_after(&sandbox, options, &[0, 0, 1, 1]), "closed");
@@ -109,7 +109,7 @@ fn window_of_time() {
 #[test]
 fn min_calls() {
     proves(("min-calls", "3"), &["--failure-rate", "50"], failures_to_open, &10, &3);
-    // Above a count window it means the window.
+    // A number above the count window means the whole window.
     proves(("min-calls", "30"), &["--failure-rate", "50", "--window", "11"], failures_to_open, &10, &11);
 }
 
@@ -183,7 +183,7 @@ fn another_rule_switches_the_threshold_off() {
     assert_eq!(failures_to_open(&Sandbox::new(), &["--min-calls=1"]), 5);
 }
 
-/// What was said for this breaker must do something; what was said for many is for those with a rate.
+/// A window for this breaker must have an effect; a window for many breakers is for those with a rate.
 #[test]
 fn a_window_of_which_no_rate_is_taken() {
     let idle = "it is the window of failure-rate and slow-rate, and neither is set; for 3 failures in 5 minutes write \
@@ -353,7 +353,7 @@ fn lease() {
 #[test]
 fn the_lease_follows_from_the_limits() {
     let after = |millis| move |sandbox: &Sandbox, options: &[&str]| admits_after(sandbox, options, millis);
-    // The limit + kill-after + 10 s, where nothing else is said.
+    // The default is the limit + kill-after + 10 s.
     proves(("timeout", "10m"), &[], after(610_000), &json!(false), &json!(true));
     proves(("probe-timeout", "10m"), &["--timeout", "2h"], after(610_000), &json!(false), &json!(true));
     proves(("kill-after", "20m"), &["--timeout", "10m"], after(660_000), &json!(true), &json!(false));
@@ -411,7 +411,7 @@ fn open_exit_code() {
     let sandbox = Sandbox::new();
     sandbox.cb(["-q", "trip", "a"]).run();
     sandbox.runs("a", &["-E", "9"], 9).run();
-    // It is for refused runs alone.
+    // The fallback is for refused runs alone.
     sandbox.runs("b", &["-E", "9"], 0).run();
 }
 
@@ -450,7 +450,7 @@ fn limits_of_time() {
     let limited = &["--timeout", "0.05"];
     proves(("signal", "KILL"), limited, run("exec sleep 60"), &Some(124), &Some(137));
     proves(("preserve-status", "true"), limited, run("exec sleep 60"), &Some(124), &Some(143));
-    // It ignores TERM from its birth: it need not be quick to say so.
+    // The child ignores TERM from its birth, so it cannot be too late to do so.
     let deaf = |sandbox: &Sandbox, options: &[&str]| {
         let run = ["--ignore-signal=TERM", CB, "run", "-n", "a"];
         let args = run.iter().chain(options).chain(&["--", "sleep", "0.5"]);
@@ -471,7 +471,7 @@ fn the_limit_of_a_probe() {
 
 // Where settings come from
 
-/// The threshold that holds, as `cb config a` tells it.
+/// The threshold in force, by `cb config a`.
 #[track_caller]
 fn threshold_of(run: Run) -> String {
     let output = run.any_stdout().run();
@@ -491,7 +491,7 @@ fn the_stronger_place_wins() {
     sandbox.configure("[defaults]\nthreshold = 4\n[breakers.a]\nthreshold = 3\n");
     assert_eq!(failures_to_open(&sandbox, &[]), 3);
     let sandbox = Sandbox::new();
-    // The order in the file is of no weight.
+    // The order in the file does not matter.
     sandbox.configure("[breakers.a]\nthreshold = 3\n[defaults]\nthreshold = 4\n");
     assert_eq!(failures_to_open(&sandbox, &[]), 3);
     sandbox.cb(["reset", "a"]).run();
@@ -561,7 +561,7 @@ fn where_the_configuration_is() {
     symlink("../option/config.toml", sandbox.work().join("link.toml")).expect("a link");
     assert_eq!(threshold_of(config().env("CB_CONFIG", "link.toml")), "14 defaults, line 2", "a link is fine");
     assert_eq!(threshold_of(config().env("CB_CONFIG", "/dev/null")), "5 built in");
-    // A run is told the same.
+    // A run has the same settings.
     sandbox.runs("a", &["--config", "named/config.toml", "--threshold", "1"], 1).any_stderr().run();
     sandbox.cb(["reset", "a"]).run();
     for _ in 0..13 {
@@ -583,7 +583,7 @@ fn where_the_state_is() {
     assert!(!file(".cache/cb"));
     sandbox.runs("a", &[], 0).env("CB_STATE_DIR", "").run();
     assert!(file(".cache/cb"), "an empty one is unset");
-    // Everybody else finds it too.
+    // Every other command finds it too.
     for args in [["trip", "a"], ["check", "a"], ["reset", "a"]] {
         sandbox.cb(args).env("CB_STATE_DIR", "by-variable").code(if args[0] == "check" { 75 } else { 0 }).run();
     }

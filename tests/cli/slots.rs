@@ -10,7 +10,7 @@ use crate::support::{Begun, CB, Run, Sandbox, names_in, pick};
 
 const CLOSED: &str = "cb: a: closed again: probe succeeded\n";
 
-/// `cb` with these arguments on a kernel that says this to all who ask for the lock of a byte.
+/// `cb` with these arguments on a kernel that answers every request for the lock of a byte with this error.
 fn without(sandbox: &Sandbox, error: &str, args: &[&str]) -> Run {
     let inject = format!("inject=fcntl:error={error}");
     let words = ["-qqq", "-o", "/dev/null", "-e", "trace=fcntl", "-e", &inject, CB];
@@ -26,7 +26,7 @@ fn run(sandbox: &Sandbox, error: Option<&str>, options: &[&str], script: &str) -
     }
 }
 
-/// The same, while it runs: a probe.
+/// The same for a probe that is still running.
 #[track_caller]
 fn probe(sandbox: &Sandbox, error: Option<&str>, options: &[&str]) -> Begun {
     let script = r#"echo "started${CB_PROBE+ $CB_PROBE}"; read -r code; exit "$code""#;
@@ -49,7 +49,7 @@ fn files(sandbox: &Sandbox) -> Vec<String> {
     names_in(&sandbox.state_dir()).into_iter().filter(of_a).collect()
 }
 
-/// Kills the `cb` of a probe, which the state tells of; what traces it goes with it.
+/// Kills the `cb` of a probe, by the number in the state, and so its tracer.
 #[track_caller]
 fn kill(sandbox: &Sandbox, mut probe: Begun) {
     let pid = sandbox.status("a")["probes"][0]["pid"].as_u64().expect("a probe");
@@ -70,7 +70,7 @@ fn a_probe_has_a_file_for_its_life() {
         let mode = fs::metadata(sandbox.state_dir().join(file)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(file.ends_with('p'), "{file} ends with the permit of a probe");
-        // It is no breaker to anybody, and its holder is alive for all.
+        // No command takes the file for a breaker, and every command takes its holder for alive.
         let listed = sandbox.cb(["status", "--json"]).any_stdout().run();
         let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("JSON");
         assert_eq!(listed["breakers"].as_array().map(Vec::len), Some(1));
@@ -125,14 +125,14 @@ fn what_the_dead_have_left_is_removed_by_the_next_probe_and_with_the_breaker() {
     sandbox.cb(["-q", "trip", "a.probe.x"]).run();
     let late = probe(&sandbox, Some("EINVAL"), &["--lease", "1m"]);
     let stale = files(&sandbox);
-    // Its place goes to another.
+    // The place goes to another probe.
     sandbox.shift("a", 60_000);
     let next = probe(&sandbox, Some("EINVAL"), &["--lease", "1h"]);
     assert_eq!(files(&sandbox).len(), 2);
     late.ends(0);
     assert!(!sandbox.state_dir().join(&stale[0]).exists(), "who ends takes its own file away");
     kill(&sandbox, next);
-    // As of one that was killed when nobody knew of it any more.
+    // As left by a probe that was killed after the state had forgotten it.
     fs::write(sandbox.state_dir().join(&stale[0]), "").expect("a file");
     let left = files(&sandbox);
     assert_eq!(left.len(), 2);

@@ -11,7 +11,7 @@ use crate::support::{Run, Sandbox, have, pick};
 
 const MINUTE: i64 = 60_000;
 
-/// As a script may begin.
+/// The modes of a script.
 const SHELLS: [&[&str]; 4] = [&["sh"], &["sh", "-eu"], &["bash"], &["bash", "-euo", "pipefail"]];
 
 /// A text that asks the breaker and reports, or looks at a status.
@@ -19,11 +19,11 @@ struct Snippet {
     file: &'static str,
     /// Its first line.
     begins: &'static str,
-    /// The breaker it is about.
+    /// Its breaker.
     breaker: &'static str,
     /// What calls it, where it is a function.
     call: &'static str,
-    /// What it prints and how it ends, when the step ended so or (75) was refused.
+    /// Its output and exit code after a step with this exit code; 75 is a refusal.
     ends: fn(i32) -> (&'static str, i32),
 }
 
@@ -89,7 +89,7 @@ fn texts(page: &str) -> Vec<String> {
     texts
 }
 
-/// Every text that looks at a status, or must be told of one: the file, and the text.
+/// Every text that looks at an exit status or reports one: the file, and the text.
 fn judging() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let prose = fs::read_dir(root.join("man/prose")).expect("the manual");
@@ -122,7 +122,7 @@ fn a_step_is_recorded_in_every_shell_and_mode() {
             let found = judging.iter().find(|(file, text)| file == snippet.file && first_line(text) == snippet.begins);
             let text = &found.expect("there is such a text").1;
             if text.contains("pipefail") && shell[0] == "sh" {
-                // Not every sh knows it.
+                // Not every sh has this option.
                 continue;
             }
             Trial { shell, snippet, text, sandbox: Sandbox::new() }.run();
@@ -142,7 +142,7 @@ impl Trial<'_> {
     fn run(&self) {
         let Self { snippet, sandbox, .. } = self;
         let name = snippet.breaker;
-        // What may stand in the place of the step: functions, and programs.
+        // A step may be a function or a program.
         for program in ["sync", "pg_dump"] {
             sandbox.script(program, "exit \"$(cat ~/status)\"");
         }
@@ -151,7 +151,7 @@ impl Trial<'_> {
         self.counted([1, 0], "closed");
         self.step(7).run();
         self.counted([1, 1], "closed");
-        // A probe that fails gives its place back, and so the next one has it.
+        // A failed probe gives its place back, so the next one gets it.
         sandbox.cb(["trip", name, "--for", "0"]).run();
         self.step(7).run();
         self.counted([1, 2], "open");
@@ -162,7 +162,7 @@ impl Trial<'_> {
         assert_eq!(sandbox.status(name)["totals"]["abandoned"], 0);
     }
 
-    /// The text, with a step that ends so; 75 is that of one which is refused.
+    /// Runs the text with a step of this exit code; 75 is a refusal.
     fn step(&self, code: i32) -> Run {
         let Self { shell, snippet, text, sandbox } = self;
         fs::write(sandbox.home().join("status"), code.to_string()).expect("a status");
@@ -198,7 +198,7 @@ fn a_step_that_ends_the_shell_is_recorded_as_it_ended() {
     }
 }
 
-/// What stands as a program says its own mode, but its text may be pasted into a script that has another.
+/// A program sets its own mode, but its text may be pasted into a script with another mode.
 #[test]
 fn the_retry_around_the_breaker_is_right_in_every_mode() {
     if !have("bash") {

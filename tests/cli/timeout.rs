@@ -117,8 +117,8 @@ same(last(), ["failure", 124, None, False])
     );
 }
 
-/// A leader and its child in one process group: it says where it is and becomes a reporter; so does the child, which is told
-/// who its parent is, as that may have ended before it asks.
+/// A leader and its child in one process group. The leader prints where it is and becomes a reporter. So does the
+/// child, which gets the number of its parent as an argument, as the parent may end before the child can ask.
 const FAMILY: &str = r#"
 FAMILY = 'read _ _ _ _ group _ </proc/self/stat; PARENT=$$ "$@" & echo $$ $! $group; exec "$@"'
 FAMILY = ["sh", "-c", FAMILY, "sh"]

@@ -25,8 +25,8 @@ const CLOSINGS: [(&str, &str); 8] = [
     ("<&- >&- 2>&-", ""),
 ];
 
-/// Makes an executable copy, by a process of its own: one that we had open for writing, a child of another test that is
-/// just starting would have open too, and it could not be run.
+/// Makes an executable copy, by a process of its own. If we wrote it, a child that another test is starting could hold
+/// it open for writing too, and nobody could run it.
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("install").args(["-D", "-m", "755"]).args([from, to]).status();
     assert!(copied.is_ok_and(|status| status.success()), "could not install {}", to.display());
@@ -39,7 +39,7 @@ fn program(sandbox: &Sandbox, path: &str, text: &str) {
     copy(&draft, &sandbox.work().join(path));
 }
 
-/// What is said of a command that cannot be run.
+/// The line about a command that cannot be run.
 fn not_run(word: &str, why: &str) -> String {
     format!("cb: could not run '{word}': {why}\n")
 }
@@ -55,7 +55,7 @@ fn a_child_has_the_callers_descriptors_and_no_others() {
             sandbox.bash(&script).env("CHILD", child).run();
             fs::read_to_string(sandbox.work().join("list")).expect("the list")
         };
-        // Whoever runs the tests may have left some open; they are for the child as well.
+        // The caller of the tests may have left some open, which the child must get too.
         let expected = seen_under("env");
         assert!(expected.starts_with(format!("{left} 7 ").trim_start()) && expected.contains(" 200 "), "{expected}");
         assert_eq!(seen_under("cb run -n x"), expected, "{closing}");
@@ -183,7 +183,7 @@ same(under_cb, under_env)
     );
 }
 
-/// Runs a child that tells the variables of `cb` that it has, sorted.
+/// Runs a child that prints its variables of `cb`, sorted.
 fn variables(sandbox: &Sandbox, options: &[&str]) -> Run {
     let child = ["--", "sh", "-c", "env | grep ^CB_ | sort"];
     sandbox.cb(["run", "-q", "-n", "x"].into_iter().chain(options.iter().copied()).chain(child))
@@ -210,7 +210,7 @@ fn a_child_finds_the_places_that_were_named() {
     fs::write(sandbox.work().join("c.toml"), "").expect("a configuration");
     variables(&sandbox, &["--state-dir", "s"]).stdout(format!("CB_NAME=x\nCB_STATE_DIR={work}/s\n")).run();
     variables(&sandbox, &["--config", "./c.toml"]).stdout(format!("CB_CONFIG={work}/c.toml\nCB_NAME=x\n")).run();
-    // An option replaces what was inherited, and that is made absolute too: the child may be in another directory.
+    // An option replaces an inherited path, and becomes absolute too, as the child may be in another directory.
     let both = variables(&sandbox, &["--state-dir", "s"]).env("CB_STATE_DIR", "other").env("CB_CONFIG", "c.toml");
     both.stdout(format!("CB_CONFIG={work}/c.toml\nCB_NAME=x\nCB_STATE_DIR={work}/s\n")).run();
     let inherited = |value| variables(&sandbox, &[]).env("CB_STATE_DIR", value);
@@ -223,7 +223,7 @@ fn a_child_finds_the_places_that_were_named() {
     let opened = "cb: y: opened: reported by the run; next try in 30s (TIME), or now with 'cb reset y'\n";
     sandbox.cb(child).stderr_timeless(opened).run();
     sandbox.cb(["run", "-n", "y", "--state-dir", "s", "true"]).code(75).run();
-    // As can one whose place came from the environment, under the kill switch too, and so do fallback and hook.
+    // So can a child whose path came from the environment, also under the kill switch, and so can fallback and hook.
     let relative = |args: &[&str]| sandbox.cb(args).env("CB_STATE_DIR", "s").env("CB_CONFIG", "c.toml");
     let show = r#"cd /; echo "$CB_STATE_DIR $CB_CONFIG"; cb config y | head -1"#;
     let seen = format!("{work}/s {work}/c.toml\nthreshold        5                    built in\n");
@@ -326,7 +326,7 @@ fn a_death_by_a_signal_is_the_death_of_cb() {
     for number in (1..=64).filter(|number| !others.contains(number)) {
         let name = format!("s{number}");
         let kill = format!("ulimit -c 0; kill -{number} $$; exit 99");
-        // Whoever runs the tests may have ignored some.
+        // The caller of the tests may have ignored some.
         let words = ["--default-signal", CB, "run", "-n", &name, "sh", "-c", &kill];
         let run = sandbox.command("env", words).code(128 + number).run();
         assert_eq!(run.status.signal(), Some(number), "it must die, not exit");
@@ -406,7 +406,7 @@ fn process_1_exits_with_what_it_cannot_die_of() {
         let output = run(&format!("ulimit -c 0; kill -{number} $$; exit 99")).code(128 + number).run();
         assert_eq!(output.status.code(), Some(128 + number), "it must exit");
     }
-    // What process 1 is sent it passes on, although the kernel protects a process 1 from it.
+    // Process 1 passes on a signal from which the kernel protects it.
     run("trap 'echo got; exit 42' TERM; kill -TERM 1; while :; do sleep .01; done").code(42).stdout("got\n").run();
 }
 
@@ -455,7 +455,7 @@ fn a_command_that_cannot_be_run_is_126_or_127() {
         .code(127)
         .stderr(not_run("a\\n\\u{1b}[2Jb", "command not found; it is one word: leave out the quotes, or write sh -c"))
         .run();
-    // It says nothing about what would have been called.
+    // The status says nothing about the service.
     let totals = &sandbox.status("x")["totals"];
     assert_eq!((&totals["ignored"], &totals["admitted"]), (&39.into(), &39.into()));
 }
@@ -490,8 +490,8 @@ fn a_script_without_an_interpreter_line_is_run_by_the_shell() {
 #[test]
 fn too_many_arguments_are_126() {
     let sandbox = Sandbox::new();
-    // The environment of the child is longer than that of cb by the absolute path of the state directory. One that just
-    // lets cb start is too long for the child.
+    // The environment of the child is longer than that of cb by the absolute path of the state directory. So one that
+    // just lets cb start is too long for the child.
     let script = r#"
 ulimit -s 512
 part=$(printf 'd%.0s' {1..200})
@@ -632,11 +632,11 @@ fn a_limit_on_the_size_of_files_is_no_limit_on_commands() {
         sandbox.bash("ulimit -f 0; exec cb run -n x -- sh -c 'exit 3'").code(3).stderr(warning).run();
         let refuse = sandbox.bash("ulimit -f 0; exec cb run -n x --on-state-error refuse -- echo never");
         refuse.code(125).stderr(format!("cb: {trouble}")).run();
-        // With a state there already it is the same.
+        // An existing state makes no difference.
         sandbox.exits("x", &[], 0);
     }
     assert_eq!(sandbox.status("x")["totals"]["admitted"], 2);
-    // What can be read still counts.
+    // A state that can be read still refuses.
     sandbox.cb(["trip", "x"]).run();
     sandbox.bash("ulimit -f 0; exec cb run -n x -- sh -c 'exit 3'").code(75).run();
 }
@@ -665,7 +665,7 @@ fn a_limit_on_descriptors_is_no_limit_on_commands() {
 #[test]
 fn where_no_process_is_to_be_had_it_is_125() {
     let sandbox = Sandbox::new();
-    // The limit does not bind root, so it must be another; who must then find the program and be able to write.
+    // The limit does not bind root, so another user must run this, who must reach the program and be able to write.
     copy(Path::new(CB), &sandbox.home().join("cb"));
     fs::set_permissions(sandbox.home(), fs::Permissions::from_mode(0o755)).expect("open");
     fs::create_dir(sandbox.home().join("state")).expect("a state directory");

@@ -13,7 +13,7 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 const LATE: &str = "the permit was recorded before, is too old, or the state has moved on since; it changes nothing";
 
-/// Asks, and must be let through.
+/// Asks and must get a permit, which it returns.
 #[track_caller]
 fn allow(sandbox: &Sandbox, options: &[&str]) -> String {
     let args = ["allow", "a"].into_iter().chain(options.iter().copied());
@@ -21,14 +21,14 @@ fn allow(sandbox: &Sandbox, options: &[&str]) -> String {
     permit.strip_suffix('\n').expect("a line").to_owned()
 }
 
-/// Records with a permit, and says nothing.
+/// Records with a permit, in silence.
 #[track_caller]
 fn record(sandbox: &Sandbox, permit: &str, words: &[&str]) {
     let args = ["record", "a", "--permit", permit].into_iter().chain(words.iter().copied());
     sandbox.cb(args).run();
 }
 
-/// Records with a permit, and is told that it is late.
+/// Records with a permit that is late, which `cb` must say.
 #[track_caller]
 fn record_late(sandbox: &Sandbox, permit: &str, words: &[&str]) {
     let args = ["record", "a", "--permit", permit].into_iter().chain(words.iter().copied());
@@ -43,7 +43,7 @@ fn opened(cooldown: &str, options: &[&str]) -> Sandbox {
     sandbox
 }
 
-/// One that is half-open, and the permit of its probe.
+/// A half-open breaker, and the permit of its probe.
 fn probing(options: &[&str]) -> (Sandbox, String) {
     let sandbox = opened("10s", options);
     sandbox.shift("a", 10 * SECOND);
@@ -163,7 +163,7 @@ fn of_all_permits_the_last_256_are_known() {
         record_late(&sandbox, permit, &["success"]);
     }
     assert_eq!(pick(&sandbox.status("a"), ["totals.successes", "totals.late"]), json!([3, 4]));
-    // The next one takes the place of the second, and is no second record of it.
+    // The next permit takes the bit of the second, and counts for itself.
     let next = allow(&sandbox, &[]);
     record_late(&sandbox, &permits[1], &["success"]);
     record(&sandbox, &next, &["success"]);
@@ -207,7 +207,7 @@ fn a_probes_place_is_kept_for_a_minute() {
     sandbox.shift("a", 5 * SECOND);
     let next = allow(&sandbox, &[]);
     assert_eq!(pick(&sandbox.status("a"), ["state", "totals.abandoned"]), json!(["half_open", 1]));
-    // Only from now on is the first one late.
+    // Only from now on is the first permit late.
     record_late(&sandbox, &permit, &["success"]);
     assert_eq!(sandbox.state("a"), "half_open");
     sandbox.cb(["record", "a", "success", "--permit", &next]).stderr("cb: a: closed again: probe succeeded\n").run();
@@ -343,7 +343,7 @@ fn an_exit_status_is_judged_as_that_of_a_child() {
         ("1", "failure", json!(1), json!(null)),
         ("7", "failure", json!(7), json!(null)),
         ("75", "ignored", json!(75), json!(null)),
-        // 124 is the child's: the time limit of `cb` is not in play.
+        // 124 is the child's own code, as `cb` keeps no time limit here.
         ("124", "failure", json!(124), json!(null)),
         ("125", "ignored", json!(125), json!(null)),
         ("126", "ignored", json!(126), json!(null)),
@@ -432,7 +432,7 @@ fn what_took_long_is_slow() {
             "cb: a: opened: slow rate 50% (2 of 4 calls); next try in 30s (TIME), or now with 'cb reset a'\n",
         )
         .run();
-    // Without a time, nothing is slow.
+    // Without --took, nothing is slow.
     sandbox.cb(["reset", "a"]).run();
     let permit = allow(&sandbox, &slow);
     record(&sandbox, &permit, &["success"]);
@@ -536,7 +536,7 @@ fn a_setting_that_contradicts_those_last_used_is_refused() {
     assert_eq!(sandbox.status("a")["consecutive_failures"], 0);
     record(&sandbox, &permit, &["failure", "--max-cooldown", "5m", "--cooldown", "5m"]);
     assert_eq!(sandbox.status("a")["consecutive_failures"], 1);
-    // And none is made by what is wrong.
+    // A wrong call makes no breaker.
     sandbox.cb(["record", "new", "failure", "--threshold", "0"]).code(125).stderr(format!("cb: {nothing}\n")).run();
     assert!(!sandbox.state_file("new").exists());
 }

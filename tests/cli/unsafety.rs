@@ -13,7 +13,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// The function of each `unsafe` block in a text; of another `unsafe`, what it is said of: the next item.
+/// The function of each `unsafe` block in a text; for any other `unsafe`, the item that it belongs to.
 fn unsafe_in(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut function = "";

@@ -15,7 +15,7 @@ fn wrong<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, line: &str) {
     assert!(!sandbox.home().join(".cache").exists(), "no state was made");
 }
 
-/// The same of `cb run -n a [options] -- touch started`.
+/// The same for `cb run -n a [options] -- touch started`.
 #[track_caller]
 fn wrong_run(options: &[&str], line: &str) {
     wrong(["run", "-n", "a"].iter().chain(options).chain(&["--", "touch", "started"]), line);
@@ -87,7 +87,7 @@ fn a_name_that_is_no_text() {
 
 #[test]
 fn the_word_after_a_name_option_is_the_name() {
-    // Not "there is no option '-E'": the name is what is missing.
+    // The name is missing, so the line is not "there is no option '-E'".
     wrong(["run", "-n", "-E", "7", "--", "touch", "started"], &format!("--name: '-E' {NO_NAME}"));
 }
 
@@ -186,7 +186,7 @@ fn too_much() {
     wrong_run(&["--quiet=yes"], "--quiet takes no value; see 'cb run --help'");
 }
 
-/// So that an alias or a wrapper can say how it is usually done.
+/// This lets an alias or a wrapper give defaults.
 #[test]
 fn of_an_option_that_is_given_twice_the_last_word_counts() {
     let sandbox = Sandbox::new();
@@ -388,10 +388,10 @@ fn no_run_could_open_the_breaker() {
     ] {
         sandbox.exits("a", options, 0);
     }
-    // Who reports a failure by hand says himself what it is.
+    // `cb record failure` opens it whatever the lists say.
     let record = ["record", "b", "failure", "--failure-codes", "timeout", "--threshold", "1"];
     sandbox.cb(record).stderr_has("cb: b: opened: 1 failure in a row").run();
-    // It is told where it was said.
+    // The line names the place in the file.
     let path = sandbox.configure("[breakers.a]\nfailure-codes = \"timeout\"\n");
     sandbox.runs("a", &[], 125).stderr(format!("cb: {}:2: failure-codes: {timed}\n", path.display())).run();
     sandbox.exits("a", &["--timeout", "1m"], 0);

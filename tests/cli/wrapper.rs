@@ -18,9 +18,9 @@ use crate::support::{CB, Run, Sandbox, have};
 #[serde(deny_unknown_fields)]
 struct Case {
     id: String,
-    /// What a wrapper must be able to do for this case to concern it. `cb` can do all of it.
+    /// What a wrapper must support for this case to concern it. `cb` supports all of it.
     needs: Vec<String>,
-    /// What a shell does before.
+    /// What a shell runs first.
     #[serde(default)]
     setup: String,
     /// What a shell runs, where `{CB}` is the wrapper with its options.
@@ -40,7 +40,7 @@ const KNOWN: [&str; 5] = ["core", "timeout", "kill-after", "signal", "open"];
 const TOOLS: [&str; 3] = ["ps", "script", "setsid"];
 /// How long a case may take. Most take no time, none takes more than a second.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How many cases run at the same time: most of them wait.
+/// How many cases run at the same time, as most of them wait.
 const AT_ONCE: usize = 4;
 
 impl Case {
@@ -61,12 +61,12 @@ impl Case {
         let cb = format!("'{CB}' run --name t");
         let script = format!("{}; {}", self.setup, self.cmd_template.replace("{CB}", &cb));
         let script = script.trim_start_matches("; ");
-        // Without HOME the state is where the system says that the user's home is: for that it must be a system of our own.
+        // Without HOME the state is in the user's home by `/etc/passwd`, which must then be our own.
         let homeless = self.cmd_template.contains("env -i");
         let Some(run) = (if homeless { homeless_bash(&sandbox, script) } else { Some(sandbox.bash(script)) }) else {
             return Ok(());
         };
-        // A wrapper that hangs is wrong like any other: it is left behind.
+        // A wrapper that hangs is wrong, and is left behind.
         let (send, receive) = mpsc::channel();
         let child = run.spawn();
         thread::spawn(move || send.send(child.wait_with_output()));
@@ -77,7 +77,7 @@ impl Case {
         let right = code == Some(self.expect_status)
             && self.expect_stdout.as_ref().is_none_or(|text| *text == stdout)
             && self.expect_stderr_contains.as_ref().is_none_or(|text| stderr.contains(text));
-        // Every one of them is guarded, but for those that are no use of `cb` at all.
+        // Every case is guarded, except those that make no use of `cb`.
         let guarded = sandbox.state_file("t").exists();
         if right && guarded == (self.expect_status != 125) {
             return Ok(());

@@ -41,7 +41,7 @@ pub fn cron(recipe: &Recipe) {
     assert_eq!(log, "fetched\n".repeat(2) + &"no answer\n".repeat(6) + &"fetched\n".repeat(2));
 }
 
-/// What comes of a unit that systemd starts.
+/// The result of a unit that systemd starts.
 #[derive(Debug, PartialEq)]
 enum Unit {
     Done,
@@ -63,7 +63,7 @@ pub fn systemd(recipe: &Recipe) {
     }
     sandbox.command("systemd-analyze", ["verify", "./feed.service", "./feed.timer"]).run();
 
-    // As systemd.service(5) has it. A shell reads these commands as systemd does, but for the dollar signs.
+    // By systemd.service(5). A shell reads these commands as systemd does, except for the dollar signs.
     let service = service.replace("\\\n", "").replace("$$", "$");
     let value = |key: &str| service.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     let value = |key: &str| value(key).expect("it is set").to_owned();
@@ -139,7 +139,7 @@ pub fn json_api(recipe: &Recipe) {
         (429, format!("Retry-After: {}\r\n", date("-1 hour")), 60),
         (429, String::new(), 60),
         (429, "Retry-After: 0\r\n".to_owned(), 60),
-        // No octal number, and no Unix time in place of seconds.
+        // Neither an octal number nor a Unix time is taken for seconds.
         (429, "Retry-After: 0119\r\n".to_owned(), 119),
         (429, "Retry-After: 1795000000\r\n".to_owned(), 3600),
         (429, "Retry-After: 18446744073709551617\r\n".to_owned(), 3600),
@@ -211,7 +211,7 @@ pub fn postgresql(recipe: &Recipe) {
     psql("postgres", "create database shop").run();
     psql("shop", "create table orders (number int); insert into orders values (1), (2)").run();
 
-    // The server is at a socket here, and a user name would be nobody's business in the recipe.
+    // The server is at a socket here, and the recipe names no user.
     let script = replaced(&script, &[("PGHOST=db.example.com", &format!("PGHOST={home} PGUSER=tester"))]);
     let run = || sandbox.bash(&script);
     let counts = " count \n-------\n     2\n(1 row)\n\n";
@@ -260,7 +260,7 @@ pub fn redis(recipe: &Recipe) {
     let server = start();
     client("rpush jobs one two").stdout("2\n").run();
     run().stdout("one\n").run();
-    // An error of the server is one only with -e.
+    // Only with -e is an error of the server a failure.
     client(&format!("replicaof {ip} 1")).stdout("OK\n").run();
     let read_only = "READONLY You can't write against a read only replica.";
     let without = replaced(&script, &[("redis-cli -e", "redis-cli")]);
@@ -375,7 +375,7 @@ pub fn ssh(recipe: &Recipe) {
     let run = || sandbox.bash(&script);
     let Some(host) = Host::new(&sandbox) else { return };
     let mut server = Some(host.start());
-    // The command over there says no, which is an answer.
+    // The remote command says no, which is an answer.
     for _ in 0..2 {
         run().code(1).run();
     }
@@ -395,7 +395,7 @@ pub fn rsync(recipe: &Recipe) {
     let run = || sandbox.bash(&script);
     let Some(host) = Host::new(&sandbox) else { return };
     let mut server = Some(host.start());
-    // What is to be sent is not there, which is not the host's fault.
+    // The file to send is missing, which is not the host's fault.
     for _ in 0..2 {
         run().code(23).stderr_has("No such file or directory").run();
     }
@@ -413,7 +413,7 @@ pub fn rsync(recipe: &Recipe) {
 
 // Models.
 
-/// What a provider answers.
+/// The answer of a provider.
 fn says(text: &str) -> Answer {
     Answer::of(200, &json!({"choices": [{"message": {"content": text}}]}).to_string())
 }
@@ -447,7 +447,7 @@ pub fn model(recipe: &Recipe) {
     }
     assert_eq!(servers[1].answered(), 0);
 
-    // The first has too much to do. The other is asked at once; after two failures the first is not asked at all.
+    // The first provider is overloaded. The other is asked at once; after two failures the first is not asked at all.
     servers[0].answers(Answer::of(429, ""));
     let failed = format!("ask: {}: HTTP 429\n", hosts[0]);
     run().stdout("guten Tag\n").stderr(&failed).run();
@@ -459,7 +459,7 @@ pub fn model(recipe: &Recipe) {
     run().stdout("guten Tag\n").run();
     assert_eq!(servers.each_ref().map(Server::answered), [3, 3]);
 
-    // Then the other is gone as well. A run that is refused by both ends as a refusal does.
+    // Then the other is gone as well. A run that both refuse ends as a refusal.
     servers[1].stop();
     run().code(7).stderr_has("curl: (7) ").run();
     run().code(7).stderr_has(format!("cb: {}: opened: 2 failures", hosts[1])).run();
@@ -504,12 +504,12 @@ pub fn agent(recipe: &Recipe) {
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"one\nmore\nmore\n"[..]));
     assert_eq!(server.answered(), 5);
 
-    // A request that is wrong is not tried again, and says nothing about the model.
+    // A wrong request is not tried again, and says nothing about the model.
     server.answers(Answer::of(400, ""));
     run().code(65).stderr(format!("ask: {host}: HTTP 400\n")).run();
     assert_eq!(server.answered(), 6);
     assert_eq!(counted(&sandbox, &host), [json!("closed"), json!(2), json!(1)]);
-    // Nor is what cannot be started.
+    // Nor is a command that cannot be started.
     fs::remove_file(sandbox.home().join("bin/ask")).expect("the program");
     run().code(127).stderr_has("ask").run();
     assert_eq!(counted(&sandbox, &host), [json!("closed"), json!(2), json!(2)]);
@@ -544,13 +544,13 @@ pub fn xargs(recipe: &Recipe) {
     assert_eq!(server.answered(), 80);
     assert_eq!(counted(&sandbox, "img.example.com"), [json!("closed"), json!(0), json!(40)]);
 
-    // At most those are started that were on their way when the breaker opened.
+    // At most the runs that were under way when the breaker opened start a curl.
     server.stop();
     let gives_up = || {
         let output = run().output();
         let said = String::from_utf8(output.stderr).expect("text");
         assert!(said.contains("cb: exited with status 255; aborting\n"), "{said}");
-        // 124 tells of the 255, 123 of another that failed while xargs waited for the rest.
+        // 124 stands for the 255, 123 for another that failed while xargs waited for the rest.
         assert!([Some(123), Some(124)].contains(&output.status.code()), "{}", output.status);
         said
     };
@@ -598,12 +598,12 @@ pub fn retry_inside(recipe: &Recipe) {
     let sandbox = Sandbox::new();
     let mut server = Server::start();
     let script = recipe.text("sh", &[("https://api.example.com", &format!("http://{}", server.address))]);
-    // A try that fails before one that succeeds is nobody's failure. curl waits a second between them.
+    // A try that fails before one that succeeds is no failure. curl waits a second between them.
     server.answers_first([Answer::of(503, "")]);
     sandbox.bash(&script).stdout("ok\n").any_stderr().run();
     assert_eq!(server.answered(), 2);
     assert_eq!(counted(&sandbox, "api.example.com"), [json!("closed"), json!(0), json!(0)]);
-    // Fewer tries, as each makes curl wait for longer.
+    // There are fewer tries here, as each makes curl wait for longer.
     let script = replaced(&script, &[("--retry 3", "--retry 1")]);
     let run = || sandbox.bash(&script);
     server.stop();
@@ -641,12 +641,12 @@ pub fn ping(recipe: &Recipe) {
     pinged(4, "POST /UUID", "feed: reset");
     sandbox.cb(["disable", "feed"]).run();
     assert_eq!(server.answered(), 4);
-    // Other breakers are not told of.
+    // The hook does not run for other breakers.
     sandbox.cb(["-q", "trip", "other"]).run();
     assert_eq!(server.answered(), 4);
 }
 
-/// A breaker that opens in the sixth minute: 14 minutes later nobody is told, 16 minutes later somebody is.
+/// A breaker opens in the sixth minute: 14 minutes later there is no alert, 16 minutes later there is one.
 const TEST_OF_RULES: &str = r#"
 rule_files: [rules.yml]
 tests:
@@ -688,7 +688,7 @@ pub fn prometheus(recipe: &Recipe) {
             command.stdin(fs::File::open(directory.join("cb.prom")).expect("the metrics"));
         })
         .run();
-    // On a full disk cron mails that, and what was there stays.
+    // On a full disk cron mails the error, and the old file stays.
     sandbox.exits("feed", &[], 7);
     let temporary = directory.join("cb.prom.tmp");
     std::os::unix::fs::symlink("/dev/full", &temporary).expect("a link");
@@ -705,7 +705,7 @@ pub fn prometheus(recipe: &Recipe) {
         .command("promtool", ["check", "rules", "rules.yml"])
         .stdout("Checking rules.yml\n  SUCCESS: 1 rules found\n\n")
         .run();
-    // The metric that it asks for is one of those above.
+    // The rule asks for one of the metrics above.
     sandbox.exits("feed", &[], 0);
     sandbox.open_by("feed", &[], 7);
     assert!(metrics().contains("\ncb_state{name=\"feed\",state=\"closed\"} 0\n"));

@@ -7,7 +7,7 @@ use super::run::{Expected, Run};
 use super::sandbox::Sandbox;
 use super::text::Text;
 
-/// A command that is running, and ends when the test says so. If the test fails, its input ends and so does it.
+/// A command that runs until the test ends it. If the test fails, the command's input ends, and so does the command.
 pub struct Begun {
     /// Whether the child was told that it is a probe: `CB_PROBE=1`.
     pub probe: bool,
@@ -17,17 +17,16 @@ pub struct Begun {
 }
 
 impl Sandbox {
-    /// Starts `cb run -n NAME [options]` with a child that runs until the test says how it ends. Returns once the child is
-    /// running.
+    /// Starts `cb run -n NAME [options]` with a child that runs until the test ends it. Returns once the child runs.
     #[track_caller]
     pub fn begin(&self, name: &str, options: &[&str]) -> Begun {
         self.waits(name, options).begin()
     }
 
-    /// The same where it may be refused.
+    /// The same for a run that may be refused.
     ///
     /// # Errors
-    /// How it ended instead.
+    /// How the run ended instead.
     #[track_caller]
     pub fn try_begin(&self, name: &str, options: &[&str]) -> Result<Begun, Output> {
         self.waits(name, options).try_begin()
@@ -40,14 +39,14 @@ impl Sandbox {
 }
 
 impl Run {
-    /// Starts it, and returns once it has printed `started`, which it must. It waits for a line of its input then.
+    /// Starts a command, and returns once it has printed `started`. It must then wait for a line of input.
     #[track_caller]
     pub fn begin(self) -> Begun {
         let command = format!("{:?}", self.command);
         self.try_begin().unwrap_or_else(|output| panic!("{command} should be running, and has ended: {output:?}"))
     }
 
-    /// The same where it may end instead, without a word on stdout.
+    /// The same for a command that may end instead, without output.
     ///
     /// # Errors
     /// How it ended.
@@ -72,18 +71,18 @@ impl Run {
 }
 
 impl Begun {
-    /// The number of the process, which is that of `cb`.
+    /// The process number of `cb`.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// Ends the child with this code, and wants it of `cb` too, in silence.
+    /// Ends the child with this code, which `cb` must return in silence.
     #[track_caller]
     pub fn ends(self, code: i32) {
         self.ends_saying(code, "");
     }
 
-    /// Ends the child with this code, and wants it of `cb` too, and this on stderr (see [`Run::stderr_like`]).
+    /// Ends the child with this code, which `cb` must return, with this on stderr (see [`Run::stderr_like`]).
     #[track_caller]
     pub fn ends_saying(mut self, code: i32, pattern: &str) {
         self.release(code);
@@ -99,14 +98,13 @@ impl Begun {
         writeln!(self.input, "{code}").expect("the child reads");
     }
 
-    /// Waits for the end of one that was told to. Nothing is checked.
+    /// Waits for the end, and checks nothing.
     #[track_caller]
     pub fn wait(self) -> Output {
         self.process.wait_with_output().expect("it ends")
     }
 
-    /// Kills `cb`, as the kernel does when memory is short: nothing of it can be said afterwards. The child runs on for as
-    /// long as the test keeps this.
+    /// Kills `cb`, as the kernel does when memory is short. The child lives on as long as the test keeps the value.
     #[track_caller]
     pub fn kill(&mut self) {
         self.process.kill().expect("it runs");

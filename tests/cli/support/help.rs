@@ -10,12 +10,12 @@ pub struct Help {
     pub subcommands: BTreeSet<String>,
     /// Each name of each option.
     pub options: BTreeSet<String>,
-    /// What is said of the options and arguments, each in one line.
+    /// The explanations of options and arguments, each in one line.
     pub explanations: Vec<String>,
 }
 
 impl Help {
-    /// Asks for it: `cb --help`, or `cb SUBCOMMAND --help`.
+    /// Reads `cb --help`, or `cb SUBCOMMAND --help`.
     #[track_caller]
     pub fn of(sandbox: &Sandbox, words: &[&str]) -> Self {
         let ask = |option| {
@@ -26,7 +26,7 @@ impl Help {
         let mut heading = String::new();
         for line in ask("-h").lines() {
             if let Some(list) = line.strip_prefix("Options: ") {
-                // Those of all subcommands, beside their heading.
+                // The options of all subcommands stand beside their heading.
                 let names = list.split([' ', ',']).filter(|word| word.starts_with('-'));
                 help.options.extend(names.map(str::to_owned));
             } else if !line.starts_with(' ') {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use super::have;
 
-/// Whether `unshare` may be used with these options. Containers often forbid it, which is no fault of anybody here.
+/// Whether `unshare` may be used with these options. Containers often forbid it.
 pub fn may_unshare(options: &[&str]) -> bool {
     if !have("unshare") {
         return false;

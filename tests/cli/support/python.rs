@@ -5,7 +5,7 @@ use std::fs;
 
 use super::{Run, Sandbox, have};
 
-/// A program that finds `prelude.py` imported; what is wrong it asserts itself. `None` where there is no Python.
+/// A program that has imported `prelude.py` and makes its own assertions. `None` where there is no Python.
 pub fn python(sandbox: &Sandbox, program: &str) -> Option<Run> {
     let path = |name: &str| sandbox.home().join(name);
     fs::write(path("prelude.py"), include_str!("prelude.py")).expect("the prelude");

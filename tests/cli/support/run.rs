@@ -52,7 +52,7 @@ impl Run {
         self
     }
 
-    /// What must be somewhere in stderr, where the rest depends on the day. Each call adds a part.
+    /// What stderr must contain, where the rest depends on the day. Each call adds a part.
     pub fn stderr_has(mut self, part: impl Into<String>) -> Self {
         match &mut self.expected.stderr {
             Text::Contains(parts) => parts.push(part.into()),
@@ -61,7 +61,7 @@ impl Run {
         self
     }
 
-    /// What must be somewhere in stdout, where the rest depends on the day. Each call adds a part.
+    /// What stdout must contain, where the rest depends on the day. Each call adds a part.
     pub fn stdout_has(mut self, part: impl Into<String>) -> Self {
         match &mut self.expected.stdout {
             Text::Contains(parts) => parts.push(part.into()),
@@ -100,7 +100,7 @@ impl Run {
         self
     }
 
-    /// Takes a variable out of its environment.
+    /// Removes a variable from its environment.
     pub fn env_remove(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
@@ -112,25 +112,25 @@ impl Run {
         self
     }
 
-    /// The command itself, for what only a test of one thing needs.
+    /// The command itself, for what few tests need.
     pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
         self
     }
 
-    /// Starts it, for tests that have something to do meanwhile. Nothing is checked.
+    /// Starts it, and checks nothing: for tests that do something meanwhile.
     #[track_caller]
     pub fn spawn(mut self) -> std::process::Child {
         self.command.spawn().expect("the command starts")
     }
 
-    /// Runs it to its end. Nothing is checked.
+    /// Runs it to its end, and checks nothing.
     #[track_caller]
     pub fn output(mut self) -> Output {
         self.command.output().expect("the command starts")
     }
 
-    /// Runs it to its end and checks what was said of it.
+    /// Runs it to its end, and checks everything.
     #[track_caller]
     pub fn run(mut self) -> Output {
         let output = self.command.output().expect("the command starts");

@@ -17,15 +17,15 @@ use super::text::shift_times;
 /// The binary under test.
 pub const CB: &str = env!("CARGO_BIN_EXE_cb");
 
-/// An empty home, with nothing of the caller's environment.
+/// An empty home, without the caller's environment.
 pub struct Sandbox {
     dir: TempDir,
-    /// The user as whom its commands run, if that is not ours.
+    /// The user of its commands, if not ours.
     user: Option<u32>,
 }
 
 impl Sandbox {
-    /// A new one; it is removed with the value.
+    /// A new sandbox, which is removed with the value.
     pub fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("cb-test-").tempdir().expect("a temporary directory");
         fs::create_dir(dir.path().join("work")).expect("a directory to work in");
@@ -34,7 +34,8 @@ impl Sandbox {
         Self { dir, user: None }
     }
 
-    /// One whose commands run as a user to whom a directory can be closed: where the tests run as root, as another.
+    /// A sandbox whose commands run as a user to whom a directory can be closed: another one where the tests run as
+    /// root.
     pub fn unprivileged() -> Self {
         let mut sandbox = Self::new();
         if is_root() {
@@ -120,13 +121,13 @@ impl Sandbox {
         Run::new(command)
     }
 
-    /// Runs `cb run -n NAME [options] -- sh -c 'exit CODE'` and wants that code back, in silence.
+    /// Runs `cb run -n NAME [options] -- sh -c 'exit CODE'`, which must return that code in silence.
     #[track_caller]
     pub fn exits(&self, name: &str, options: &[&str], code: i32) {
         self.runs(name, options, code).run();
     }
 
-    /// The same as a builder: what it prints and how it ends can still be said.
+    /// The same as a builder, for other expectations.
     pub fn runs(&self, name: &str, options: &[&str], code: i32) -> Run {
         let script = format!("exit {code}");
         let args = ["run", "-n", name].into_iter().chain(options.iter().copied()).chain(["--", "sh", "-c", &script]);
@@ -147,11 +148,11 @@ impl Sandbox {
         self.status(name)["state"].as_str().expect("a state").to_owned()
     }
 
-    /// Lets time pass for a breaker, or run backwards: all its times become so many milliseconds older.
+    /// Lets time pass for a breaker, or run backwards: makes all its times so many milliseconds older.
     #[track_caller]
     pub fn shift(&self, name: &str, millis: i64) {
         let mut file = File::options().read(true).write(true).open(self.state_file(name)).expect("the state file");
-        // As `cb` does it: one that waits meanwhile must not read an empty file.
+        // In one write, as `cb` does, since a waiting `cb` must not read an empty file.
         fs2::FileExt::lock_exclusive(&file).expect("the lock");
         let mut text = String::new();
         file.read_to_string(&mut text).expect("the state");
@@ -160,7 +161,7 @@ impl Sandbox {
         fs2::FileExt::unlock(&file).expect("the lock is given up");
     }
 
-    /// Opens a breaker by five failures of this code, with these options.
+    /// Opens a breaker by five failures with this code and these options.
     #[track_caller]
     pub fn open_by(&self, name: &str, options: &[&str], code: i32) {
         for _ in 0..5 {
@@ -175,7 +176,7 @@ impl Sandbox {
         fs::read(self.state_file(name)).expect("the state file")
     }
 
-    /// Puts something in place of the state file, in a state directory as `cb` makes it.
+    /// Writes something in place of the state file, in a state directory as `cb` makes it.
     #[track_caller]
     pub fn put(&self, name: &str, bytes: impl AsRef<[u8]>) {
         self.make_state_dir();
@@ -183,8 +184,7 @@ impl Sandbox {
         self.own(&self.state_file(name));
     }
 
-    /// Remembers the state of a breaker as it is now; what it returns puts that back, or takes all state away if there is
-    /// none now.
+    /// Returns a function that restores the present state of a breaker, or removes all state if there is none now.
     pub fn restorer(&self, name: &str) -> impl Fn() {
         let file = self.state_file(name);
         let cache = self.home().join(".cache");
@@ -218,8 +218,8 @@ impl Sandbox {
         self.program(name, &format!("#!/bin/sh\n{text}\n"));
     }
 
-    /// A program on the path of the sandbox. Another process writes it: were it open for writing here while another test
-    /// starts a process, that process could hold it open for a moment, and nobody can execute it then.
+    /// A program on the path of the sandbox. Another process writes it: if we had it open for writing, a process that
+    /// another test is starting could hold it open for a moment too, and nobody could execute it.
     #[track_caller]
     pub fn program(&self, name: &str, text: &str) {
         let make = self.command("sh", ["-c", "cat >\"$1\" && chmod 755 \"$1\"", "sh"]);
@@ -233,7 +233,7 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// What a test has closed must be open again to be removed.
+    /// A directory that a test has closed must be opened to be removed.
     fn drop(&mut self) {
         for dir in [self.home().to_owned(), self.home().join(".cache"), self.state_dir()] {
             drop(fs::set_permissions(dir, fs::Permissions::from_mode(0o700)));
@@ -241,11 +241,10 @@ impl Drop for Sandbox {
     }
 }
 
-/// The user that root's tests become where root would be let through.
+/// Root's tests use this user where root would be let through.
 pub const NOBODY: u32 = 65_534;
 
-/// Whoever runs the tests under nohup or in the background of a script has signals ignored, and every child would inherit
-/// that.
+/// Under nohup, or in the background of a script, signals are ignored, and every child would inherit that.
 #[expect(unsafe_code, reason = "nothing safe runs between fork and exec")]
 fn with_default_signals(command: &mut Command) {
     // SAFETY: signal(2) may be called there; that some signals cannot be changed does not matter.

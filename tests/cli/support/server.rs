@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A socket at an address of the loopback network that nobody else uses: while its server is stopped nobody takes the
+/// A socket at an address of the loopback network that nobody else uses: while its server is stopped, nobody takes the
 /// port, and no connection to it can meet itself.
 fn listen() -> (SocketAddr, TcpListener) {
     static COUNT: AtomicU8 = AtomicU8::new(0);
@@ -41,7 +41,7 @@ fn wait_until_free(address: SocketAddr) {
 pub struct Answer(pub u16, pub String, pub String);
 
 impl Answer {
-    /// One without headers of its own.
+    /// An answer without headers of its own.
     pub fn of(status: u16, body: &str) -> Self {
         Self(status, String::new(), body.to_owned())
     }
@@ -72,7 +72,7 @@ struct Shared {
 }
 
 impl Server {
-    /// Starts one that says 200 and `ok`.
+    /// Starts a server that answers 200 and `ok`.
     pub fn start() -> Self {
         let shared = Arc::new(Shared {
             stopping: AtomicBool::new(false),
@@ -114,12 +114,12 @@ impl Server {
         }));
     }
 
-    /// What it says from now on.
+    /// Sets the answer from now on.
     pub fn answers(&self, answer: Answer) {
         *self.shared.answer.lock().expect("no panic") = answer;
     }
 
-    /// What it says before that, once each.
+    /// Sets answers to give first, once each.
     pub fn answers_first(&self, answers: impl IntoIterator<Item = Answer>) {
         self.shared.first.lock().expect("no panic").extend(answers);
     }

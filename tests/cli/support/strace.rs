@@ -11,15 +11,15 @@ use super::{CB, Run, Sandbox, have};
 pub struct Call {
     /// Its name.
     pub name: String,
-    /// The how manieth of this name it is. So strace counts them.
+    /// Its number among the calls of this name, as strace counts.
     nth: usize,
-    /// Whether it is one of ours: the program's `main` begins with its first `rt_sigaction`.
+    /// Whether it is one of ours: `main` begins with the first `rt_sigaction`.
     pub ours: bool,
     /// The line of the trace, with its arguments and what came back.
     pub line: String,
 }
 
-/// Whether processes can be traced here. Containers may forbid it, which is no fault of anybody here.
+/// Whether processes can be traced here. Containers may forbid it.
 pub fn can_trace() -> bool {
     if !have("strace") {
         return false;
@@ -32,7 +32,7 @@ pub fn can_trace() -> bool {
     can
 }
 
-/// The system calls that `cb` makes with these arguments, in order, but for the `execve` that starts it. Those of its child are not among them.
+/// The system calls of `cb` with these arguments, in order, without the `execve` that starts it and those of its child.
 #[track_caller]
 pub fn calls(sandbox: &Sandbox, args: &[&str]) -> Vec<Call> {
     let trace = sandbox.work().join("trace");
@@ -65,12 +65,12 @@ fn silent(command: &mut Command) {
     command.stdout(Stdio::null()).stderr(Stdio::null());
 }
 
-/// `cb` with these arguments, in which something is done to one of its calls: `signal=KILL`, `error=EIO`.
+/// `cb` with these arguments and a fault at one of its calls: `signal=KILL`, `error=EIO`.
 pub fn inject(sandbox: &Sandbox, call: &Call, what: &str, args: &[&str]) -> Run {
     let Call { name, nth, .. } = call;
     let trace = format!("trace={name}");
     let inject = format!("inject={name}:{what}:when={nth}");
-    // What would never end is ended, with all its processes, and is 124.
+    // If it hangs, `timeout` ends it with all its processes, and the code is 124.
     let words = ["-k", "1", "60", "strace", "-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject, CB];
     sandbox.command("timeout", words.into_iter().chain(args.iter().copied()))
 }

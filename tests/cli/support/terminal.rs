@@ -12,7 +12,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts it; that there is `script`, the caller has asked.
+    /// Starts it. The caller has checked that `script` exists.
     pub fn start(sandbox: &Sandbox, line: &str) -> Self {
         let process = sandbox
             .command("script", ["-qefc", line, "/dev/null"])
@@ -38,14 +38,14 @@ impl Terminal {
         self.process.stdout = Some(stdout);
     }
 
-    /// Closes the terminal. What was printed until then, as it was.
+    /// Closes the terminal, and returns what was printed, as it was.
     pub fn hang_up(mut self) -> String {
         self.process.kill().expect("it runs");
         self.process.wait().expect("it is dead");
         self.seen
     }
 
-    /// Reads to the end. What was printed, with line ends as they are in files.
+    /// Reads to the end, and returns what was printed, with line ends as in files.
     pub fn end(mut self) -> (ExitStatus, String) {
         let output = self.process.wait_with_output().expect("it ends");
         self.seen.push_str(&String::from_utf8(output.stdout).expect("text"));

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use predicates::prelude::*;
 use serde_json::Value;
 
-/// Makes every time in a text older by so many milliseconds. The text keeps its length.
+/// Makes every time in a text so many milliseconds older. The text keeps its length.
 pub fn shift_times(text: &str, millis: i64) -> String {
     const LENGTH: usize = "2026-01-02T03:04:05.678Z".len();
     let mut shifted = String::with_capacity(text.len());
@@ -27,7 +27,7 @@ pub fn shift_times(text: &str, millis: i64) -> String {
     shifted
 }
 
-/// Some facts out of a document, by their paths: `pick(&status, ["state", "totals.late"])`.
+/// Some facts from a document, by their paths: `pick(&status, ["state", "totals.late"])`.
 pub fn pick<const N: usize>(document: &Value, paths: [&str; N]) -> Value {
     Value::from_iter(paths.map(|path| path.split('.').fold(document, |value, key| &value[key]).clone()))
 }

@@ -11,7 +11,7 @@ pub fn unguarded(sandbox: &Sandbox, warning: &str) {
     sandbox.cb(COMMAND).stdout("ran\n").stderr(format!("cb: a: unguarded: {warning}\n")).run();
 }
 
-/// With `--on-state-error refuse` the same trouble is 125, and nothing is started.
+/// Under `--on-state-error refuse` the same trouble is 125, and nothing is started.
 #[track_caller]
 pub fn refused(sandbox: &Sandbox, warning: &str) {
     let args = ["run", "-n", "a", "--on-state-error", "refuse", "--", "echo", "ran"];
