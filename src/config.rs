@@ -158,7 +158,7 @@ impl Use {
         let of_breaker = key.is_of_breaker();
         match self {
             Self::Run => true,
-            // It may be the first to find a hold over.
+            // It needs the hook, as it may be the first to find that a hold is over.
             Self::Allow => of_breaker || matches!(key, Key::OpenExitCode | Key::OnChange | Key::Verbose),
             Self::Record => of_breaker || Self::ByHand.has(key),
             Self::ByHand => matches!(key, Key::OnChange | Key::Verbose),

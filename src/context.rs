@@ -20,7 +20,7 @@ use crate::sys::Inherited;
 pub struct Context {
     /// Where breakers are kept.
     pub store: Store,
-    /// What a child gets back of what `cb` changed for itself.
+    /// What `cb` changed for itself and a child gets back.
     pub inherited: Inherited,
     /// The configuration file, and whether it was named. A named file must exist.
     pub config_file: Option<(PathBuf, bool)>,
@@ -30,7 +30,7 @@ pub struct Context {
     volume: Cell<Volume>,
     /// How much the options and the environment ask for.
     asked: Volume,
-    /// What a child finds in its environment: it may ask `cb` itself, and must ask about the same breakers.
+    /// What a child finds in its environment, so that a `cb` in the child sees the same breakers.
     variables: Vec<(&'static str, OsString)>,
 }
 

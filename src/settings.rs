@@ -497,7 +497,7 @@ impl FallbackOn {
     }
 }
 
-/// What a run does beside guarding.
+/// What else a run does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSettings {
     /// The exit code of a refusal.

@@ -23,7 +23,7 @@ pub(super) struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    /// Changes a breaker. `None` from `act` is no change.
+    /// Changes a breaker. `act` returns `None` where it changes nothing.
     ///
     /// # Errors
     /// Wrong configuration; the state cannot be used.
@@ -36,7 +36,7 @@ impl Hand<'_> {
         self.guarded(name, |guard| guard.change(if_absent, act))
     }
 
-    /// Does something to a breaker as its configuration says.
+    /// Does something to a breaker under its configuration.
     ///
     /// # Errors
     /// Wrong configuration; the state cannot be used.
@@ -92,7 +92,7 @@ pub(super) fn remark_unknown(context: &Context, name: &Name) -> Result<()> {
     Ok(())
 }
 
-/// Does something to each of several breakers; what fails for one is said and does not stop the others.
+/// Does something to each of several breakers. An error with one is reported and does not stop the others.
 pub(super) fn each(names: &[Name], context: &Context, act: impl Fn(&Hand<'_>, &Name) -> Result<()>) -> Exit {
     let mut exit = Exit::Done;
     let hand = Hand { context, later: Later::default() };

@@ -20,7 +20,7 @@ pub fn run(args: &EnableArgs, context: &Context) -> Result<Exit> {
     Ok(each(&names, context, |hand, name| {
         match hand.change(name, IfAbsent::Leave, |breaker, now| breaker.enable(who(), now))? {
             Done::Changed => Ok(()),
-            // Of all, most are not.
+            // With `--all`, most breakers are not disabled.
             Done::Unchanged | Done::Absent if args.selection.all => Ok(()),
             Done::Absent if !look::is_known(context, name)? => Err(look::unknown(context, name)?),
             Done::Unchanged | Done::Absent => {

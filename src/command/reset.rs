@@ -17,7 +17,7 @@ use crate::store::IfAbsent;
 pub fn run(args: &ResetArgs, context: &Context) -> Result<Exit> {
     let names = selected(context, &args.selection)?;
     Ok(each(&names, context, |hand, name| {
-        // One that nobody has used is as closed as it can be.
+        // A breaker that nobody has used is closed already.
         let done = hand.change(name, IfAbsent::Leave, |breaker, now| Some(breaker.reset(who(), now)))?;
         if done == Done::Absent && !args.selection.all {
             remark_unknown(context, name)?;

@@ -27,7 +27,7 @@ pub fn run(args: &TripArgs, context: &Context) -> Result<Exit> {
         let new = is_new(context, name);
         hand.hold(name, HoldKind::Trip, &args.hold, until, reason.as_ref())?;
         if new {
-            // After a slip the one that was meant still lets runs through.
+            // After a slip in the name, the breaker that was meant still lets runs through.
             context.volume().news(&told_new(context, name));
         }
         Ok(())

@@ -213,7 +213,7 @@ pub fn only_probes(name: &Name) -> String {
     )
 }
 
-/// That runs end with 75 again and again, and that none of them counts.
+/// That many runs in a row ended with 75, and that none of them counts.
 pub fn in_vain(name: &Name) -> String {
     format!(
         "{name}: the last {} runs ended with 75 (try again later), which counts as nothing; if that is its outage, \
