@@ -7,6 +7,7 @@
 //! The clock is the wall clock, and it may step. So every span has two ends, and outside of it, on either side, it is
 //! over: a clock that was set back never keeps a breaker open beyond its cool-down.
 
+mod draw;
 mod history;
 pub mod pack;
 mod permit;
@@ -19,6 +20,8 @@ pub mod window;
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use self::draw::Draw;
+use self::draw::{STEP, scattered};
 pub use self::history::{Change, History, Phase, shorten, stored_len};
 pub use self::permit::Permit;
 use self::permit::Spent;
@@ -84,6 +87,9 @@ pub enum State {
     Closed {
         /// When it closed; `None` if it never was anything else.
         since: Option<Timestamp>,
+        /// From which opening in a row it recovered by itself, as [`State::Open`] counts them. `None` where it did not: it was
+        /// never open, or a person has closed it.
+        recovered: Option<u32>,
     },
     /// Runs are refused until `since` + `cooldown`.
     Open {
@@ -91,14 +97,14 @@ pub enum State {
         since: Timestamp,
         /// How long it stays open, jitter included.
         cooldown: Duration,
-        /// How often it was reopened in a row.
+        /// Which opening in a row this is, the first being 0.
         reopened: u32,
     },
     /// Probes pass, the rest is refused.
     HalfOpen {
         /// When the first probe was let through.
         since: Timestamp,
-        /// How often it was reopened in a row, before.
+        /// Which opening in a row was before.
         reopened: u32,
         /// How many probes have succeeded.
         successes: u32,
@@ -255,6 +261,8 @@ pub struct Ask<'a> {
     pub lease: Duration,
     /// The process that will hold the place; `None` for `cb allow`, whose permit is numbered.
     pub pid: Option<u32>,
+    /// Where in a ramp the caller is let through.
+    pub draw: Draw,
 }
 
 /// The answer to [`Breaker::admit`].
@@ -280,6 +288,8 @@ pub struct Refusal {
 pub enum Cause {
     /// The cool-down is not over.
     Open,
+    /// It has closed again and lets runs in step by step; this one not yet.
+    Ramp,
     /// A probe is under way, or as many as may be.
     Probing,
     /// Somebody holds it open.
@@ -337,7 +347,7 @@ impl Breaker {
             generation: 1,
             serial: 0,
             spent: Spent::default(),
-            state: State::Closed { since: None },
+            state: State::Closed { since: None, recovered: None },
             hold: None,
             consecutive_failures: 0,
             recent: Recent::default(),
@@ -438,7 +448,8 @@ impl Breaker {
     /// Of the outage that ends at this time: how long it was, and how many runs were refused in it. `None` if none ends,
     /// or if an older version has not written down when it began.
     pub fn ended_outage(&self, now: Timestamp) -> Option<(Duration, u64)> {
-        let outage = self.outage.filter(|_| self.state == State::Closed { since: Some(now) })?;
+        let closes = matches!(self.state, State::Closed { since: Some(since), .. } if since == now);
+        let outage = self.outage.filter(|_| closes)?;
         Some((now.left(outage.since), self.totals.refused.saturating_sub(outage.refused_before)))
     }
 
@@ -506,8 +517,15 @@ impl Breaker {
         changes.find(|change| change.to == phase).map(Change::last_reason)
     }
 
-    /// What a run that asked now would be told.
-    pub fn answer(&self, settings: &Settings, now: Timestamp) -> Answer {
+    /// Until when it lets runs in step by step, by these settings; `None` where it does not.
+    pub fn ramp_until(&self, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+        let State::Closed { since: Some(since), recovered: Some(_) } = self.state else { return None };
+        let ramps = since.lasts(settings.ramp, now) && !self.held_by(HoldKind::Disable, now);
+        ramps.then(|| since.after(settings.ramp))
+    }
+
+    /// What a run that asked now, with this draw, would be told.
+    pub fn answer(&self, settings: &Settings, draw: Draw, now: Timestamp) -> Answer {
         let refuse = |cause, retry_at| Answer::Refuse(Refusal { cause, retry_at });
         match self.hold(now) {
             Some(Hold { kind: HoldKind::Disable, .. }) => return Answer::Pass,
@@ -515,6 +533,12 @@ impl Breaker {
             None => {}
         }
         match &self.state {
+            State::Closed { since: Some(since), .. } if self.ramp_until(settings, now).is_some() => {
+                match since.after(draw.of(settings.ramp)) {
+                    turn if turn > now => refuse(Cause::Ramp, Some(turn)),
+                    _ => Answer::Pass,
+                }
+            }
             State::Closed { .. } => Answer::Pass,
             State::Open { since, cooldown, .. } if since.lasts(*cooldown, now) => {
                 refuse(Cause::Open, Some(since.after(*cooldown)))
@@ -541,7 +565,7 @@ impl Breaker {
             (Some(HoldKind::Trip), _) => Standing::HeldOpen,
             (None, State::Closed { .. }) => Standing::Closed,
             (None, State::HalfOpen { .. }) => Standing::HalfOpen,
-            (None, State::Open { .. }) => match self.answer(settings, now) {
+            (None, State::Open { .. }) => match self.answer(settings, Draw::FIRST, now) {
                 Answer::Refuse(_) => Standing::Open,
                 Answer::Pass | Answer::Probe => Standing::ProbeDue,
             },
@@ -555,7 +579,7 @@ impl Breaker {
     /// ahead has not happened by this clock. Ends that lie ahead are no events.
     pub fn time(&self, clock: Timestamp) -> Timestamp {
         let state = match self.state {
-            State::Closed { since } => since,
+            State::Closed { since, .. } => since,
             State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
         };
         let results = [&self.last, &self.last_failure].into_iter().flatten().map(|last| last.at);
@@ -576,7 +600,7 @@ impl Breaker {
     pub fn admit(&mut self, ask: &Ask<'_>, now: Timestamp) -> Admission {
         drop(self.settle(now));
         self.use_settings(ask.settings);
-        match self.answer(ask.settings, now) {
+        match self.answer(ask.settings, ask.draw, now) {
             Answer::Refuse(refusal) => {
                 bump(&mut self.totals.refused);
                 Admission::Refused(refusal)
@@ -663,10 +687,8 @@ impl Breaker {
     /// where that is longer.
     fn reopen_if_told(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Change> {
         let away = told_away(run, settings)?;
-        let State::HalfOpen { reopened, .. } = self.state else { return None };
-        let reopened = reopened.saturating_add(1);
-        let cooldown = settings.cooldown_after(reopened).max(away);
-        Some(self.open_for(cooldown, Reason::RetryAfter(run.http_status, away, run.end), reopened, settings, now))
+        let cooldown = settings.cooldown_after(self.next_step(settings, now)).max(away);
+        Some(self.open_for(cooldown, Reason::RetryAfter(run.http_status, away, run.end), settings, now))
     }
 
     /// Makes a cool-down that is running longer, if a run that decides nothing any more was told to stay away for longer. Of
@@ -701,11 +723,9 @@ impl Breaker {
             _ if disabled => None,
             (State::Closed { .. }, _) => self.judge(run, mark, settings, now),
             (_, Outcome::Success) => Some(self.close(Reason::SuccessReported, now)),
-            (&State::HalfOpen { reopened, .. }, _) => {
+            (State::HalfOpen { .. }, _) => {
                 let told = self.reopen_if_told(run, settings, now);
-                told.or_else(|| {
-                    Some(self.open(Reason::FailureReported(run.end), reopened.saturating_add(1), settings, now))
-                })
+                told.or_else(|| Some(self.open(Reason::FailureReported(run.end), settings, now)))
             }
             (State::Open { .. }, _) => None,
         }
@@ -725,15 +745,11 @@ impl Breaker {
         }
         let away = settings.stays_away(away);
         let reason = reason.map_or(Reason::OwnReport, Reason::Words);
+        let next = settings.cooldown_after(self.next_step(&settings, now));
         match self.state {
-            State::Closed { .. } => {
-                let cooldown = away.unwrap_or(settings.cooldown_after(0));
-                Reported::Opened(self.open_for(cooldown, reason, 0, &settings, now))
-            }
-            State::HalfOpen { reopened, .. } => {
-                let reopened = reopened.saturating_add(1);
-                let cooldown = settings.cooldown_after(reopened).max(away.unwrap_or_default());
-                Reported::Opened(self.open_for(cooldown, reason, reopened, &settings, now))
+            State::Closed { .. } => Reported::Opened(self.open_for(away.unwrap_or(next), reason, &settings, now)),
+            State::HalfOpen { .. } => {
+                Reported::Opened(self.open_for(next.max(away.unwrap_or_default()), reason, &settings, now))
             }
             State::Open { since, cooldown, reopened } => {
                 let away = away.unwrap_or(settings.cooldown_after(reopened));
@@ -809,10 +825,10 @@ impl Breaker {
     /// Opens a closed breaker if the result was bad and a rule holds, or if the run was told to stay away.
     fn judge(&mut self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
         if let Some(away) = told_away(run, settings) {
-            return Some(self.open_for(away, Reason::RetryAfter(run.http_status, away, run.end), 0, settings, now));
+            return Some(self.open_for(away, Reason::RetryAfter(run.http_status, away, run.end), settings, now));
         }
         let reason = self.tripped(run, mark, settings, now)?;
-        Some(self.open(reason, 0, settings, now))
+        Some(self.open(reason, settings, now))
     }
 
     /// The rule that holds.
@@ -847,15 +863,14 @@ impl Breaker {
         if let Some(change) = self.reopen_if_told(run, settings, now) {
             return Some(change);
         }
-        let State::HalfOpen { reopened, successes, failures, .. } = &mut self.state else { return None };
-        let reopened = reopened.saturating_add(1);
+        let State::HalfOpen { successes, failures, .. } = &mut self.state else { return None };
         if mark.failed || mark.slow {
             *failures = failures.saturating_add(1);
             if *failures < settings.probe_failures && !(mark.failed && run.trips) {
                 return None;
             }
             let reason = if mark.failed { Reason::ProbeFailed(run.end) } else { Reason::ProbeSlow(run.took) };
-            return Some(self.open(reason, reopened, settings, now));
+            return Some(self.open(reason, settings, now));
         }
         *successes = successes.saturating_add(1);
         if *successes < settings.probe_successes {
@@ -865,18 +880,26 @@ impl Breaker {
         Some(self.close(reason, now))
     }
 
-    fn open(&mut self, reason: Reason, reopened: u32, settings: &Settings, now: Timestamp) -> Change {
-        self.open_for(settings.cooldown_after(reopened), reason, reopened, settings, now)
+    /// Which opening in a row one would be that came now. Closing ends the row; by `backoff-reset` only once the breaker has
+    /// been closed for that long, unless a person has closed it.
+    fn next_step(&self, settings: &Settings, now: Timestamp) -> u32 {
+        match self.state {
+            State::Closed { since: Some(since), recovered: Some(before) }
+                if since.lasts(settings.backoff_reset, now) =>
+            {
+                before.saturating_add(1)
+            }
+            State::Closed { .. } => 0,
+            State::Open { reopened, .. } | State::HalfOpen { reopened, .. } => reopened.saturating_add(1),
+        }
     }
 
-    fn open_for(
-        &mut self,
-        cooldown: Duration,
-        reason: Reason,
-        reopened: u32,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Change {
+    fn open(&mut self, reason: Reason, settings: &Settings, now: Timestamp) -> Change {
+        self.open_for(settings.cooldown_after(self.next_step(settings, now)), reason, settings, now)
+    }
+
+    fn open_for(&mut self, cooldown: Duration, reason: Reason, settings: &Settings, now: Timestamp) -> Change {
+        let reopened = self.next_step(settings, now);
         let from = self.phase(now);
         self.begin_outage(now);
         self.generation = self.generation.wrapping_add(1);
@@ -900,25 +923,26 @@ impl Breaker {
 
     /// A number from 0 to 2^32, the same for one generation of one breaker, unlike that of any other.
     fn dice(&self) -> u64 {
-        // The finalizer of SplitMix64; the identity of the breaker is random already.
-        let mut bits = self.id ^ self.generation.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ bits >> 31) >> 32
+        // The identity of the breaker is random already.
+        scattered(self.id ^ self.generation.wrapping_mul(STEP)) >> 32
     }
 
     /// Closes, everything counted so far cleared; totals and history stay.
     fn close(&mut self, reason: Reason, now: Timestamp) -> Change {
         let from = self.phase(now);
-        self.clear(now);
+        let recovered = match self.state {
+            State::Open { reopened, .. } | State::HalfOpen { reopened, .. } => Some(reopened),
+            State::Closed { recovered, .. } => recovered,
+        };
+        self.clear(recovered, now);
         self.changed(from, reason, None, now)
     }
 
-    fn clear(&mut self, now: Timestamp) {
+    fn clear(&mut self, recovered: Option<u32>, now: Timestamp) {
         // What is closed already ends no outage.
         self.outage = self.outage.filter(|_| !matches!(self.state, State::Closed { .. }));
         self.generation = self.generation.wrapping_add(1);
-        self.state = State::Closed { since: Some(now) };
+        self.state = State::Closed { since: Some(now), recovered };
         self.consecutive_failures = 0;
         self.rules_differ = false;
         self.windows_differ = false;
@@ -968,7 +992,7 @@ impl Breaker {
         drop(self.settle(now));
         let from = self.phase(now);
         self.hold = None;
-        self.clear(now);
+        self.clear(None, now);
         self.changed(from, Reason::Reset, Some(by), now)
     }
 

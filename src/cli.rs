@@ -159,9 +159,15 @@ pub struct BreakerOptions {
     /// How long the cool-down may grow [default: 1h, or the cool-down where that is longer]
     #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
     max_cooldown: Option<String>,
+    /// Let the cool-down begin anew only once it has stayed closed this long [default: 0, whenever it closes]
+    #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
+    backoff_reset: Option<String>,
     /// Lengthen each cool-down at random by up to PCT per cent [default: 0]
     #[arg(long, value_name = "PCT", help_heading = "Recovery")]
     jitter: Option<String>,
+    /// Once it has closed, let runs in step by step, a growing share of them, over this long [default: 0, all at once]
+    #[arg(long, value_name = "DURATION", help_heading = "Recovery")]
+    ramp: Option<String>,
     /// How many probes may run at once, in all processes, 1 to 16 [default: 1]
     #[arg(long, value_name = "N", help_heading = "Recovery")]
     probes: Option<String>,

@@ -637,7 +637,9 @@ impl Reader<'_> {
         let position = word.span().start;
         let Some(key) = Key::named(word.get_ref()) else {
             if usage.has_unknown() {
-                let known = Key::all().map(Key::name);
+                // What is an option and can be no setting is not misspelt.
+                let is_option = ["name", "wait"].contains(&&**word.get_ref());
+                let known = Key::all().map(Key::name).filter(|_| !is_option);
                 self.wrong(position, unknown(word.get_ref(), "a setting", "'cb config' lists them", known));
             }
             return None;

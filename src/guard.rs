@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Error, anyhow};
 
 use crate::breaker::{
-    Admission, Answer, Ask, Breaker, Change, HoldKind, Order, Ordered, Permit, Phase, Recorded, Refusal, Reported,
+    Admission, Answer, Ask, Breaker, Cause, Change, Draw, HoldKind, Order, Ordered, Permit, Phase, Recorded, Refusal,
+    Reported,
 };
 use crate::clock;
 use crate::context::Context;
@@ -45,6 +46,8 @@ pub struct Entering<'a> {
     pub lease: Duration,
     /// The process that will hold the place; `None` for `cb allow`.
     pub pid: Option<u32>,
+    /// Where in a ramp the caller is let through.
+    pub draw: Draw,
     /// Run even if refused: that is counted, and the result is late.
     pub overrule: bool,
     /// Where it would be refused, wait and count nothing.
@@ -77,8 +80,11 @@ pub struct Denial {
 
 impl Denial {
     fn new(refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> Self {
+        // In a ramp, why it has closed is not why a run is refused.
+        let ramps = refusal.cause == Cause::Ramp;
+        let reason = if ramps { Some(speech::IN_A_RAMP.into()) } else { breaker.reason(now) };
         Self {
-            reason: breaker.reason(now).map(Cow::into_owned),
+            reason: reason.map(Cow::into_owned),
             retry_at: refusal.retry_at,
             retry_in: refusal.retry_at.map(|at| at.left(now)),
         }
@@ -166,7 +172,7 @@ impl Guard<'_> {
             Err(Trouble::Unusable(error)) if entering.on_trouble == OnStateError::Run => error,
             Err(trouble) => return Err(trouble.into()),
         };
-        let refusal = self.would_refuse(entering.settings, clock::instant());
+        let refusal = self.would_refuse(entering.settings, entering.draw, clock::instant());
         if let Some((refusal, seen)) = refusal.filter(|_| !entering.overrule) {
             self.context.volume().remark(|| speech::refusal(self.name, &refusal, &seen.breaker, seen.now));
             return Ok(Entrance::Refused(Denial::new(&refusal, &seen.breaker, seen.now)));
@@ -176,14 +182,14 @@ impl Guard<'_> {
     }
 
     fn ask(&self, entering: &Entering<'_>) -> Result<Entrance, Trouble> {
-        let &Entering { settings, lease, pid, .. } = entering;
+        let &Entering { settings, lease, pid, draw, .. } = entering;
         let (entered, ended) = self.change_and_end(IfAbsent::Create, |turn, lines| {
             let now = turn.now;
-            if entering.patient && matches!(turn.breaker.answer(settings, now), Answer::Refuse(_)) {
+            if entering.patient && matches!(turn.breaker.answer(settings, draw, now), Answer::Refuse(_)) {
                 return Keep::Nothing(None);
             }
             self.remark_other_rules(turn.breaker, settings, lines);
-            match turn.breaker.admit(&Ask { settings, lease, pid }, now) {
+            match turn.breaker.admit(&Ask { settings, lease, pid, draw }, now) {
                 Admission::Admitted(permit) => {
                     if permit.is_probe() && pid.is_some() {
                         lines.remark(format!("{}: this run is a probe", self.name));
@@ -383,9 +389,9 @@ impl Guard<'_> {
 
     /// Why a run would be refused now, as far as the state can be read; `None` if it would not be, or if nobody can say.
     /// Nothing is written. Waits for a writer until `deadline`.
-    pub fn would_refuse(&self, settings: &Settings, deadline: Instant) -> Option<(Refusal, Seen)> {
+    pub fn would_refuse(&self, settings: &Settings, draw: Draw, deadline: Instant) -> Option<(Refusal, Seen)> {
         let seen = self.context.store.read(self.name, deadline).ok()??;
-        match seen.breaker.answer(settings, seen.now) {
+        match seen.breaker.answer(settings, draw, seen.now) {
             Answer::Refuse(refusal) => Some((refusal, seen)),
             Answer::Pass | Answer::Probe => None,
         }

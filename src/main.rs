@@ -21,7 +21,7 @@
 //! | [`breaker`] | PURE: states and rules; [`breaker::stored`] is its form on disk |
 //! | [`settings`] | PURE: what a run is told; `settings::rows` has one row for each setting |
 //! | [`outcome`], [`signals`], [`name`], [`time`], [`exit`] | PURE: what counts, names of signals and breakers, times, exit codes |
-//! | [`sys`], [`clock`] | the facade of the platform, with all `unsafe`; the only reader of the clock |
+//! | [`sys`], [`clock`], [`chance`] | the facade of the platform, with all `unsafe`; the only reader of the clock; the only source of draws |
 //!
 //! Imports run one way: `command` -> `guard` -> `store`, `config`, `child`, `report` -> `breaker` -> `settings` -> the
 //! rest, with `sys` on the ground. The PURE rooms know no file, process, environment or clock: they are told `now` and
@@ -59,6 +59,7 @@
 #![cfg_attr(not(test), no_main)]
 
 mod breaker;
+mod chance;
 mod child;
 mod cli;
 mod clock;

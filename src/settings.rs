@@ -266,8 +266,12 @@ pub struct Settings {
     pub backoff: u32,
     /// The longest cool-down, if given.
     pub max_cooldown: Option<Duration>,
+    /// How long the breaker must stay closed for the cool-down to begin anew.
+    pub backoff_reset: Duration,
     /// By how much the cool-down is lengthened at random, at most, in per cent (0 to 100).
     pub jitter: u8,
+    /// Over how long runs are let in step by step once the breaker has recovered.
+    pub ramp: Duration,
     /// How many probes may run at once.
     pub probes: u8,
     /// How many of them must succeed to close.
@@ -299,7 +303,9 @@ impl Settings {
         cooldown: Duration::from_secs(30),
         backoff: 1_000_000,
         max_cooldown: None,
+        backoff_reset: Duration::ZERO,
         jitter: 0,
+        ramp: Duration::ZERO,
         probes: 1,
         probe_successes: 1,
         probe_failures: 1,

@@ -17,6 +17,7 @@
 //! | `next_signal`, `try_wait`, `random` | what the kernel tells | it writes into live buffers of ours, as long as is said |
 //! | `send`, `own_pid`, `leads_session`, `die_of` | numbers of processes | numbers go in and come out, no memory |
 //! | `is_root` | who we are | a number goes in and one comes out, no memory |
+//! | `given_randomness`, `given_randomness` | what the kernel gave us | a number goes in; 16 bytes of ours come out |
 //! | `in_foreground` | the terminal | a constant path; the descriptor is ours alone until it is closed |
 //! | `Alarm::after`, `Alarm::drop` | a timer, its signal | its handler does nothing; in the end the signal is as it was |
 //! | `entry::main` | the symbol `main` | the crate is `no_main`: there is no other |
@@ -314,6 +315,18 @@ pub fn random() -> Option<u64> {
     // SAFETY: the buffer is live and as long as is said.
     let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
     (usize::try_from(filled) == Ok(bytes.len())).then(|| u64::from_ne_bytes(bytes))
+}
+
+/// The 16 random bytes that the kernel has put beside the arguments of this process. Where there are none, what it gives to
+/// who asks.
+pub fn given_randomness() -> [u64; 2] {
+    // SAFETY: a number goes in and one comes out, no memory.
+    let address = unsafe { libc::getauxval(libc::AT_RANDOM) };
+    if address == 0 {
+        return [random().unwrap_or_default(), own_pid().unsigned_abs().into()];
+    }
+    // SAFETY: there are 16 bytes, as getauxval(3) says, and they stay as long as the process.
+    unsafe { ptr::read_unaligned(ptr::with_exposed_provenance(address.try_into().unwrap_or(0))) }
 }
 
 /// Our own process number.

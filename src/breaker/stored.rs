@@ -97,9 +97,23 @@ pub type SettingsText = (String, String);
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StateText {
-    Closed { since: Option<Timestamp> },
-    Open { since: Timestamp, cooldown_ms: u64, reopened: u32 },
-    HalfOpen { since: Timestamp, reopened: u32, successes: u32, failures: u32, probes: ProbesText },
+    Closed {
+        since: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recovered: Option<u32>,
+    },
+    Open {
+        since: Timestamp,
+        cooldown_ms: u64,
+        reopened: u32,
+    },
+    HalfOpen {
+        since: Timestamp,
+        reopened: u32,
+        successes: u32,
+        failures: u32,
+        probes: ProbesText,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -231,7 +245,7 @@ fn spent(text: &str) -> Option<Spent> {
 
 fn state_text(state: &State) -> StateText {
     match *state {
-        State::Closed { since } => StateText::Closed { since },
+        State::Closed { since, recovered } => StateText::Closed { since, recovered },
         State::Open { since, cooldown, reopened } => StateText::Open { since, cooldown_ms: millis(cooldown), reopened },
         State::HalfOpen { since, reopened, successes, failures, ref probes } => {
             StateText::HalfOpen { since, reopened, successes, failures, probes: probes_text(probes) }
@@ -241,7 +255,7 @@ fn state_text(state: &State) -> StateText {
 
 fn state(text: StateText) -> Result<State, Unreadable> {
     Ok(match text {
-        StateText::Closed { since } => State::Closed { since },
+        StateText::Closed { since, recovered } => State::Closed { since, recovered },
         StateText::Open { since, cooldown_ms, reopened } => {
             // With jitter it is up to twice as long as it can be given.
             State::Open { since, cooldown: Duration::from_millis(cooldown_ms).min(2 * LONGEST), reopened }

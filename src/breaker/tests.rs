@@ -4,6 +4,7 @@ mod histories;
 mod model;
 mod protocol;
 mod scripts;
+mod tables;
 
 use std::time::Duration;
 

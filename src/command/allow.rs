@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use anyhow::Result;
 
+use crate::chance;
 use crate::cli::AllowArgs;
 use crate::config::{Config, Tables, Use};
 use crate::context::Context;
@@ -34,6 +35,7 @@ pub fn run(args: &AllowArgs, context: &Context) -> Result<Exit> {
             settings: &setup.breaker,
             lease: setup.breaker.lease.unwrap_or(AllowArgs::LEASE),
             pid: None,
+            draw: chance::draw(),
             overrule: false,
             patient: false,
             on_trouble: OnStateError::Run,

@@ -8,7 +8,8 @@ use anyhow::Result;
 
 use super::look::Told;
 use super::run::{Countdown, LOOK_AGAIN};
-use crate::breaker::{Answer, Refusal};
+use crate::breaker::{Answer, Draw, Refusal};
+use crate::chance;
 use crate::cli::CheckArgs;
 use crate::clock;
 use crate::config::{Config, Tables, Use};
@@ -88,6 +89,8 @@ struct Question<'a> {
     config: Rc<Config>,
     args: &'a CheckArgs,
     volume: Volume,
+    /// Where in a ramp it is let through, however often it is asked.
+    draw: Draw,
 }
 
 /// What a breaker answers.
@@ -105,7 +108,7 @@ fn questions<'a>(args: &'a CheckArgs, context: &Context) -> Result<Vec<Question<
         let names = args.selection.names.iter().cloned();
         let question = |name: Name| {
             let config = Rc::new(context.config(Tables::Only(&name, Use::Run))?);
-            Ok(Question { name, config, args, volume: context.volume() })
+            Ok(Question { name, config, args, volume: context.volume(), draw: chance::draw() })
         };
         return names.map(question).collect();
     }
@@ -119,13 +122,14 @@ fn questions<'a>(args: &'a CheckArgs, context: &Context) -> Result<Vec<Question<
         }
     };
     let names: BTreeSet<Name> = stored.into_iter().chain(config.names().cloned()).collect();
-    let question = |name| Question { name, config: Rc::clone(&config), args, volume: context.volume() };
+    let volume = context.volume();
+    let question = |name| Question { name, config: Rc::clone(&config), args, volume, draw: chance::draw() };
     Ok(names.into_iter().map(question).collect())
 }
 
 impl Question<'_> {
     fn ask(&self, context: &Context, told: &mut Told) -> Result<Answered> {
-        let Self { name, config, args, volume } = self;
+        let Self { name, config, args, volume, draw } = self;
         let open_exit_code = config.open_exit_code(name, args.options.given())?;
         let path = context.store.locate(name).unwrap_or_default();
         let answered = |look, refusal| {
@@ -150,7 +154,7 @@ impl Question<'_> {
             }
         };
         let Seen { breaker, now } = seen;
-        let refusal = match breaker.answer(&of_run, now) {
+        let refusal = match breaker.answer(&of_run, *draw, now) {
             Answer::Pass | Answer::Probe => None,
             Answer::Refuse(refusal) => Some(refusal),
         };

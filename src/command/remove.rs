@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::by_hand::{each, remark_unknown};
-use crate::breaker::{Answer, Breaker};
+use crate::breaker::{Answer, Breaker, Draw};
 use crate::cli::RemoveArgs;
 use crate::config::{Tables, Use};
 use crate::context::Context;
@@ -39,7 +39,8 @@ pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
 /// no probe. A time after now, by a clock that was ahead, counts as young.
 fn is_unused(breaker: &Breaker, span: Duration, now: Timestamp) -> bool {
     let settings = breaker.settings().cloned().unwrap_or_default();
-    let passes = breaker.probes().is_empty() && !matches!(breaker.answer(&settings, now), Answer::Refuse(_));
+    let passes =
+        breaker.probes().is_empty() && !matches!(breaker.answer(&settings, Draw::FIRST, now), Answer::Refuse(_));
     let newest_change = breaker.history().newest_first().next().map(|change| change.at);
     let mut times = breaker.last().map(|last| last.at).into_iter().chain(newest_change);
     let quiet = times.all(|at| at.age(now).is_some_and(|age| age >= span));

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::breaker::{Breaker, Cause, Refusal};
+use crate::breaker::{Breaker, Cause, Draw, Refusal};
+use crate::chance;
 use crate::child::{self, Ended, NotStarted, Task, TimeLimit};
 use crate::cli::RunArgs;
 use crate::clock;
@@ -78,13 +79,16 @@ impl Guarded<'_> {
     /// Asks the breaker, and where it would refuse waits until it does not, but not beyond `wait`.
     fn enter(&self, wait: Option<Duration>) -> Result<Entrance> {
         let deadline = wait.map(|most| clock::instant().checked_add(most));
+        // Once for a run, however often it asks: else the more patient would be let through the sooner.
+        let draw = chance::draw();
         loop {
             // Those who wait see the same moment come; all but one are told to wait on.
-            let patient = deadline.is_some_and(|deadline| self.wait(deadline));
+            let patient = deadline.is_some_and(|deadline| self.wait(draw, deadline));
             let entrance = self.guard.enter(&Entering {
                 settings: &self.setup.breaker,
                 lease: self.setup.lease(),
                 pid: Some(std::process::id()),
+                draw,
                 overrule: self.setup.run.observe,
                 patient,
                 on_trouble: self.setup.run.on_state_error,
@@ -97,10 +101,10 @@ impl Guarded<'_> {
 
     /// Waits until a run may be let through, but not beyond `deadline`; `None` is for ever. Only looks: nothing is counted
     /// and nothing written. `false` if the time is over.
-    fn wait(&self, deadline: Option<Instant>) -> bool {
+    fn wait(&self, draw: Draw, deadline: Option<Instant>) -> bool {
         let Guard { name, context, .. } = self.guard;
         let mut countdown = Countdown::new(name, context.volume());
-        let look = || self.guard.would_refuse(&self.setup.breaker, clock::instant() + READERS_PATIENCE);
+        let look = || self.guard.would_refuse(&self.setup.breaker, draw, clock::instant() + READERS_PATIENCE);
         while let Some((refusal, seen)) = look() {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(clock::instant()));
             if left.is_some_and(|left| left.is_zero()) {

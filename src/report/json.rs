@@ -117,7 +117,7 @@ struct Status<'a> {
     name: &'a Name,
     state: &'static str,
     mode: &'static str,
-    admits: bool,
+    admits: Option<bool>,
     since: Option<Timestamp>,
     retry_at: Option<Timestamp>,
     retry_in_ms: Option<u64>,
@@ -133,6 +133,7 @@ struct Status<'a> {
     hold: Option<Hold<'a>>,
     settings: Map<String, Value>,
     path: String,
+    ramp_until: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -195,7 +196,7 @@ impl<'a> Status<'a> {
             since: look.since(),
             retry_at,
             // A probe is due even before `retry_at` if the clock was set back.
-            retry_in_ms: retry_at.map(|at| if admits { 0 } else { millis(at.left(now)) }),
+            retry_in_ms: retry_at.map(|at| if admits == Some(true) { 0 } else { millis(at.left(now)) }),
             reason: breaker.reason(now),
             generation: breaker.generation(),
             consecutive_failures: breaker.consecutive_failures(),
@@ -212,6 +213,7 @@ impl<'a> Status<'a> {
             }),
             settings: self::settings(settings),
             path,
+            ramp_until: look.ramp_until(),
         }
     }
 }

@@ -237,6 +237,7 @@ fn why(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> Str
     let reason = breaker.reason(now).map_or(String::new(), |reason| format!(" ({reason})"));
     match refusal.cause {
         Cause::Open => format!("it is open{reason}; {next}"),
+        Cause::Ramp => format!("{IN_A_RAMP}; {next}"),
         Cause::Probing => format!("a probe is under way to see whether it is back{reason}"),
         Cause::Held => {
             let by = breaker.hold(now).filter(|hold| hold.kind == HoldKind::Trip).map_or("", |hold| hold.by.as_str());
@@ -247,6 +248,11 @@ fn why(name: &Name, refusal: &Refusal, breaker: &Breaker, now: Timestamp) -> Str
         }
     }
 }
+
+/// Why a run is refused in a ramp.
+pub const IN_A_RAMP: &str = "closed again, letting runs in step by step";
+/// What a breaker does in a ramp.
+pub(super) const STEP_BY_STEP: &str = "letting runs in step by step";
 
 /// When the next try is, and the way out.
 pub fn next_try(name: &Name, at: Option<Timestamp>, now: Timestamp) -> String {

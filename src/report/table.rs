@@ -9,6 +9,7 @@ use std::io::IsTerminal;
 use terminal_size::{Height, Width, terminal_size};
 use unicode_width::UnicodeWidthStr;
 
+use super::speech::STEP_BY_STEP;
 use super::view::{Look, View};
 use super::{escape, stdout};
 use crate::breaker::window::Mark;
@@ -161,10 +162,11 @@ fn cells(view: &View, strip: usize, brief: bool) -> [String; 6] {
             format!("by {}{reason}", escape(&hold.by))
         }
         None if look.breaker.is_in_vain() => format!("{} times exit 75", Breaker::MANY_IN_VAIN),
+        None if look.ramp_until().is_some() => STEP_BY_STEP.to_owned(),
         None => look.breaker.last_failure().map_or("-".to_owned(), |last| result(last, look.now)),
     };
     let next = match look.breaker.retry_at(look.now) {
-        Some(at) if brief && !look.admits() => format!("in {}", coarse(at.left(look.now))),
+        Some(at) if brief && look.admits() == Some(false) => format!("in {}", coarse(at.left(look.now))),
         _ => next_try(look),
     };
     [name, state, failures(look), next, letters(&look.breaker, strip), last]
@@ -177,8 +179,12 @@ fn failures(look: &Look) -> String {
 }
 
 fn next_try(look: &Look) -> String {
+    if let Some(end) = look.ramp_until() {
+        // Each run has its own.
+        return format!("within {}", format_rough(end.left(look.now)));
+    }
     match look.breaker.retry_at(look.now) {
-        _ if look.admits() => "now".to_owned(),
+        _ if look.admits() == Some(true) => "now".to_owned(),
         Some(at) => format!("in {}", format_rough(at.left(look.now))),
         None if look.breaker.hold(look.now).is_some() => "on reset".to_owned(),
         None => "probing".to_owned(),
@@ -285,10 +291,13 @@ fn about(name: &Name, look: &Look, facts: &mut Vec<(&str, String)>) {
         facts.push(("reason", escape(&reason)));
     }
     let next = match breaker.retry_at(now) {
-        Some(at) if !look.admits() => format!("in {} ({at})", format_rough(at.left(now))),
+        Some(at) if look.admits() == Some(false) => format!("in {} ({at})", format_rough(at.left(now))),
         _ => next_try(look),
     };
     facts.push(("next try", next));
+    if let Some(end) = look.ramp_until() {
+        facts.push(("ramp", format!("{STEP_BY_STEP} until {end}")));
+    }
     for probe in breaker.probes() {
         let by = probe.pid.map_or("cb allow".to_owned(), |pid| format!("process {pid}"));
         let ago = probe.since.age(now).map_or(String::new(), |age| format!(", {} ago", coarse(age)));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::breaker::{Answer, Breaker, HoldKind, Standing, State};
+use crate::breaker::{Answer, Breaker, Draw, HoldKind, Standing, State};
 use crate::name::Name;
 use crate::settings::Settings;
 use crate::time::Timestamp;
@@ -35,14 +35,19 @@ impl Look {
         self.breaker.standing(&self.of_run, self.now)
     }
 
-    /// The answer to a run without options that asked now.
+    /// The answer to a run without options that asked now; in a ramp, to the luckiest.
     pub fn answer(&self) -> Answer {
-        self.breaker.answer(&self.of_run, self.now)
+        self.breaker.answer(&self.of_run, Draw::FIRST, self.now)
     }
 
-    /// Whether a run without options that asked now would be let through.
-    pub fn admits(&self) -> bool {
-        !matches!(self.answer(), Answer::Refuse(_))
+    /// Whether a run without options that asked now would be let through; `None` where that is drawn.
+    pub fn admits(&self) -> Option<bool> {
+        self.ramp_until().is_none().then(|| !matches!(self.answer(), Answer::Refuse(_)))
+    }
+
+    /// Until when it lets runs in step by step, by the settings last used.
+    pub fn ramp_until(&self) -> Option<Timestamp> {
+        self.breaker.ramp_until(&self.settings, self.now)
     }
 
     /// The word for its state, whatever its hold.
@@ -66,7 +71,7 @@ impl Look {
     /// Since when it has been in its state; `None` if it never was in another.
     pub fn since(&self) -> Option<Timestamp> {
         match *self.breaker.state() {
-            State::Closed { since } => since,
+            State::Closed { since, .. } => since,
             State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
         }
     }

@@ -146,6 +146,7 @@ fn what_nobody_gives_is_known_as_well() {
             Key::Backoff | Key::Probes | Key::ProbeSuccesses | Key::ProbeFailures => Some("1"),
             Key::MaxCooldown | Key::MaxRetryAfter => Some("1h"),
             Key::Jitter => Some("0%"),
+            Key::BackoffReset | Key::Ramp => Some("0s"),
             Key::Signal => Some("TERM"),
             Key::CountStopped | Key::PreserveStatus | Key::Foreground | Key::Observe | Key::Verbose => Some("false"),
             Key::OpenExitCode => Some("75"),
@@ -249,7 +250,9 @@ fn a_setting_is_written_only_where_it_differs() {
         (Key::Cooldown, "10s"),
         (Key::Backoff, "1.5"),
         (Key::MaxCooldown, "20m"),
+        (Key::BackoffReset, "15m"),
         (Key::Jitter, "10%"),
+        (Key::Ramp, "5m"),
         (Key::Probes, "2"),
         (Key::ProbeSuccesses, "3"),
         (Key::ProbeFailures, "4"),
@@ -265,8 +268,7 @@ fn a_setting_is_written_only_where_it_differs() {
     assert_eq!(written(&settings), all.map(|(key, text)| (key, Some(text.to_owned()))));
     assert_eq!(written(&Settings::default()), []);
     let text = stored::settings_text(&settings);
-    let words =
-        "A7 B50% C300000ms D3 E2000ms F60% G3/3600000ms H10000ms I1.5 J1200000ms K10% L2 M3 N4 O120000ms P10800000ms";
+    let words = "A7 B50% C300000ms D3 E2000ms F60% G3/3600000ms H10000ms I1.5 J1200000ms Q900000ms K10% R300000ms L2 M3 N4 O120000ms P10800000ms";
     assert_eq!(text.0, words);
     assert_eq!(stored::settings(&text), settings);
     assert_eq!(stored::settings_text(&Settings::default()), (String::new(), String::new()));

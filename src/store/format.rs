@@ -187,4 +187,6 @@ pub(super) fn render(breaker: &mut Breaker, name: &Name, write: u64, files: &[u6
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod tests;

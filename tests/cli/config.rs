@@ -588,11 +588,14 @@ failure-budget   -                    built in
 cooldown         30s                  built in
 backoff          1                    built in
 max-cooldown     1h                   built in
+backoff-reset    0s                   built in
 jitter           0%                   built in
+ramp             0s                   built in
 probes           1                    built in
 probe-successes  1                    built in
 probe-failures   1                    built in
 lease            -                    built in
+max-retry-after  1h                   built in
 success-codes    -                    built in
 failure-codes    -                    built in
 ignore-codes     -                    built in
@@ -655,7 +658,7 @@ fn config_as_json() {
     assert_eq!(document["version"], 1);
     assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
     let settings = document["settings"].as_object().expect("an object");
-    assert_eq!(settings.len(), 32);
+    assert_eq!(settings.len(), 34);
     let said = |value: Value, origin: &str, line: Value| {
         let file = if line.is_null() { Value::Null } else { json!(path) };
         json!({ "value": value, "origin": origin, "line": line, "pattern": null, "file": file })

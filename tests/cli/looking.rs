@@ -30,7 +30,8 @@ fn built_in() -> Value {
     json!({
         "threshold": 5, "failure_rate": null, "window": 20, "window_ms": null, "min_calls": 10,
         "slow_after_ms": null, "slow_rate": null, "failure_budget": null,
-        "cooldown_ms": 30_000, "backoff": 1.0, "max_cooldown_ms": 3_600_000, "jitter": 0,
+        "cooldown_ms": 30_000, "backoff": 1.0, "max_cooldown_ms": 3_600_000, "backoff_reset_ms": 0, "jitter": 0,
+        "ramp_ms": 0,
         "probes": 1, "probe_successes": 1, "probe_failures": 1, "lease_ms": null, "max_retry_after_ms": 3_600_000,
         "success_codes": null, "failure_codes": null, "ignore_codes": null, "trip_codes": null,
     })
@@ -48,7 +49,7 @@ fn unused(sandbox: &Sandbox) -> Value {
             "abandoned": 0,
         },
         "last": null, "last_failure": null, "probes": [], "hold": null, "settings": built_in(),
-        "path": sandbox.state_file("a"),
+        "path": sandbox.state_file("a"), "ramp_until": null,
     })
 }
 
@@ -326,7 +327,9 @@ fn json_of_all_settings() {
         "--cooldown=1m",
         "--backoff=1.5",
         "--max-cooldown=2m",
+        "--backoff-reset=15m",
         "--jitter=10",
+        "--ramp=5m",
         "--probes=2",
         "--probe-successes=3",
         "--probe-failures=4",
@@ -343,7 +346,8 @@ fn json_of_all_settings() {
         json!({
             "threshold": 7, "failure_rate": 50, "window": null, "window_ms": 3_600_000, "min_calls": 3,
             "slow_after_ms": 1_500, "slow_rate": 20, "failure_budget": "3/1h",
-            "cooldown_ms": 60_000, "backoff": 1.5, "max_cooldown_ms": 120_000, "jitter": 10,
+            "cooldown_ms": 60_000, "backoff": 1.5, "max_cooldown_ms": 120_000,
+            "backoff_reset_ms": 900_000, "jitter": 10, "ramp_ms": 300_000,
             "probes": 2, "probe_successes": 3, "probe_failures": 4, "lease_ms": 300_000,
             "max_retry_after_ms": 7_200_000,
             "success_codes": "0,22", "failure_codes": "1-9,timeout", "ignore_codes": "SIGTERM", "trip_codes": "9,timeout",

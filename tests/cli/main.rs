@@ -53,6 +53,7 @@ mod outage;
 mod package;
 mod readme;
 mod recipes;
+mod recovery;
 mod refused;
 mod remove;
 mod scripts;

@@ -332,6 +332,33 @@ fn admits_after(sandbox: &Sandbox, options: &[&str], millis: i64) -> Value {
 }
 
 #[test]
+fn backoff_reset() {
+    let fixed = &["--threshold", "1", "--backoff", "2"];
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        assert_eq!(state_after(sandbox, options, &[1]), "open");
+        sandbox.shift("a", 30_000);
+        assert_eq!(state_after(sandbox, options, &[0]), "closed");
+        sandbox.shift("a", 1_800_000);
+        assert_eq!(state_after(sandbox, options, &[1]), "open");
+        cooldown(sandbox)
+    };
+    proves(("backoff-reset", "1h"), fixed, observe, &30_000, &60_000);
+    assert_eq!(observe(&Sandbox::new(), &[&fixed[..], &["--backoff-reset", "30m"]].concat()), 30_000);
+}
+
+#[test]
+fn ramp() {
+    let observe = |sandbox: &Sandbox, options: &[&str]| {
+        due(sandbox, options);
+        assert_eq!(state_after(sandbox, options, &[0]), "closed");
+        sandbox.shift("a", 3_600_000);
+        sandbox.runs("a", options, 0).output().status.code()
+    };
+    proves(("ramp", "36500d"), &[], observe, &Some(0), &Some(75));
+    assert_eq!(observe(&Sandbox::new(), &["--ramp", "1h"]), Some(0), "it is over");
+}
+
+#[test]
 fn max_retry_after() {
     let observe = |sandbox: &Sandbox, options: &[&str]| {
         sandbox.exits("a", options, 0);

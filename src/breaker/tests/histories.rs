@@ -10,7 +10,7 @@ use super::model::{Away, Change as Told, END_OF_TIME, Millis, Model, Pass, Repor
 use crate::breaker::permit::Permit;
 use crate::breaker::stored;
 use crate::breaker::{
-    Admission, Answer, Ask, Breaker, Cause, Change, HoldKind, Order, Phase, Recorded, Reported, State,
+    Admission, Answer, Ask, Breaker, Cause, Change, Draw, HoldKind, Order, Phase, Recorded, Reported, State,
 };
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Key, Settings, TripRules, Window};
@@ -72,7 +72,9 @@ fn caller(number: u64) -> Settings {
         cooldown,
         backoff,
         max_cooldown,
+        backoff_reset: ms(choose.of(&[0, 10_000, 1, 3_600_000, 400 * DAY])),
         jitter: choose.of(&[0, 10, 100]),
+        ramp: choose.of(&[ms(0), ms(10_000), ms(1), ms(1_001), ms(DAY), LONGEST]),
         probes: choose.of(&[1, 2, 3, 16]),
         probe_successes: choose.of(&[1, 2, 3]),
         probe_failures: choose.of(&[1, 2, 3]),
@@ -109,13 +111,17 @@ struct Seen {
     away: Option<Millis>,
 }
 
+/// What a run may draw, in thousandths.
+const DRAWS: [Millis; 8] = [0, 0, 0, 1, 250, 500, 500, 999];
+
 /// What happens. Callers, permits and probes are meant modulo how many there are.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
-    Call(usize, Seen),
+    Call(usize, Seen, Millis),
     Begin {
         caller: usize,
         numbered: bool,
+        draw: Millis,
         dry: bool,
     },
     End {
@@ -203,9 +209,10 @@ impl From<u64> for Step {
         let replace = choose.of(&[false, false, false, true]);
         let numbered = choose.of(&[false, true]);
         let dry = choose.of(&[false, false, false, true]);
+        let draw = choose.of(&DRAWS);
         let deed = match kind {
-            Call => Deed::Call(caller, seen),
-            Begin => Deed::Begin { caller, numbered, dry },
+            Call => Deed::Call(caller, seen, draw),
+            Begin => Deed::Begin { caller, numbered, draw, dry },
             End => Deed::End { permit: which, caller, seen },
             Again => Deed::Again { permit: which, caller, seen },
             Observe => Deed::Observe(caller, seen),
@@ -310,12 +317,12 @@ impl World {
     fn act(&mut self, deed: Deed) -> Checked {
         let (now, at) = (self.now, self.at());
         match deed {
-            Deed::Call(caller, seen) => {
-                if let Some(pass) = self.ask(caller, false)? {
+            Deed::Call(caller, seen, draw) => {
+                if let Some(pass) = self.ask(caller, false, draw)? {
                     self.record(pass, caller, seen)?;
                 }
             }
-            Deed::Begin { caller, numbered, dry } => match self.ask(caller, numbered)? {
+            Deed::Begin { caller, numbered, draw, dry } => match self.ask(caller, numbered, draw)? {
                 Some(pass) => self.under_way.push(pass),
                 None if dry => {
                     let permit = self.breaker.overrule();
@@ -378,8 +385,9 @@ impl World {
                 prop_assert_eq!(recorded, Recorded::Foreign);
             }
             Deed::Many { caller, seen, numbered, count } => {
-                for _ in 0..count {
-                    if let Some(pass) = self.ask(caller, numbered)? {
+                for index in 0..count {
+                    let draw = DRAWS[usize::from(index) % DRAWS.len()];
+                    if let Some(pass) = self.ask(caller, numbered, draw)? {
                         if numbered {
                             self.under_way.push(pass);
                         } else {
@@ -432,13 +440,14 @@ impl World {
         Ok(())
     }
 
-    fn ask(&mut self, caller: usize, numbered: bool) -> Checked<Option<Pass>> {
+    fn ask(&mut self, caller: usize, numbered: bool, draw: Millis) -> Checked<Option<Pass>> {
         let settings = &self.callers[caller];
         let (now, at) = (self.now, self.at());
-        let answer = self.breaker.answer(settings, at);
-        let ask = Ask { settings, lease: lease(settings), pid: if numbered { None } else { Some(42) } };
+        let pid = if numbered { None } else { Some(42) };
+        let ask = Ask { settings, lease: lease(settings), pid, draw: Draw::thousandths(draw) };
+        let answer = self.breaker.answer(settings, ask.draw, at);
         let admission = self.breaker.admit(&ask, at);
-        let verdict = self.model.ask(settings, lease(settings), numbered, now);
+        let verdict = self.model.ask(settings, lease(settings), numbered, draw, now);
         self.last_caller = Some(caller);
         match (admission, verdict) {
             (Admission::Admitted(permit), Ok(pass)) => {
@@ -451,6 +460,7 @@ impl World {
                 let cause = match self.model.state() {
                     _ if self.model.is_held(HoldKind::Trip, now) => Cause::Held,
                     Phase::HalfOpen => Cause::Probing,
+                    Phase::Closed => Cause::Ramp,
                     _ => Cause::Open,
                 };
                 prop_assert_eq!(refusal.cause, cause);
@@ -544,8 +554,9 @@ impl World {
         let time = |millis: Option<Millis>| millis.map(Timestamp::from_millis);
         prop_assert_eq!(breaker.last_failure().map(|last| last.at), time(self.last_failure));
         match *breaker.state() {
-            State::Closed { since } => {
+            State::Closed { since, recovered } => {
                 prop_assert_eq!((Phase::Closed, since), (model.state(), time(model.since())));
+                prop_assert_eq!(recovered, model.recovered());
             }
             State::Open { since, cooldown, reopened } => {
                 prop_assert_eq!((Phase::Open, Some(since)), (model.state(), time(model.since())));
@@ -698,7 +709,9 @@ proptest! {
         one_of(Key::Cooldown, &["0", "30", "1us", "36500d"]),
         one_of(Key::Backoff, &["1", "1.000001", "1.5", "99.9", "100"]),
         one_of(Key::MaxCooldown, &["1h", "36500d"]),
+        one_of(Key::BackoffReset, &["0", "1ms", "1h", "36500d"]),
         one_of(Key::Jitter, &["0", "1%", "100"]),
+        one_of(Key::Ramp, &["0", "1us", "5m", "36500d"]),
         one_of(Key::Probes, &["1", "16"]),
         one_of(Key::ProbeSuccesses, &["1", "4294967295"]),
         one_of(Key::ProbeFailures, &["1", "2"]),

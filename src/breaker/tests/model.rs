@@ -55,8 +55,10 @@ pub struct Model {
 struct Era {
     since: Option<Millis>,
     kind: Kind,
-    /// It opened again, from half-open.
+    /// It opened again: from half-open, or too soon after it had closed.
     again: bool,
+    /// A person has closed it.
+    by_hand: bool,
     /// How long it stays open, if it is.
     cooldown: Millis,
     /// The Retry-After for which it opened, if it did.
@@ -172,7 +174,7 @@ pub enum Report {
 
 impl Model {
     pub fn new() -> Self {
-        let closed = Era { since: None, kind: Kind::Closed, again: false, cooldown: 0, away: None };
+        let closed = Era { since: None, kind: Kind::Closed, again: false, by_hand: false, cooldown: 0, away: None };
         Self {
             eras: vec![closed],
             results: Vec::new(),
@@ -224,10 +226,29 @@ impl Model {
         self.hold.as_ref().is_some_and(|hold| hold.kind == kind && hold.is_in_force(now))
     }
 
-    /// "for each reopening in a row": since it opened from closed, or by hand.
+    /// "for each reopening in a row": since it opened from closed, having been closed for long enough, or by hand.
     pub fn reopenings(&self) -> u32 {
-        let row = self.eras.iter().rev().take_while(|era| era.kind == Kind::HalfOpen || era.again);
+        let row = self.eras.iter().rev().take_while(|era| era.kind != Kind::Open || era.again);
         row.filter(|era| era.again).count().try_into().expect("few")
+    }
+
+    /// Whether it is closed "by probes or by a reported success", by no person; and then, after how many reopenings.
+    pub fn recovered(&self) -> Option<u32> {
+        let era = self.era();
+        let recovered = era.kind == Kind::Closed && era.since.is_some() && !era.by_hand;
+        recovered.then(|| self.reopenings())
+    }
+
+    /// Whether this span since it has recovered is under way; when that was.
+    fn is_within(&self, span: Millis, now: Millis) -> Option<Millis> {
+        self.recovered()?;
+        self.era().since.filter(|&since| since <= now && now < later(since, span))
+    }
+
+    /// "with `backoff-reset` only once the breaker has stayed closed for that long: an opening before that goes on with the
+    /// next step"
+    fn goes_on(&self, settings: &Settings, now: Millis) -> bool {
+        self.is_within(span(settings.backoff_reset), now).is_some()
     }
 
     fn probes_of_now(&self) -> impl Iterator<Item = &Probe> {
@@ -379,6 +400,10 @@ impl Model {
             moments.extend([hold.since, later(hold.since, hold.span.unwrap_or(0))]);
         }
         for settings in settings {
+            let closed = self.recovered().and(self.era().since).into_iter();
+            let shares = [0, 1, 250, 500, 999, 1_000].map(|share| span(settings.ramp) * share / 1_000);
+            let after = [span(settings.backoff_reset)].into_iter().chain(shares);
+            moments.extend(closed.flat_map(|since| after.clone().map(move |after| later(since, after))));
             let length = if let Window::Time(length) = settings.trip.window { Some(length) } else { None };
             let results = self.results();
             let recent = results.iter().rev().take(12).map(|result| result.0);
@@ -393,8 +418,8 @@ impl Model {
 
     // What a run does.
 
-    /// What a run that asked now would be told.
-    pub fn verdict(&self, settings: &Settings, now: Millis) -> Verdict {
+    /// What a run that asked now would be told, which has drawn so many thousandths.
+    pub fn verdict(&self, settings: &Settings, draw: Millis, now: Millis) -> Verdict {
         if self.is_held(HoldKind::Disable, now) {
             return Verdict::Passes;
         }
@@ -404,7 +429,13 @@ impl Model {
         }
         let since = self.era().since.unwrap_or(0);
         match self.era().kind {
-            Kind::Closed => Verdict::Passes,
+            // "draws a number u from 0 to 1 and is let through from `closed_since + u x ramp` on"
+            Kind::Closed => match self.is_within(span(settings.ramp), now) {
+                Some(since) if now < later(since, span(settings.ramp) * draw / 1_000) => {
+                    Verdict::Refused(Some(later(since, span(settings.ramp) * draw / 1_000)))
+                }
+                _ => Verdict::Passes,
+            },
             Kind::Open => {
                 let retry_at = later(since, self.era().cooldown);
                 // "A time outside `since..retry_at` means that a probe is due", `retry_at` itself included.
@@ -451,10 +482,17 @@ impl Model {
         self.numbered - 1
     }
 
-    pub fn ask(&mut self, settings: &Settings, lease: Duration, numbered: bool, now: Millis) -> Result<Pass, Verdict> {
+    pub fn ask(
+        &mut self,
+        settings: &Settings,
+        lease: Duration,
+        numbered: bool,
+        draw: Millis,
+        now: Millis,
+    ) -> Result<Pass, Verdict> {
         self.notice(now);
         self.asked.push((settings.trip.clone(), self.results.len()));
-        let verdict = self.verdict(settings, now);
+        let verdict = self.verdict(settings, draw, now);
         let serial = match verdict {
             Verdict::Refused(_) => {
                 self.events.push(Event::Refused);
@@ -634,7 +672,7 @@ impl Model {
     /// Opens it if the result was bad and a rule holds.
     fn judge(&mut self, run: &Finished, settings: &Settings, now: Millis) -> Option<Change> {
         if told_away(run, settings).is_some() {
-            return Some(self.open_for(run, settings, false, now));
+            return Some(self.open_for(run, settings, self.goes_on(settings, now), now));
         }
         let failed = run.outcome == Outcome::Failure;
         let trip = &settings.trip;
@@ -665,13 +703,14 @@ impl Model {
         if bad && enough && trip.slow_rate.is_some_and(|percent| reaches(slow, percent)) {
             reasons.push(format!("slow rate {}% ({slow} of {calls} calls)", share(slow)));
         }
-        if reasons.is_empty() { None } else { Some(self.open(reasons, false, now)) }
+        let again = self.goes_on(settings, now);
+        if reasons.is_empty() { None } else { Some(self.open(reasons, again, now)) }
     }
 
     // How it changes.
 
     fn begin(&mut self, kind: Kind, again: bool, now: Millis) {
-        self.eras.push(Era { since: Some(now), kind, again, cooldown: 0, away: None });
+        self.eras.push(Era { since: Some(now), kind, again, by_hand: false, cooldown: 0, away: None });
     }
 
     fn open(&mut self, reasons: Vec<String>, again: bool, now: Millis) -> Change {
@@ -702,10 +741,11 @@ impl Model {
     /// How long it is to stay open now that it has opened: at least this, and at most that.
     pub fn next_cooldown(&self, settings: &Settings) -> (Millis, Millis) {
         let (least, most) = self.grown_cooldown(settings);
-        let (least, most) = match *self.era() {
-            Era { away: None, .. } => (least, most),
-            Era { away: Some(away), again: true, .. } => (least.max(away), most.max(away)),
-            Era { away: Some(away), again: false, .. } => (away, away),
+        let before = &self.eras[self.eras.len() - 2];
+        let (least, most) = match self.era().away {
+            None => (least, most),
+            Some(away) if before.kind == Kind::HalfOpen => (least.max(away), most.max(away)),
+            Some(away) => (away, away),
         };
         (least, lengthened(most, settings))
     }
@@ -736,6 +776,7 @@ impl Model {
         let from = self.phase(now);
         self.hold = None;
         self.begin(Kind::Closed, false, now);
+        self.eras.last_mut().expect("there is always one").by_hand = true;
         self.results.push(Entry::Cleared);
         self.tell(from, vec!["reset".to_owned()], true, now)
     }
@@ -796,7 +837,8 @@ impl Model {
         let reasons = vec!["reported by the run".to_owned()];
         match self.state() {
             Phase::Closed => {
-                let change = self.open(reasons, false, now);
+                let again = self.goes_on(settings, now);
+                let change = self.open(reasons, again, now);
                 let (least, most) = self.next_cooldown(settings);
                 Away::Opened(change, away.unwrap_or(least), away.map_or(most, lengthened))
             }
@@ -816,7 +858,7 @@ impl Model {
 
     /// It stays open until then; where its cool-down was over, as from now on.
     pub fn stay_open(&mut self, until: Millis, now: Millis) {
-        let runs = self.verdict(&Settings::default(), now) != Verdict::Probes;
+        let runs = self.verdict(&Settings::default(), 0, now) != Verdict::Probes;
         let era = self.eras.last_mut().expect("there is always one");
         let since = if runs { era.since.unwrap_or(0) } else { now };
         (era.since, era.cooldown) = (Some(since), until - since);
@@ -824,7 +866,7 @@ impl Model {
 
     /// Whether its cool-down is under way, and until when.
     pub fn cools_until(&self, now: Millis) -> Option<Millis> {
-        match self.verdict(&Settings::default(), now) {
+        match self.verdict(&Settings::default(), 0, now) {
             Verdict::Refused(until) => until,
             Verdict::Passes | Verdict::Probes => None,
         }

@@ -1,6 +1,7 @@
 //! The protocol between processes, explored to its end: everything that three processes (two, where callers differ or
 //! people hold it), people and a clock that steps can do to one real breaker, in every order, and after each step what
-//! must hold always. What must hold is said by cb-contract(7) 1.25, 1.27, 1.31 to 1.33, 1.37, 1.40 and 1.42.
+//! must hold always. What must hold is said by cb-contract(7) 1.25, 1.27, 1.31 to 1.33, 1.37, 1.40, 1.42, 1.54, 1.55,
+//! 1.57 and 1.58.
 //!
 //! What is explored are worlds: a breaker, a clock, and who holds which permit. Two worlds count as one if nothing that may
 //! still happen can tell them apart: totals, history and times of closing decide nothing, of generations it matters only
@@ -12,7 +13,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::breaker::permit::Permit;
-use crate::breaker::{Admission, Ask, Breaker, History, Hold, HoldKind, Phase, Recorded, State};
+use crate::breaker::{Admission, Ask, Breaker, Draw, History, Hold, HoldKind, Phase, Recorded, State};
 use crate::outcome::{Finished, Outcome};
 use crate::settings::{Settings, TripRules};
 use crate::time::Timestamp;
@@ -27,6 +28,10 @@ const COOLDOWN: u64 = 1;
 const LONGEST_COOLDOWN: u64 = 2;
 const LEASE: u64 = 2;
 const HOLD: u64 = 1;
+/// For how long a run is told to stay away, how long it lets runs in step by step, and how long a row of openings goes on.
+const AWAY: u64 = 2;
+const RAMP: u64 = 2;
+const BACKOFF_RESET: u64 = 2;
 
 /// A caller's settings: failures that open it, probes at once, probes that decide.
 fn caller(threshold: u32, probes: u8, deciding: u32) -> Settings {
@@ -40,6 +45,16 @@ fn caller(threshold: u32, probes: u8, deciding: u32) -> Settings {
         probe_failures: deciding,
         ..Settings::default()
     }
+}
+
+/// The same, and when it has recovered it does so by degrees.
+fn gentle(threshold: u32, probes: u8, deciding: u32) -> Settings {
+    Settings { ramp: ms(RAMP), backoff_reset: ms(BACKOFF_RESET), ..caller(threshold, probes, deciding) }
+}
+
+/// Whether a caller is one of these; then some are told to stay away, and some have drawn a late place in a ramp.
+fn is_gentle(caller: &Settings) -> bool {
+    !caller.ramp.is_zero()
 }
 
 /// What is known of a lease by who waits for its end.
@@ -96,6 +111,8 @@ struct Key {
     now: u64,
     phase: u8,
     open: Option<(u64, Duration)>,
+    /// When it has closed by itself, where that matters.
+    recovered: Option<u64>,
     reopened: u32,
     deciding: (u32, u32),
     places: Vec<u64>,
@@ -105,13 +122,20 @@ struct Key {
     reported: Worth,
 }
 
+/// A result, and whether it brings a Retry-After.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    outcome: Outcome,
+    told: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Clock(u64),
-    Ask { process: usize, caller: usize, run: bool },
-    Report { process: usize, caller: usize, outcome: Outcome },
+    Ask { process: usize, caller: usize, run: bool, late: bool },
+    Report { process: usize, caller: usize, result: Seen },
     Die(usize),
-    Observe { caller: usize, outcome: Outcome },
+    Observe { caller: usize, result: Seen },
     Trip(Option<u64>),
     Disable(Option<u64>),
     Enable,
@@ -135,6 +159,10 @@ enum Broken {
     Reported,
     /// A change of state starts no generation.
     Changes,
+    /// A late Retry-After holds, whether it is longer or not.
+    Lengthening,
+    /// A ramp never ends.
+    Ramps,
 }
 
 fn ms(millis: u64) -> Duration {
@@ -153,9 +181,14 @@ fn phase(state: &State) -> Phase {
     }
 }
 
-fn seen(outcome: Outcome) -> Finished {
-    Finished::of(outcome)
+fn seen(Seen { outcome, told }: Seen) -> Finished {
+    Finished { retry_after: told.then(|| ms(AWAY)), ..Finished::of(outcome) }
 }
+
+const SUCCESS: Seen = Seen { outcome: Outcome::Success, told: false };
+const FAILURE: Seen = Seen { outcome: Outcome::Failure, told: false };
+const IGNORED: Seen = Seen { outcome: Outcome::Ignored, told: false };
+const TOLD: Seen = Seen { outcome: Outcome::Failure, told: true };
 
 fn must(holds: bool, rule: &'static str) -> Result<(), &'static str> {
     if holds { Ok(()) } else { Err(rule) }
@@ -189,7 +222,12 @@ impl World {
     fn key(&self, callers: &[Settings]) -> Key {
         let moment = |time: Timestamp| time.as_millis() - TODAY;
         let most = callers.iter().filter_map(|caller| caller.trip.threshold).max().map_or(0, NonZeroU32::get);
+        let recovered = match self.breaker.state {
+            State::Closed { since, recovered: Some(_) } if callers.iter().any(is_gentle) => since.map(moment),
+            _ => None,
+        };
         let (open, reopened, deciding) = match self.breaker.state {
+            State::Closed { recovered: Some(before), .. } if recovered.is_some() => (None, before.min(1), (0, 0)),
             State::Closed { .. } => (None, 0, (0, 0)),
             State::Open { since, cooldown, reopened } => (
                 // A span of no time is over, whenever it began.
@@ -206,6 +244,7 @@ impl World {
             now: self.now,
             phase: phase(&self.breaker.state) as u8,
             open,
+            recovered,
             reopened,
             deciding,
             places: self.breaker.probes().iter().map(|probe| moment(probe.since)).collect(),
@@ -221,17 +260,22 @@ impl World {
 
     /// Everything that may happen next.
     fn actions(&self, scope: &Scope<'_>) -> Vec<Action> {
-        const OUTCOMES: [Outcome; 3] = [Outcome::Success, Outcome::Failure, Outcome::Ignored];
+        let is_gentle = scope.callers.iter().any(is_gentle);
+        let results: &[Seen] =
+            if is_gentle { &[SUCCESS, FAILURE, IGNORED, TOLD] } else { &[SUCCESS, FAILURE, IGNORED] };
+        let late: &[bool] = if is_gentle { &[false, true] } else { &[false] };
         let mut actions: Vec<_> = (0..MOMENTS).filter(|&moment| moment != self.now).map(Action::Clock).collect();
         for caller in 0..scope.callers.len() {
             // Those that hold nothing are all the same.
             if let Some(process) = self.processes[..scope.processes].iter().position(Option::is_none) {
-                actions.extend([true, false].map(|run| Action::Ask { process, caller, run }));
+                for &late in late {
+                    actions.extend([true, false].map(|run| Action::Ask { process, caller, run, late }));
+                }
             }
             for process in (0..PROCESSES).filter(|&process| self.processes[process].is_some()) {
-                actions.extend(OUTCOMES.map(|outcome| Action::Report { process, caller, outcome }));
+                actions.extend(results.iter().map(|&result| Action::Report { process, caller, result }));
             }
-            actions.extend(OUTCOMES.map(|outcome| Action::Observe { caller, outcome }));
+            actions.extend(results.iter().map(|&result| Action::Observe { caller, result }));
         }
         actions.extend((0..PROCESSES).filter(|&process| self.processes[process].is_some()).map(Action::Die));
         actions.extend([Action::Trip(None), Action::Trip(Some(0)), Action::Reset]);
@@ -263,10 +307,10 @@ impl World {
         let (now, by) = (self.at(), || "ann".to_owned());
         match action {
             Action::Clock(moment) => world.set_clock(moment),
-            Action::Ask { process, caller, run } => world.ask(process, &callers[caller], run, broken)?,
-            Action::Report { process, caller, outcome } => {
+            Action::Ask { process, caller, run, late } => world.ask(process, &callers[caller], run, late, broken)?,
+            Action::Report { process, caller, result } => {
                 let held = world.processes[process].take().expect("it holds one");
-                world.report(held, outcome, &callers[caller], broken)?;
+                world.report(held, result, &callers[caller], broken)?;
                 if !held.run && held.generation == world.breaker.generation {
                     world.reported = Some(held);
                 }
@@ -277,10 +321,11 @@ impl World {
                     held.serial.into_iter().for_each(|serial| world.breaker.abandon(serial));
                 }
             }
-            Action::Observe { caller, outcome } => {
-                let change = world.breaker.observe(&seen(outcome), &callers[caller], now);
+            Action::Observe { caller, result } => {
+                let change = world.breaker.observe(&seen(result), &callers[caller], now);
                 must(change.is_some() == world.changed(self), "what is told as a change is one")?;
-                if broken == Some(Broken::Holds) && outcome == Outcome::Success {
+                world.look_at_cooldown(self.breaker.clone(), result)?;
+                if broken == Some(Broken::Holds) && result == SUCCESS {
                     world.breaker.hold = None;
                 }
             }
@@ -332,20 +377,28 @@ impl World {
         process: usize,
         caller: &Settings,
         run: bool,
+        late: bool,
         broken: Option<Broken>,
     ) -> Result<(), &'static str> {
         let (before, now) = (self.clone(), self.at());
+        let endless = Settings { ramp: ms(100_000), ..caller.clone() };
+        let caller = if broken == Some(Broken::Ramps) { &endless } else { caller };
         let generous = Settings { probes: caller.probes + 1, ..caller.clone() };
         let ask = Ask {
             settings: if broken == Some(Broken::Places) { &generous } else { caller },
             lease: if broken == Some(Broken::Leases) { ms(100_000) } else { ms(LEASE) },
             pid: run.then_some(7),
+            draw: if late { LATE } else { Draw::FIRST },
         };
         let Admission::Admitted(permit) = self.breaker.admit(&ask, now) else {
-            let mut expected = before.breaker;
+            let mut expected = before.breaker.clone();
             expected.settle(now);
             expected.use_settings(ask.settings);
             expected.totals.refused += 1;
+            if let State::Closed { since, recovered } = before.breaker.state {
+                let ramps = recovered.is_some() && since.is_some_and(|since| since.lasts(ms(RAMP / 2), now));
+                must(late && ramps, "closed, none is refused but by its draw in a ramp")?;
+            }
             return must(self.breaker == expected, "a refusal changes nothing but its count");
         };
         let held = Held {
@@ -372,7 +425,7 @@ impl World {
     fn report(
         &mut self,
         held: Held,
-        outcome: Outcome,
+        result: Seen,
         caller: &Settings,
         broken: Option<Broken>,
     ) -> Result<(), &'static str> {
@@ -382,7 +435,7 @@ impl World {
         if broken == Some(Broken::Reported) {
             self.breaker.spent = super::super::Spent::default();
         }
-        let recorded = self.breaker.record(&claimed.permit(&before), &seen(outcome), caller, now);
+        let recorded = self.breaker.record(&claimed.permit(&before), &seen(result), caller, now);
         match recorded {
             Recorded::Foreign => Err("a permit of this breaker is known"),
             Recorded::Counted(_) if held.generation != before.generation => {
@@ -398,7 +451,11 @@ impl World {
                 must(self.breaker.totals.late == before.totals.late, "what is counted is not late")?;
                 let place = |breaker: &Breaker| breaker.probes().iter().any(|probe| Some(probe.serial) == held.serial);
                 must(!held.probe || place(&before) && !place(&self.breaker), "a report gives the place back")?;
-                if broken == Some(Broken::Holds) && outcome == Outcome::Success {
+                let held_now = before.hold(now).is_some();
+                let opened = held_now || !result.told || phase(&self.breaker.state) == Phase::Open;
+                must(opened, "who is told to stay away opens it at once")?;
+                self.look_at_cooldown(before, result)?;
+                if broken == Some(Broken::Holds) && result == SUCCESS {
                     self.breaker.hold = None;
                 }
                 Ok(())
@@ -406,13 +463,41 @@ impl World {
             Recorded::Late => {
                 let timely = held.generation == before.generation && held.lease != Lease::Contested;
                 must(!timely, "a place is kept until its lease is over and another takes it")?;
-                self.look_at_late(held, before)
+                if let State::Open { cooldown, .. } = &mut self.breaker.state {
+                    if broken == Some(Broken::Lengthening) && result.told {
+                        *cooldown = ms(AWAY / 2);
+                    }
+                }
+                self.look_at_late(held, result, before)
             }
         }
     }
 
-    /// A late result has changed nothing but the count of late ones; of a place that was given away, it is the last.
-    fn look_at_late(&self, held: Held, mut before: Breaker) -> Result<(), &'static str> {
+    /// Who is told to stay away keeps it open for at least that long, and what keeps it open for longer already stays.
+    fn look_at_cooldown(&self, mut before: Breaker, result: Seen) -> Result<(), &'static str> {
+        let now = self.at();
+        before.settle(now);
+        let State::Open { since, cooldown, .. } = self.breaker.state else { return Ok(()) };
+        let end = since.after(cooldown);
+        let told = result.told && before.hold.is_none();
+        let State::Open { since, cooldown, .. } = before.state else {
+            return must(!told || end >= now.after(ms(AWAY)), "who is told to stay away opens it for so long");
+        };
+        let (runs, end_before) = (since.lasts(cooldown, now), since.after(cooldown));
+        let expected = if told && runs { end_before.max(now.after(ms(AWAY))) } else { end_before };
+        must(end >= end_before, "no result shortens a cool-down")?;
+        must(end == expected, "a Retry-After lengthens a cool-down that is running, and nothing else does")
+    }
+
+    /// A late result has changed nothing but the count of late ones, and where it is told to stay away the cool-down; of a
+    /// place that was given away, it is the last.
+    fn look_at_late(&self, held: Held, result: Seen, mut before: Breaker) -> Result<(), &'static str> {
+        self.look_at_cooldown(before.clone(), result)?;
+        if let (State::Open { cooldown, .. }, State::Open { cooldown: after, .. }) =
+            (&mut before.state, &self.breaker.state)
+        {
+            *cooldown = *after;
+        }
         if held.generation == before.generation {
             before.spent.clone_from(&self.breaker.spent);
         }
@@ -441,7 +526,7 @@ impl World {
             must(from == to, "under a hold nothing moves")?;
         }
         let outcome = match action {
-            Action::Report { outcome, .. } | Action::Observe { outcome, .. } => Some(outcome),
+            Action::Report { result, .. } | Action::Observe { result, .. } => Some(result.outcome),
             _ => None,
         };
         let observed = matches!(action, Action::Observe { .. });
@@ -477,15 +562,15 @@ impl World {
     /// A report that was made is late when it is made again.
     fn look_at_late_ones(&self, callers: &[Settings], broken: Option<Broken>) -> Result<(), &'static str> {
         let Some(held) = self.reported else { return Ok(()) };
-        for outcome in [Outcome::Success, Outcome::Failure] {
+        for result in [SUCCESS, FAILURE] {
             let mut again = self.clone();
             if broken == Some(Broken::Reported) {
                 again.breaker.spent = super::super::Spent::default();
             }
             let before = again.breaker.clone();
-            let recorded = again.breaker.record(&held.permit(&before), &seen(outcome), &callers[0], self.at());
+            let recorded = again.breaker.record(&held.permit(&before), &seen(result), &callers[0], self.at());
             must(recorded == Recorded::Late, "a permit is good once")?;
-            again.look_at_late(held, before)?;
+            again.look_at_late(held, result, before)?;
         }
         Ok(())
     }
@@ -498,6 +583,8 @@ impl World {
         for caller in callers {
             // The leases of another's probes, more than this one would let through, may then be one behind the other.
             let patience = held + LONGEST_COOLDOWN.max(LEASE * u64::from(most - caller.probes + 1));
+            // Where the clock was set back since it was told, the end lies so much further ahead.
+            let patience = if is_gentle(caller) { patience + MOMENTS - 1 + AWAY } else { patience };
             let soon = (self.at(), time(self.now + patience));
             // Where the clock has left it all behind, in either direction, nobody need wait.
             let ever = [0, u64::MAX].map(Timestamp::from_millis);
@@ -528,17 +615,20 @@ impl World {
         let now = free.ok_or("no state is stuck")?;
         let mut breaker = self.breaker.clone();
         for _ in 0..caller.probe_successes.max(1) {
-            let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7) };
+            let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7), draw: Draw::FIRST };
             let Admission::Admitted(permit) = breaker.admit(&ask, now) else { return Err("no probe is stuck") };
-            let run = seen(Outcome::Success);
+            let run = seen(SUCCESS);
             must(matches!(breaker.record(&permit, &run, caller, now), Recorded::Counted(_)), "a timely result counts")?;
         }
         must(phase(&breaker.state) == Phase::Closed, "successes close it")
     }
 }
 
+/// The half of a ramp must be over.
+const LATE: Draw = Draw::HALF;
+
 fn passes(breaker: &mut Breaker, caller: &Settings, now: Timestamp) -> bool {
-    let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7) };
+    let ask = Ask { settings: caller, lease: ms(LEASE), pid: Some(7), draw: LATE };
     matches!(breaker.admit(&ask, now), Admission::Admitted(_))
 }
 
@@ -599,6 +689,7 @@ fn explore(scope: &Scope<'_>, broken: Option<Broken>) -> Result<Explored, Violat
 #[track_caller]
 fn holds_everywhere(scope: &Scope<'_>, least: (usize, usize)) {
     let Explored { worlds, steps } = explore(scope, None).unwrap_or_else(|violation| panic!("{violation:#?}"));
+    eprintln!("WORLDS {worlds} {steps}");
     assert!(worlds >= least.0 && steps >= least.1, "only {worlds} worlds and {steps} steps: something is left out");
 }
 
@@ -621,6 +712,12 @@ fn callers_who_differ() {
 }
 
 #[test]
+fn runs_that_are_told_to_stay_away_and_a_ramp() {
+    holds_everywhere(&Scope { callers: &[gentle(1, 1, 1)], processes: 3, holds: false }, (1, 1));
+    holds_everywhere(&Scope { callers: &[gentle(1, 1, 1)], processes: 2, holds: true }, (1, 1));
+}
+
+#[test]
 fn people_who_hold_it() {
     holds_everywhere(&Scope { callers: &[caller(1, 1, 1)], processes: 2, holds: true }, (17_000, 320_000));
 }
@@ -635,8 +732,12 @@ fn a_rule_that_is_left_out_is_missed() {
         (Broken::Holds, "no result ends a hold"),
         (Broken::Reported, "a permit is good once"),
         (Broken::Changes, "a change of state starts a generation"),
+        (Broken::Lengthening, "a Retry-After lengthens a cool-down that is running, and nothing else does"),
+        (Broken::Ramps, "closed, none is refused but by its draw in a ramp"),
     ] {
-        let scope = Scope { callers: &[caller(1, 1, 1)], processes: 3, holds: true };
+        let callers =
+            if [Broken::Lengthening, Broken::Ramps].contains(&broken) { [gentle(1, 1, 1)] } else { [caller(1, 1, 1)] };
+        let scope = Scope { callers: &callers, processes: 3, holds: true };
         let found = explore(&scope, Some(broken)).map_err(|violation| violation.rule);
         assert_eq!(found.map(|explored| explored.worlds), Err(rule), "without {broken:?}");
     }

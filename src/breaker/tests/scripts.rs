@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::breaker::permit::Permit;
-use crate::breaker::{Admission, Answer, Ask, Breaker, HoldKind, Order, Ordered, Phase, Recorded, Reported, State};
+use crate::breaker::{
+    Admission, Answer, Ask, Breaker, Cause, Draw, HoldKind, Order, Ordered, Phase, Recorded, Reported, State,
+};
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Fault, Key, Settings};
 use crate::time::{Timestamp, format_duration, parse_duration};
@@ -22,6 +24,8 @@ struct Play {
     clock: Timestamp,
     now: Timestamp,
     permits: BTreeMap<String, Copied>,
+    /// What each run that asks has drawn.
+    draw: Draw,
 }
 
 /// What a permit is made of, so that it can be used twice.
@@ -53,6 +57,7 @@ fn with(settings: &str) -> Play {
         clock: Timestamp::from_millis(TODAY),
         now: Timestamp::from_millis(TODAY),
         permits: BTreeMap::new(),
+        draw: Draw::FIRST,
     }
 }
 
@@ -87,7 +92,7 @@ impl Play {
     /// `ok fail fatal slow slowfail ignored later`: a whole run. `NAME!`: a run begins, `NAME:fail`: it ends. `NAME?`: a permit
     /// is asked for. `NAME~`: the prober dies. `seen:ok`: reported without a permit. `+30s -1h`: the clock. `ask`: what a
     /// run would be told. `left`: until the next try. `trip trip:10s disable disable:10s enable reset`: by hand.
-    /// `trip=10s disable=10s`: the same with `--replace`. `away away:10s`: what the run itself reports.
+    /// `draw:250`: whoever asks from now on has drawn so many thousandths. `trip=10s disable=10s`: the same with `--replace`. `away away:10s`: what the run itself reports.
     /// `fail*9`: nine times, of which the last counts.
     #[track_caller]
     fn goes(&mut self, script: &str, story: &str) -> &mut Self {
@@ -144,14 +149,14 @@ impl Play {
             ("seen", Some(run)) => drop(self.breaker.observe(&run, &self.settings, self.now)),
             (name, Some(run)) => return Some(self.end(name, &run)),
             ("ask", None) => {
-                return Some(match self.breaker.answer(&self.settings, self.now) {
+                return Some(match self.breaker.answer(&self.settings, self.draw, self.now) {
                     Answer::Pass => "passes".to_owned(),
                     Answer::Probe => "probes".to_owned(),
                     Answer::Refuse(_) => "refused".to_owned(),
                 });
             }
             ("left", None) => {
-                let Answer::Refuse(refusal) = self.breaker.answer(&self.settings, self.now) else {
+                let Answer::Refuse(refusal) = self.breaker.answer(&self.settings, self.draw, self.now) else {
                     return Some("nothing".to_owned());
                 };
                 let left = refusal.retry_at.map(|at| format_duration(at.left(self.now)).replace(' ', ""));
@@ -163,6 +168,10 @@ impl Play {
                 drop(self.breaker.order(order, self.now));
             }
             ("away", None) => drop(self.breaker.report(for_span.map(span), None, self.now)),
+            ("draw", None) => {
+                self.draw = Draw::thousandths(object.parse().expect("thousandths"));
+                return None;
+            }
             ("enable", None) => drop(self.breaker.enable(by(), self.now)),
             ("reset", None) => drop(self.breaker.reset(by(), self.now)),
             _ => panic!("'{word}' is no word of a script"),
@@ -172,7 +181,7 @@ impl Play {
 
     fn begin(&mut self, name: &str, pid: Option<u32>) -> &'static str {
         let lease = self.settings.lease.unwrap_or(LEASE);
-        let ask = Ask { settings: &self.settings, lease, pid };
+        let ask = Ask { settings: &self.settings, lease, pid, draw: self.draw };
         let Admission::Admitted(permit) = self.breaker.admit(&ask, self.now) else { return "refused" };
         let (generation, serial, probe) = (permit.generation(), permit.serial(), permit.is_probe());
         self.permits.insert(name.to_owned(), Copied { breaker: self.breaker.id, generation, serial, probe });
@@ -210,7 +219,7 @@ impl Play {
 #[test]
 fn a_breaker_nobody_has_used_is_closed() {
     with("").goes("ask left", "passes nothing");
-    assert!(matches!(Breaker::new(1).state(), State::Closed { since: None }));
+    assert!(matches!(Breaker::new(1).state(), State::Closed { since: None, recovered: None }));
 }
 
 #[test]
@@ -586,6 +595,209 @@ fn ten_thousand_reopenings_one_after_another_are_as_many() {
     let State::Open { reopened, cooldown, .. } = *play.breaker.state() else { panic!("a failed probe opens it") };
     assert_eq!((reopened, cooldown), (10_000, Duration::from_millis(5)));
     assert_eq!(play.breaker.totals().opened, 10_001);
+}
+
+#[test]
+fn by_backoff_reset_the_growth_begins_anew_only_once_it_has_stayed_closed_for_so_long() {
+    let settings = "threshold=1 cooldown=10s backoff=2 backoff-reset=1m";
+    with(settings)
+        .goes("fail +10s ok +59.999s fail left +20s ok +59.999s fail left", "open closed open 20s closed open 40s")
+        .goes("+40s ok +1m fail left", "closed open 10s");
+    // An opening again is a step as well, and so is every probe that fails.
+    with(settings)
+        .goes("fail +10s fail +20s ok fail left +40s fail left", "open open closed open 40s open 1m20s")
+        .goes("+80s ok +1h fail left", "closed open 10s");
+    with(settings).goes("fail seen:ok fail left seen:ok fail left", "open closed open 20s closed open 40s");
+    with(settings).goes("ok +1s fail left", "closed open 10s");
+    with(&format!("{settings} max-cooldown=30s"))
+        .goes("fail +10s ok fail left +20s ok fail left", "open closed open 20s closed open 30s");
+    // By 0, as nobody says otherwise, whenever it closes; at once is no time later.
+    with("threshold=1 cooldown=10s backoff=2").goes("fail +10s ok fail left", "open closed open 10s");
+    // Each judges by its own, whoever has closed it.
+    let mut play = with("threshold=1 cooldown=10s backoff=2");
+    play.goes("fail +10s ok", "open closed").but_with(settings).goes("fail left", "open 20s");
+    play.goes("+20s ok", "closed").but_with("threshold=1 cooldown=10s backoff=2").goes("fail left", "open 10s");
+}
+
+#[test]
+fn a_trip_and_a_closing_by_hand_begin_the_growth_anew() {
+    let settings = "threshold=1 cooldown=10s backoff=2 backoff-reset=1h";
+    with(settings).goes("fail +10s ok fail left reset fail left", "open closed open 20s closed open 10s");
+    with(settings).goes("fail +10s ok reset fail left", "open closed closed open 10s");
+    with(settings).goes("fail +10s ok trip reset fail left", "open closed open closed open 10s");
+    // A trip is at the first step, and what comes after its end goes on from there.
+    with(settings)
+        .goes("fail +10s fail +20s ok trip:1m +1m fail left", "open open closed open open 20s")
+        .goes("trip:1m +1m ok fail left", "open closed open 20s");
+    with(settings).goes("fail +10s fail +20s ok trip:0 ok fail left", "open open closed open closed open 20s");
+}
+
+#[test]
+fn time_under_disable_counts_as_closed() {
+    let settings = "threshold=1 cooldown=10s backoff=2 backoff-reset=1m";
+    with(settings).goes("fail +10s ok disable +1m enable fail left", "open closed closed closed open 10s");
+    with(settings)
+        .goes("fail +10s ok disable +59.999s fail enable fail left", "open closed closed closed closed open 20s");
+    // What was open under it was not closed.
+    with(settings).goes("fail disable +1h enable ok fail left", "open open open closed open 20s");
+}
+
+#[test]
+fn an_opening_for_as_long_as_it_is_told_is_a_step() {
+    let settings = "threshold=1 cooldown=10s backoff=2 backoff-reset=1m";
+    for told in ["fail^5s", "away:5s", "seen:fail^5s"] {
+        with(settings).goes(&format!("{told} left +5s ok fail left"), "open 5s closed open 20s");
+        with(settings)
+            .goes(&format!("fail +10s ok {told} left +5s ok fail left"), "open closed open 5s closed open 40s");
+        with(settings).goes(&format!("fail +10s ok +1m {told} +5s ok fail left"), "open closed open closed open 20s");
+    }
+    // A report that does not say how long is for the step that it is.
+    with(settings).goes("fail +10s ok away left", "open closed open 20s");
+    // Half-open, for the longer of that and the next cool-down.
+    with(settings).goes("fail +10s ok fail +20s fail^5s left", "open closed open open 40s");
+    with(settings).goes(
+        "fail +10s ok fail +20s fail^90s left +90s ok fail left",
+        "open closed open open 1m30s closed open 1m20s",
+    );
+}
+
+#[test]
+fn a_step_of_the_clock_begins_the_growth_anew_and_nothing_overflows() {
+    let settings = "threshold=1 cooldown=10s backoff=2 backoff-reset=1m";
+    with(settings).goes("fail +10s ok -61s fail left", "open closed open 10s");
+    with(settings).goes("fail +10s ok -1m fail left", "open closed open 20s");
+    with(settings).goes("fail +10s ok +400d fail left", "open closed open 10s");
+    let mut play = with("threshold=1 cooldown=1ms backoff=100 backoff-reset=36500d max-cooldown=36500d jitter=100");
+    play.goes("fail seen:ok", "open closed");
+    for before in [999_999, u32::MAX - 1, u32::MAX] {
+        let State::Closed { recovered, .. } = &mut play.breaker.state else { panic!("it has closed") };
+        *recovered = Some(before);
+        play.goes("fail", "open");
+        let State::Open { reopened, cooldown, .. } = *play.breaker.state() else { panic!("a failure opens it") };
+        assert_eq!(reopened, before.saturating_add(1));
+        assert!(cooldown >= crate::time::LONGEST, "{cooldown:?}");
+        play.goes("seen:ok", "closed");
+        let text = serde_json::to_string(&play.breaker).expect("plain data");
+        assert_eq!(serde_json::from_str::<Breaker>(&text).expect("our own text"), play.breaker);
+    }
+}
+
+#[test]
+fn a_service_that_flaps_is_asked_less_and_less() {
+    let mut play = with("threshold=1 cooldown=1s backoff=2 backoff-reset=1h max-cooldown=10m");
+    let mut spans = Vec::new();
+    for _ in 0..12 {
+        play.goes("fail", "open");
+        let State::Open { cooldown, .. } = *play.breaker.state() else { panic!("a failure opens it") };
+        spans.push(cooldown.as_secs());
+        play.goes("+10m ok +1m", "closed");
+    }
+    assert_eq!(spans, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+}
+
+// Ramp.
+
+#[test]
+fn in_a_ramp_each_run_is_let_through_once_its_share_of_it_is_over() {
+    let settings = "threshold=1 cooldown=10s ramp=1m";
+    with(settings)
+        .goes("fail +10s draw:500 a! a:ok ask left", "open probe closed refused 30s")
+        .goes("+29.999s ok left +1ms ok", "refused 1ms closed");
+    with(settings).goes("fail +10s ok draw:0 ask draw:1 left draw:999 left", "open closed passes 60ms 59s940ms");
+    with(settings).goes("fail +10s ok draw:999 +59.939s ask +1ms ask", "open closed refused passes");
+    with(settings).goes("fail +10s ok draw:250 +15s ask draw:251 ask", "open closed passes refused");
+    // It is over at its end, and 0 is none.
+    with("threshold=1 ramp=1ms").goes("fail +30s ok draw:999 ask", "open closed passes");
+    with("threshold=1 ramp=2ms").goes("fail +30s ok draw:999 left +1ms ask", "open closed 1ms passes");
+    with("threshold=1").goes("fail +30s ok draw:999 ask", "open closed passes");
+}
+
+#[test]
+fn a_ramp_comes_after_probes_and_reported_success_and_nothing_else() {
+    let settings = "threshold=1 cooldown=10s ramp=1m";
+    let mut play = with(settings);
+    play.goes("draw:999 ok ask fail seen:ok ask left", "closed passes open closed refused 59s940ms");
+    with(&format!("{settings} probe-successes=2"))
+        .goes("fail +10s draw:999 ok ask ok ask", "open half-open probes closed refused");
+    with(settings).goes("draw:999 fail +10s a! seen:ok ask a:ok", "open probe closed refused late");
+    with(settings).goes("draw:999 trip:0 ok ask", "open closed refused");
+    for by_hand in ["fail reset", "trip reset", "disable reset"] {
+        let mut play = with(settings);
+        play.goes("draw:999", "");
+        by_hand.split(' ').for_each(|word| drop(play.word(word)));
+        play.goes("ask", "passes");
+    }
+    // A reset ends one.
+    with(settings).goes("draw:999 fail +10s ok ask reset ask", "open closed refused closed passes");
+    // What is reported of a closed breaker begins none anew.
+    with(settings).goes("draw:500 fail +10s ok +20s seen:ok left", "open closed closed 10s");
+}
+
+#[test]
+fn a_failure_in_the_ramp_is_judged_as_any() {
+    let settings = "threshold=2 cooldown=10s ramp=1m backoff=2 backoff-reset=1h";
+    with(settings).goes("fail fail +10s ok fail fail left", "closed open closed closed open 20s");
+    with(settings).goes("fail fail +10s ok fail ok fail", "closed open closed closed closed closed");
+    with(settings).goes("fail fail +10s ok fail^90s left", "closed open closed open 1m30s");
+    with(settings).goes("fail fail +10s ok seen:fail seen:fail draw:0 ask", "closed open closed closed open refused");
+    // It begins again when it closes again.
+    with(settings)
+        .goes("fail fail +10s ok +30s fail fail +20s ok draw:500 left", "closed open closed closed open closed 30s");
+}
+
+#[test]
+fn in_a_ramp_nothing_but_the_refusal_is_written() {
+    let mut play = with("threshold=1 ramp=1m");
+    play.goes("fail +30s ok", "open closed");
+    let mut expected = play.breaker.clone();
+    play.goes("draw:500 ok*3", "refused");
+    expected.totals.refused += 3;
+    assert_eq!(play.breaker, expected);
+    let Answer::Refuse(refusal) = play.breaker.answer(&play.settings, play.draw, play.now) else {
+        panic!("it is refused")
+    };
+    assert_eq!((refusal.cause, refusal.retry_at), (Cause::Ramp, Some(play.now.after(Duration::from_secs(30)))));
+    assert_eq!(play.breaker.ramp_until(&play.settings, play.now), Some(play.now.after(Duration::from_secs(60))));
+    assert_eq!(play.breaker.retry_at(play.now), None, "each run has its own");
+    play.goes("+1m", "");
+    assert_eq!(play.breaker.ramp_until(&play.settings, play.now), None);
+}
+
+#[test]
+fn each_run_judges_by_its_own_ramp() {
+    let mut play = with("threshold=1 ramp=1m");
+    play.goes("fail +30s ok draw:500 left", "open closed 30s");
+    play.but_with("threshold=1 ramp=10m").goes("left", "5m").but_with("threshold=1").goes("ask", "passes");
+    // Also where whoever closed it has none.
+    let mut play = with("threshold=1");
+    play.goes("fail +30s ok +30s", "open closed").but_with("threshold=1 ramp=10m").goes("draw:500 left", "4m30s");
+}
+
+#[test]
+fn a_hold_comes_before_a_ramp() {
+    let settings = "threshold=1 ramp=1m";
+    let mut play = with(settings);
+    play.goes("fail +30s ok draw:999 disable ask ok enable ask", "open closed closed passes closed closed refused");
+    play.goes("disable:10s", "closed");
+    assert_eq!(play.breaker.ramp_until(&play.settings, play.now), None);
+    play.goes("+10s left +50s ask", "49s940ms passes");
+    with(settings).goes("fail +30s ok trip:10s draw:0 left +10s ask", "open closed open 10s probes");
+}
+
+#[test]
+fn a_step_of_the_clock_ends_a_ramp() {
+    let settings = "threshold=1 ramp=1m";
+    with(settings).goes("fail +30s ok draw:999 -61s ask", "open closed passes");
+    with(settings).goes("fail +30s ok draw:999 -30s left", "open closed 59s940ms");
+    with(settings).goes("fail +30s ok draw:999 +400d ask", "open closed passes");
+    for start in [0, 253_402_300_799_999] {
+        let mut play = with("threshold=1 ramp=36500d");
+        play.clock = Timestamp::from_millis(start);
+        play.goes(
+            "fail seen:ok draw:999 ask -400d ask +400d",
+            if start == 0 { "open closed refused refused" } else { "open closed passes passes" },
+        );
+    }
 }
 
 // Probes.

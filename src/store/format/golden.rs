@@ -23,14 +23,14 @@ use crate::settings::{Key, Settings};
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1");
 
 /// One state, and what it means.
-struct Golden {
-    name: Name,
-    state: Vec<u8>,
+pub(super) struct Golden {
+    pub(super) name: Name,
+    pub(super) state: Vec<u8>,
     meaning: String,
 }
 
 /// All of them, by name.
-fn golden() -> Vec<Golden> {
+pub(super) fn golden() -> Vec<Golden> {
     let mut files: BTreeSet<String> = fs::read_dir(DIRECTORY)
         .expect("the directory of golden states")
         .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
@@ -127,9 +127,12 @@ fn facts(breaker: &Breaker) -> Vec<String> {
 
 fn state(state: &State) -> Vec<String> {
     match state {
-        State::Closed { since } => {
+        State::Closed { since, recovered } => {
             let since = since.map_or("ever".to_owned(), |since| since.to_string());
-            vec!["state: closed".to_owned(), format!("state.since: {since}")]
+            let mut facts = vec!["state: closed".to_owned(), format!("state.since: {since}")];
+            // No version before 0.2 knew it.
+            facts.extend(recovered.map(|before| format!("state.recovered: from opening {before} in a row")));
+            facts
         }
         State::Open { since, cooldown, reopened } => vec![
             "state: open".to_owned(),
@@ -234,7 +237,9 @@ fn setting_name(key: Key) -> Option<&'static str> {
         Key::Cooldown => "cooldown",
         Key::Backoff => "backoff",
         Key::MaxCooldown => "max-cooldown",
+        Key::BackoffReset => "backoff-reset",
         Key::Jitter => "jitter",
+        Key::Ramp => "ramp",
         Key::Probes => "probes",
         Key::ProbeSuccesses => "probe-successes",
         Key::ProbeFailures => "probe-failures",

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{BLOCK, Content, NotOurs, belongs_to, parse, render};
-use crate::breaker::{Admission, Answer, Ask, Breaker, HoldKind, LONGEST_REASON, LONGEST_WHO, Order, pack, stored_len};
+use crate::breaker::{
+    Admission, Answer, Ask, Breaker, Draw, HoldKind, LONGEST_REASON, LONGEST_WHO, Order, pack, stored_len,
+};
 use crate::fuzz::Mutator;
 use crate::name::{LONGEST_NAME, Name};
 use crate::outcome::{End, Finished, Outcome};
@@ -33,7 +35,8 @@ fn largest_settings() -> Settings {
     let settings = Settings::parse(|key| match key {
         Key::Threshold | Key::MinCalls | Key::ProbeSuccesses | Key::ProbeFailures => Some("4294967295"),
         Key::FailureRate | Key::SlowRate | Key::Jitter => Some("100%"),
-        Key::Window | Key::SlowAfter | Key::Cooldown | Key::MaxCooldown | Key::Lease | Key::MaxRetryAfter => Some(time),
+        Key::Window | Key::SlowAfter | Key::Cooldown | Key::MaxCooldown | Key::BackoffReset => Some(time),
+        Key::Ramp | Key::Lease | Key::MaxRetryAfter => Some(time),
         Key::FailureBudget => Some(&budget),
         Key::Backoff => Some("99.999999"),
         Key::Probes => Some("16"),
@@ -73,7 +76,7 @@ fn filled() -> Breaker {
     let lease = LONGEST * 2 + Duration::from_secs(10);
     for index in 0..16 {
         let now = if index == 0 { Timestamp::from_millis(0) } else { LAST };
-        let ask = Ask { settings: &settings, lease, pid: Some(LARGEST_PID) };
+        let ask = Ask { settings: &settings, lease, pid: Some(LARGEST_PID), draw: Draw::FIRST };
         let Admission::Admitted(permit) = breaker.admit(&ask, now) else { panic!("probe {index} is let through") };
         assert!(permit.is_probe());
     }
@@ -359,14 +362,14 @@ fn no_text_breaks_the_reader_of_states() {
         for now in [now, LAST, Timestamp::from_millis(0)] {
             let mut breaker = again.clone();
             let last = breaker.settings().cloned().unwrap_or_default();
-            let asked = breaker.admit(&Ask { settings: &last, lease: LONGEST, pid: None }, now);
+            let asked = breaker.admit(&Ask { settings: &last, lease: LONGEST, pid: None, draw: Draw::FIRST }, now);
             if let Admission::Admitted(permit) = asked {
                 drop(breaker.record(&permit, &failure, &last, now));
             }
             drop(breaker.observe(&failure, &last, now));
             drop(breaker.trip(Some(LONGEST), None, "ann".to_owned(), now));
             breaker.reset("ann".to_owned(), now);
-            assert_eq!(breaker.answer(&last, now), Answer::Pass, "{}", shown());
+            assert_eq!(breaker.answer(&last, Draw::FIRST, now), Answer::Pass, "{}", shown());
             assert!(render(&mut breaker, &name, 10, &[]).is_ok(), "{}", shown());
         }
     }
