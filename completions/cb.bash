@@ -20,11 +20,12 @@ __cb_options() {
                 --observe --wait)
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
-                --cooldown --backoff --max-cooldown --jitter --probes
-                --probe-successes --probe-failures --lease --max-retry-after
-                --success-codes --failure-codes --ignore-codes --timeout
-                --probe-timeout -k --kill-after -s --signal -E --open-exit-code
-                --fallback --fallback-on --on-change --on-state-error)
+                --cooldown --backoff --max-cooldown --backoff-reset --jitter
+                --ramp --probes --probe-successes --probe-failures --lease
+                --max-retry-after --success-codes --failure-codes --ignore-codes
+                --timeout --probe-timeout -k --kill-after -s --signal -E
+                --open-exit-code --fallback --fallback-on --on-change
+                --on-state-error)
             ;;
         status)
             flags+=(--json --watch)
@@ -58,17 +59,18 @@ __cb_options() {
             flags+=(--json)
             valued+=(--threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
-                --cooldown --backoff --max-cooldown --jitter --probes
-                --probe-successes --probe-failures --lease --max-retry-after
-                --success-codes --failure-codes --ignore-codes -E
-                --open-exit-code)
+                --cooldown --backoff --max-cooldown --backoff-reset --jitter
+                --ramp --probes --probe-successes --probe-failures --lease
+                --max-retry-after --success-codes --failure-codes --ignore-codes
+                -E --open-exit-code)
             ;;
         record)
             valued+=(--exit-code --permit --took --threshold --failure-rate
                 --window --min-calls --slow-after --slow-rate --failure-budget
-                --trip-codes --cooldown --backoff --max-cooldown --jitter
-                --probes --probe-successes --probe-failures --lease
-                --max-retry-after --success-codes --failure-codes --ignore-codes)
+                --trip-codes --cooldown --backoff --max-cooldown --backoff-reset
+                --jitter --ramp --probes --probe-successes --probe-failures
+                --lease --max-retry-after --success-codes --failure-codes
+                --ignore-codes)
             ;;
         config)
             flags+=(--json)

@@ -14,12 +14,12 @@ function __cb_takes_next
             set -a letters p f
             set -a valued -n --name --threshold --failure-rate --window \
                 --min-calls --slow-after --slow-rate --failure-budget \
-                --trip-codes --cooldown --backoff --max-cooldown --jitter \
-                --probes --probe-successes --probe-failures --lease \
-                --max-retry-after --success-codes --failure-codes \
-                --ignore-codes --timeout --probe-timeout -k --kill-after -s \
-                --signal -E --open-exit-code --fallback --fallback-on \
-                --on-change --on-state-error
+                --trip-codes --cooldown --backoff --max-cooldown \
+                --backoff-reset --jitter --ramp --probes --probe-successes \
+                --probe-failures --lease --max-retry-after --success-codes \
+                --failure-codes --ignore-codes --timeout --probe-timeout -k \
+                --kill-after -s --signal -E --open-exit-code --fallback \
+                --fallback-on --on-change --on-state-error
         case check
             set -a valued -E --open-exit-code
         case trip
@@ -31,17 +31,17 @@ function __cb_takes_next
         case allow
             set -a valued --threshold --failure-rate --window --min-calls \
                 --slow-after --slow-rate --failure-budget --trip-codes \
-                --cooldown --backoff --max-cooldown --jitter --probes \
-                --probe-successes --probe-failures --lease --max-retry-after \
-                --success-codes --failure-codes --ignore-codes -E \
-                --open-exit-code
+                --cooldown --backoff --max-cooldown --backoff-reset --jitter \
+                --ramp --probes --probe-successes --probe-failures --lease \
+                --max-retry-after --success-codes --failure-codes \
+                --ignore-codes -E --open-exit-code
         case record
             set -a valued --exit-code --permit --took --threshold \
                 --failure-rate --window --min-calls --slow-after --slow-rate \
                 --failure-budget --trip-codes --cooldown --backoff \
-                --max-cooldown --jitter --probes --probe-successes \
-                --probe-failures --lease --max-retry-after --success-codes \
-                --failure-codes --ignore-codes
+                --max-cooldown --backoff-reset --jitter --ramp --probes \
+                --probe-successes --probe-failures --lease --max-retry-after \
+                --success-codes --failure-codes --ignore-codes
     end
     # Skip the flags at the front of a cluster, as in -qn NAME.
     contains -- (string replace -r -- "^-["(string join "" $letters)"]+(?=.)" - $argv[2]) $valued
@@ -179,7 +179,9 @@ complete -c cb -n '__cb_at run 0' -l trip-codes -x -d 'Open at once on these, wh
 complete -c cb -n '__cb_at run 0' -l cooldown -x -d 'How long it stays open before a probe is let through'
 complete -c cb -n '__cb_at run 0' -l backoff -x -d 'Multiply the cool-down by this with each reopening in a row, 1 to 100'
 complete -c cb -n '__cb_at run 0' -l max-cooldown -x -d 'How long the cool-down may grow'
+complete -c cb -n '__cb_at run 0' -l backoff-reset -x -d 'Let the cool-down begin anew only once it has stayed closed this long'
 complete -c cb -n '__cb_at run 0' -l jitter -x -d 'Lengthen each cool-down at random by up to PCT per cent'
+complete -c cb -n '__cb_at run 0' -l ramp -x -d 'Once it has closed, let runs in step by step, a growing share of them, over this long'
 complete -c cb -n '__cb_at run 0' -l probes -x -d 'How many probes may run at once, in all processes, 1 to 16'
 complete -c cb -n '__cb_at run 0' -l probe-successes -x -d 'Close after N probes have succeeded'
 complete -c cb -n '__cb_at run 0' -l probe-failures -x -d 'Open again after N probes have failed'
@@ -256,7 +258,9 @@ complete -c cb -n '__cb_at allow' -l trip-codes -x -d 'Open at once on these, wh
 complete -c cb -n '__cb_at allow' -l cooldown -x -d 'How long it stays open before a probe is let through'
 complete -c cb -n '__cb_at allow' -l backoff -x -d 'Multiply the cool-down by this with each reopening in a row, 1 to 100'
 complete -c cb -n '__cb_at allow' -l max-cooldown -x -d 'How long the cool-down may grow'
+complete -c cb -n '__cb_at allow' -l backoff-reset -x -d 'Let the cool-down begin anew only once it has stayed closed this long'
 complete -c cb -n '__cb_at allow' -l jitter -x -d 'Lengthen each cool-down at random by up to PCT per cent'
+complete -c cb -n '__cb_at allow' -l ramp -x -d 'Once it has closed, let runs in step by step, a growing share of them, over this long'
 complete -c cb -n '__cb_at allow' -l probes -x -d 'How many probes may run at once, in all processes, 1 to 16'
 complete -c cb -n '__cb_at allow' -l probe-successes -x -d 'Close after N probes have succeeded'
 complete -c cb -n '__cb_at allow' -l probe-failures -x -d 'Open again after N probes have failed'
@@ -282,7 +286,9 @@ complete -c cb -n '__cb_at record' -l trip-codes -x -d 'Open at once on these, w
 complete -c cb -n '__cb_at record' -l cooldown -x -d 'How long it stays open before a probe is let through'
 complete -c cb -n '__cb_at record' -l backoff -x -d 'Multiply the cool-down by this with each reopening in a row, 1 to 100'
 complete -c cb -n '__cb_at record' -l max-cooldown -x -d 'How long the cool-down may grow'
+complete -c cb -n '__cb_at record' -l backoff-reset -x -d 'Let the cool-down begin anew only once it has stayed closed this long'
 complete -c cb -n '__cb_at record' -l jitter -x -d 'Lengthen each cool-down at random by up to PCT per cent'
+complete -c cb -n '__cb_at record' -l ramp -x -d 'Once it has closed, let runs in step by step, a growing share of them, over this long'
 complete -c cb -n '__cb_at record' -l probes -x -d 'How many probes may run at once, in all processes, 1 to 16'
 complete -c cb -n '__cb_at record' -l probe-successes -x -d 'Close after N probes have succeeded'
 complete -c cb -n '__cb_at record' -l probe-failures -x -d 'Open again after N probes have failed'

@@ -21,6 +21,9 @@ const SAID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/0.1.0.said
 /// The moments, in seconds after the newest time of a state: none is near an end of anything.
 const MOMENTS: [i64; 6] = [-7_200, 5, 70, 3_000, 18_000, 8_640_000];
 
+/// Settings that cannot be read, which no version writes: 0.1.0 sets such a state aside.
+const NEVER_WRITTEN: [&str; 2] = ["settings-bad-codes", "settings-bad-values"];
+
 /// What a state is at a moment, by the settings last used and without any of the processes that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
@@ -139,7 +142,13 @@ fn version_0_1_0_reads_every_state_and_refuses_where_we_refuse_but_in_a_ramp() {
     let mut ramps = 0;
     for golden in golden() {
         let name = &golden.name;
-        let theirs = said.remove(name.as_str()).unwrap_or_else(|| panic!("0.1.0 was not asked about {name}"));
+        let theirs = said
+            .remove(name.as_str())
+            .unwrap_or_else(|| panic!("0.1.0 was not asked about {name}: see the head of this file"));
+        if NEVER_WRITTEN.contains(&name.as_str()) {
+            assert_eq!(theirs[0], format!("{name} unreadable"));
+            continue;
+        }
         let Content::Breaker { breaker, .. } = parse(&golden.state, name) else { panic!("{name} is a breaker") };
         let ours = lines(&golden, true, |moment| we_say(&breaker, moment).word());
         assert_eq!(theirs.len(), ours.len(), "{name}");
