@@ -22,15 +22,15 @@ impl Draw {
 
     /// So much of a span, less than the whole of it.
     pub fn of(self, span: Duration) -> Duration {
-        let part = u128::from(millis(span)) * u128::from(self.share) >> 64;
+        let part = (u128::from(millis(span)) * u128::from(self.share)) >> 64;
         Duration::from_millis(u64::try_from(part).unwrap_or(u64::MAX))
     }
 }
 
-/// What SplitMix64 adds at each step.
+/// What `SplitMix64` adds at each step.
 pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finalizer of SplitMix64: numbers near each other become numbers that have nothing to do with each other.
+/// The finalizer of `SplitMix64`: numbers near each other become numbers that have nothing to do with each other.
 pub(super) fn scattered(mut bits: u64) -> u64 {
     bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -35,8 +35,14 @@ fn largest_settings() -> Settings {
     let settings = Settings::parse(|key| match key {
         Key::Threshold | Key::MinCalls | Key::ProbeSuccesses | Key::ProbeFailures => Some("4294967295"),
         Key::FailureRate | Key::SlowRate | Key::Jitter => Some("100%"),
-        Key::Window | Key::SlowAfter | Key::Cooldown | Key::MaxCooldown | Key::BackoffReset => Some(time),
-        Key::Ramp | Key::Lease | Key::MaxRetryAfter => Some(time),
+        Key::Window
+        | Key::SlowAfter
+        | Key::Cooldown
+        | Key::MaxCooldown
+        | Key::BackoffReset
+        | Key::Ramp
+        | Key::Lease
+        | Key::MaxRetryAfter => Some(time),
         Key::FailureBudget => Some(&budget),
         Key::Backoff => Some("99.999999"),
         Key::Probes => Some("16"),
