@@ -192,7 +192,7 @@ complete -c cb -n '__cb_at run 0' -l failure-codes -x -d 'These count as failure
 complete -c cb -n '__cb_at run 0' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
 complete -c cb -n '__cb_at run 0' -l count-stopped -a 'true false' -d 'A run that a limit from outside ends, by TERM or KILL of cb, is a failure and not nothing'
 complete -c cb -n '__cb_at run 0' -l timeout -x -d 'End the command after this long, which is a failure; cb exits 124'
-complete -c cb -n '__cb_at run 0' -l probe-timeout -x -d 'The same for a probe, in place of --timeout'
+complete -c cb -n '__cb_at run 0' -l probe-timeout -x -d 'The same for a probe, in place of --timeout; 0 is no limit'
 complete -c cb -n '__cb_at run 0' -s k -l kill-after -x -d 'Send KILL this long after the signal; cb exits 137'
 complete -c cb -n '__cb_at run 0' -s s -l signal -x -a 'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS' -d 'The signal that ends it'
 complete -c cb -n '__cb_at run 0' -s p -d 'Exit with the command\'s own status even when its time was over'

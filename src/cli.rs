@@ -210,7 +210,7 @@ pub struct LimitOptions {
     /// End the command after this long, which is a failure; cb exits 124 [default: 0, no limit]
     #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
     timeout: Option<String>,
-    /// The same for a probe, in place of --timeout
+    /// The same for a probe, in place of --timeout; 0 is no limit [default: that of --timeout]
     #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
     probe_timeout: Option<String>,
     /// Send KILL this long after the signal; cb exits 137 [default: 0, never]

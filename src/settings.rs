@@ -436,7 +436,7 @@ const CODE_KEYS: [(Key, CodeList); 4] = [
 pub struct TimeLimits {
     /// How long any child may run; `None` is for ever.
     pub timeout: Option<Duration>,
-    /// How long a probe's child may run, in place of `timeout`.
+    /// How long a probe's child may run, in place of `timeout`; no time at all is for ever, as it was given.
     pub probe_timeout: Option<Duration>,
     /// How long after the signal SIGKILL is sent; `None` is never.
     pub kill_after: Option<Duration>,
@@ -461,7 +461,7 @@ impl TimeLimits {
 
     /// The time limit of a run.
     pub fn limit(&self, probe: bool) -> Option<Duration> {
-        self.probe_timeout.filter(|_| probe).or(self.timeout)
+        self.probe_timeout.filter(|_| probe).or(self.timeout).filter(|limit| !limit.is_zero())
     }
 }
 

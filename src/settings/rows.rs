@@ -375,7 +375,7 @@ static ROWS: &[Row] = &[
         key: Key::ProbeTimeout,
         name: "probe-timeout",
         stored: Stored::Not,
-        read: |setup, text| put(&mut setup.limits.probe_timeout, limit(text)),
+        read: |setup, text| put(&mut setup.limits.probe_timeout, parse_duration(text).map(Some)),
         value: |setup| Value::Time(setup.limits.probe_timeout),
         default: None,
     },

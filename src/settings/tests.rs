@@ -33,6 +33,7 @@ fn a_probe_may_have_a_limit_of_its_own() {
     assert_eq!(seconds(&[(Key::Timeout, "1m")]), [Some(60), Some(60)]);
     assert_eq!(seconds(&[(Key::ProbeTimeout, "5s")]), [None, Some(5)]);
     assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::ProbeTimeout, "5s")]), [Some(60), Some(5)]);
+    assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::ProbeTimeout, "0")]), [Some(60), None], "in place of timeout");
 }
 
 #[test]
@@ -44,6 +45,7 @@ fn a_lease_is_as_long_as_a_probe_may_take_and_ten_seconds() {
     assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::KillAfter, "5s")]), 75);
     assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::KillAfter, "5s"), (Key::ProbeTimeout, "20s")]), 35);
     assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::Lease, "61s")]), 61);
+    assert_eq!(seconds(&[(Key::Timeout, "1m"), (Key::ProbeTimeout, "0")]), 3_600, "a probe has no limit");
 }
 
 #[test]
@@ -65,6 +67,7 @@ fn a_lease_that_a_probe_would_outlive_is_refused() {
         assert_eq!(run(&both("70001ms")), Ok(()));
     }
     assert_eq!(run(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "30s")]), Ok(()));
+    assert_eq!(run(&[(Key::Lease, "1m"), (Key::Timeout, "2m"), (Key::ProbeTimeout, "0")]), Ok(()));
     // Without a time limit no probe outlives its place, whatever `kill-after`.
     assert_eq!(run(&[(Key::Lease, "1s"), (Key::KillAfter, "1m")]), Ok(()));
     let refused = |pairs: &[(Key, &str)]| limits(pairs).expect_err("no such lease");

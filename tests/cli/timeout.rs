@@ -237,6 +237,11 @@ same(end(start(CB + limits + ["sleep", "60"]).pid), "exit 124")
 same(last(), ["failure", None, None, True])
 same(state(), "open")
 
+# One of 0 is none, in place of that of all runs.
+subprocess.run(["cb", "trip", "x", "--for", "0"], check=True)
+same(end(start(CB + ["-q", "--timeout", ".1", "--probe-timeout", "0", "sleep", ".3"]).pid), "exit 0")
+same(state(), "closed")
+
 # Without one it has that of all runs.
 subprocess.run(["cb", "trip", "x", "--for", "0"], check=True)
 same(end(start(CB + ["--timeout", ".1", "sleep", "60"]).pid), "exit 124")
