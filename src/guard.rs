@@ -418,7 +418,7 @@ impl Guard<'_> {
         decide: impl Fn(&mut Turn<'_>, &mut Lines) -> Keep<T>,
     ) -> Result<(Option<Kept<T>>, Option<News>), Trouble> {
         let mut lines = Lines::new(self.context.volume());
-        let kept = self.context.store.change(self.name, if_absent, |turn| {
+        let changed = self.context.store.change(self.name, if_absent, |turn| {
             lines.forget();
             if let Some(notice) = turn.notice {
                 lines.warn(format!("{}: {notice}", self.name));
@@ -443,7 +443,14 @@ impl Guard<'_> {
                 (Keep::Must(value), None) => Keep::Must((value, None)),
                 (Keep::Should(value), None) => Keep::Should((value, None)),
             }
-        })?;
+        });
+        let kept = match changed {
+            Ok(kept) => kept,
+            Err(trouble) => {
+                lines.forget_decision();
+                return Err(trouble);
+            }
+        };
         let Some(Kept { value: (value, ended), slot }) = kept else { return Ok((None, None)) };
         if let Some(ended) = &ended {
             self.tell(ended);

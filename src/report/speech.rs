@@ -68,6 +68,11 @@ impl Lines {
         self.lines.clear();
     }
 
+    /// Says the warnings alone: what happened before has happened, but nothing of what was decided is kept.
+    pub fn forget_decision(&mut self) {
+        self.lines.retain(|(weight, _)| matches!(weight, Weight::Warning));
+    }
+
     /// Adds a line for every volume.
     pub fn warn(&mut self, line: String) {
         self.lines.push((Weight::Warning, line));

@@ -13,8 +13,8 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use crate::support::Sandbox;
 use crate::support::strace::{Call, calls, can_trace, inject};
+use crate::support::{CB, Sandbox};
 
 /// The ways in which a call fails.
 const ERRORS: [&str; 8] = ["EIO", "ENOSPC", "EINTR", "EMFILE", "EACCES", "ENOMEM", "EROFS", "ENOLCK"];
@@ -229,6 +229,40 @@ fn a_permit() {
             other => panic!("{other:?}: {fault}"),
         }
     });
+}
+
+#[test]
+fn nothing_is_told_of_what_was_not_kept() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let path = sandbox.state_file("a").display().to_string();
+    let full = format!(
+        "could not write {path}: No space left on device; make room on the disk, or give another --state-dir\n"
+    );
+    // The first write is that of who asks, the second that of who reports.
+    let fails = |nth: usize, args: &[&str], code: i32, told: &str| {
+        let inject = format!("inject=pwrite64:error=ENOSPC:when={nth}");
+        let words = ["-qqq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", &inject, CB];
+        let run = sandbox.command("strace", words.iter().chain(args)).code(code);
+        run.stderr(format!("cb: {told}{full}")).run();
+    };
+    let unrecorded = "a: could not record the result: ";
+    let vain = ["run", "-n", "a", "--", "sh", "-c", "exit 75"];
+    for _ in 0..4 {
+        sandbox.cb(vain).code(75).run();
+    }
+    fails(2, &vain, 75, unrecorded);
+
+    let window = |length| ["run", "-n", "a", "--failure-rate", "50", "--window", length, "--", "true"];
+    sandbox.cb(window("5m")).run();
+    fails(2, &window("6m"), 0, unrecorded);
+
+    sandbox.cb(["trip", "a", "--for", "60"]).run();
+    fails(1, &["trip", "a", "--for", "120"], 125, "");
+    sandbox.cb(["trip", "a", "--for", "0"]).run();
+    fails(1, &["run", "-v", "-n", "a", "--threshold", "7", "--", "true"], 0, "a: unguarded: ");
 }
 
 #[test]
