@@ -157,7 +157,9 @@ fn by_hand(name: &Name, by: &str, change: &Change, breaker: &Breaker, now: Times
             (from, _) if from != Phase::Disabled && change.reason == Reason::HoldOver => {
                 format!("hold ended by {by}: {to}, with a probe due")
             }
-            (Phase::Disabled, _) => format!("enabled by {by}, and {to} as before"),
+            (Phase::Disabled, _) if matches!(change.reason, Reason::Enabled | Reason::HoldOver) => {
+                format!("enabled by {by}, and {to} as before")
+            }
             (_, Phase::Closed) => format!("closed by {by}"),
             _ => format!("{to} by {by}, with a probe due"),
         };

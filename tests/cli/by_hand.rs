@@ -571,7 +571,7 @@ fn no_escape_sequence_of_a_reason_reaches_the_terminal() {
 fn each_change_by_hand_has_a_line_that_is_told_with_v() {
     let sandbox = Sandbox::new();
     sandbox.exits("a", &[], 0);
-    let steps: [(&[&str], &str); 16] = [
+    let steps: [(&[&str], &str); 20] = [
         (&["trip", "a"], "a: held open by tester until 'cb reset a'"),
         (&["disable", "a"], "a: disabled by tester until 'cb enable a'"),
         (&["enable", "a"], "a: enabled by tester, and open as before"),
@@ -586,6 +586,10 @@ fn each_change_by_hand_has_a_line_that_is_told_with_v() {
         (&["trip", "a", "--for", "0"], "a: open by tester, with a probe due"),
         (&["trip", "a", "--reason", "fire"], "a: held open by tester until 'cb reset a': fire"),
         (&["reset", "a"], "a: closed by tester"),
+        (&["reset", "a"], "a: closed by tester"),
+        (&["disable", "a"], "a: disabled by tester until 'cb enable a'"),
+        (&["trip", "a", "--for", "0"], "a: open by tester, with a probe due"),
+        (&["disable", "a"], "a: disabled by tester until 'cb enable a'"),
         (&["reset", "a"], "a: closed by tester"),
         (&["disable", "a", "--for", "1d"], "a: disabled by tester for 1d (until TIME), or 'cb enable a'"),
         (&["enable", "a"], "a: enabled by tester, and closed as before"),
