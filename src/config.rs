@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -423,10 +423,23 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
     // Most files fit, so one read gets the whole text.
     let mut text = String::with_capacity(8 * 1024);
     // A named FIFO is worth waiting for, but a FIFO in place of the usual file must not hang every run.
-    let flags = if named { 0 } else { libc::O_NONBLOCK };
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let file = if named { open(0) } else { open(libc::O_NONBLOCK | libc::O_NOFOLLOW) };
+    let is_link = !named && file.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ELOOP));
+    // A link that leads nowhere is there, and was meant to be read.
+    let file = if is_link { open(libc::O_NONBLOCK) } else { file };
     if let (Ok(file), false) = (&file, named) {
-        may_be_used(path, file)?;
+        match file.metadata() {
+            // As an empty file: so a link to it says that there is nothing to read.
+            Ok(there) if there.file_type().is_char_device() && there.rdev() == libc::makedev(1, 3) => {}
+            Ok(there) if there.is_file() || there.is_dir() => may_be_used(path, &there)?,
+            Ok(_) => {
+                left_out(path, "it is no regular file; move it away");
+                return Ok(None);
+            }
+            // If the file cannot be looked at, it cannot be read either, and that error is reported.
+            Err(_) => {}
+        }
     }
     let read = file.and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
     match read {
@@ -438,8 +451,10 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
             )
         }
         Ok(_) => Ok(Some(text)),
-        // HOME may be another user's directory that we cannot look into, which is as good as no file.
-        Err(error) if !named && error.kind() == io::ErrorKind::PermissionDenied && is_hidden(path) => Ok(None),
+        Err(error) if is_link && error.kind() == io::ErrorKind::NotFound => {
+            left_out(path, "it is a symbolic link that leads nowhere; make what it leads to, or move it away");
+            Ok(None)
+        }
         Err(error) if !named && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
         }
@@ -452,40 +467,70 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
                 io::ErrorKind::InvalidData => "it is not text in UTF-8".to_owned(),
                 _ => message(&error),
             };
-            let closed = path.metadata().map_or(String::new(), |there| opened_by(path, there.uid()));
-            let cure = cure(match error.kind() {
-                io::ErrorKind::PermissionDenied => &closed,
-                io::ErrorKind::IsADirectory => "move it away",
-                _ => "mend it, or move it away",
+            let opened = (!named && error.kind() == io::ErrorKind::PermissionDenied).then(|| opened_by(path));
+            let opened = match opened {
+                // HOME may be a directory of somebody else, in which we cannot even look: as good as none.
+                Some(None) => return Ok(None),
+                opened => opened.flatten(),
+            };
+            let cure = cure(match (&opened, error.kind()) {
+                (Some(opened), _) => opened,
+                (None, io::ErrorKind::IsADirectory) => "move it away",
+                (None, _) => "mend it, or move it away",
             });
             if named || error.kind() == io::ErrorKind::InvalidData {
                 return Err(anyhow!("could not read the configuration {shown}: {why}; {cure}"));
             }
-            TOLD.call_once(|| {
-                say(&format!("could not read the configuration {shown}, so it is left out: {why}; {cure}"));
-            });
+            left_out(path, &format!("{why}; {cure}"));
             Ok(None)
         }
     }
 }
 
-/// The command that makes a closed file readable to us.
-fn opened_by(path: &Path, owner: u32) -> String {
-    let word = shell_word(path);
-    if owner == nix::unistd::geteuid().as_raw() {
-        format!("run 'chmod u+r {word}'")
-    } else {
-        format!("its owner ({owner}) must run 'chmod a+r {word}'")
+/// Says that a file is left out, and what to do about it.
+fn left_out(path: &Path, why: &str) {
+    TOLD.call_once(|| say(&format!("could not read the configuration {}, so it is left out: {why}", path.display())));
+}
+
+/// What it is that is closed to us: the file, or a directory above it; of a link, what it leads to.
+#[expect(clippy::disallowed_methods, reason = "a link is to be seen, and then followed")]
+fn closed_by(path: &Path, links: u8) -> Option<(PathBuf, Metadata)> {
+    if let Ok(there) = path.metadata() {
+        return Some((path.to_owned(), there));
     }
+    let (part, there) = path.ancestors().find_map(|part| Some((part, part.symlink_metadata().ok()?)))?;
+    let target = part.read_link().ok().map(|target| part.parent().unwrap_or(part).join(target));
+    match target.filter(|_| links > 0) {
+        Some(target) => closed_by(&target, links - 1),
+        None => Some((part.to_owned(), there)),
+    }
+}
+
+/// What opens a file that is closed to us; `None` if it is in the home of somebody else.
+#[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
+fn opened_by(path: &Path) -> Option<String> {
+    let Some((closed, there)) = closed_by(path, 8) else { return Some("check its access rights".to_owned()) };
+    let (ours, owner, word) = (nix::unistd::geteuid().as_raw(), there.uid(), shell_word(&closed));
+    let bits = if there.is_dir() { "rx" } else { "r" };
+    if owner == ours {
+        return Some(format!("run 'chmod u+{bits} {word}'"));
+    }
+    let in_ours =
+        |path: &Path| path.ancestors().any(|part| part.symlink_metadata().is_ok_and(|there| there.uid() == ours));
+    if there.is_dir() && path != Path::new(MACHINE_CONFIG) && !in_ours(path) {
+        return None;
+    }
+    if there.is_dir() && owner == 0 && in_ours(&closed) {
+        return Some(format!("run 'sudo chown -R {ours} {word}'"));
+    }
+    Some(format!("its owner ({owner}) must run 'chmod a+{bits} {word}'"))
 }
 
 /// Checks that nobody else can change a file that was not named, as it names commands that are run.
 ///
 /// # Errors
 /// It belongs to another user, or others can write to it; with the command that mends it.
-fn may_be_used(path: &Path, file: &fs::File) -> Result<()> {
-    // If the file cannot be looked at, it cannot be read either, and that error is reported.
-    let Ok(there) = file.metadata() else { return Ok(()) };
+fn may_be_used(path: &Path, there: &Metadata) -> Result<()> {
     let (ours, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
     let owner = there.uid();
     let by_everybody = there.mode() & 0o002 != 0;
@@ -506,12 +551,6 @@ fn may_be_used(path: &Path, file: &fs::File) -> Result<()> {
         path.display(),
         shell_word(path)
     )
-}
-
-/// Whether we cannot even see if the file exists.
-#[expect(clippy::disallowed_methods, reason = "a link that is there can be seen, wherever it leads")]
-fn is_hidden(path: &Path) -> bool {
-    path.symlink_metadata().is_err()
 }
 
 /// The text of a file, in which mistakes have a line.

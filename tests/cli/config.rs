@@ -398,10 +398,29 @@ fn a_configuration_that_cannot_be_read() {
             path.display()
         ))
         .run();
-    // In a directory that we cannot look into, as another user's home, there is no file.
-    fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o000)).expect("ours");
+    let left_out =
+        |why: &str| format!("cb: could not read the configuration {}, so it is left out: {why}\n", path.display());
+    // So was one in a directory that its owner has closed.
+    for dir in [".config/cb", ".config"].map(|dir| sandbox.home().join(dir)) {
+        fs::set_permissions(&dir, Permissions::from_mode(0o000)).expect("ours");
+        let closed = left_out(&format!("Permission denied; run 'chmod u+rx {}'", dir.display()));
+        sandbox.runs("a", &[], 0).stderr(closed).run();
+        fs::set_permissions(&dir, Permissions::from_mode(0o755)).expect("ours");
+    }
+    fs::remove_file(&path).expect("it is there");
+    std::os::unix::fs::symlink("gone/config.toml", &path).expect("a link");
+    let nowhere = "it is a symbolic link that leads nowhere; make what it leads to, or move it away";
+    sandbox.runs("a", &[], 0).stderr(left_out(nowhere)).run();
+    fs::remove_file(&path).expect("it is there");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    sandbox.own(&path);
+    sandbox.runs("a", &[], 0).stderr(left_out("it is no regular file; move it away")).run();
+    fs::remove_file(&path).expect("it is there");
+    std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+    sandbox.runs("a", &[], 0).stderr(left_out("it is no regular file; move it away")).run();
+    fs::remove_file(&path).expect("it is there");
+    std::os::unix::fs::symlink("/dev/null", &path).expect("a link");
     sandbox.exits("a", &[], 0);
-    fs::set_permissions(sandbox.home().join(".config"), Permissions::from_mode(0o755)).expect("ours");
     fs::remove_file(&path).expect("it is there");
     sandbox.exits("a", &[], 0);
     fs::create_dir(&path).expect("a directory in its place");

@@ -441,6 +441,63 @@ fn a_configuration_that_is_closed_is_opened_by_its_owner() {
     );
 }
 
+/// A command as root, or as nobody, on a machine whose `/etc` is `work/etc`.
+fn on_a_machine(sandbox: &Sandbox, user: u32, command: &str) -> Run {
+    let user = format!("setpriv --reuid {user} --regid {user} --clear-groups");
+    let script = format!("exec unshare -m sh -c 'mount --bind etc /etc && exec {user} {command}'");
+    sandbox.bash(&script).with(|command| {
+        command.uid(0).gid(0);
+    })
+}
+
+/// The configuration of such a machine.
+#[track_caller]
+fn of_a_machine(sandbox: &Sandbox) -> PathBuf {
+    let path = sandbox.work().join("etc/cb/config.toml");
+    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+    fs::write(&path, "[defaults]\nthreshold = 1\n").expect("a configuration");
+    path
+}
+
+#[test]
+fn a_configuration_in_a_directory_that_is_closed_is_opened() {
+    if needs_root() || !may_unshare(&["-m"]) || !have("setpriv") {
+        return;
+    }
+    // The machine's own is there for everybody.
+    let sandbox = Sandbox::unprivileged();
+    let dir = of_a_machine(&sandbox).parent().expect("a directory").to_owned();
+    set_mode(&dir, 0o700);
+    let run = || on_a_machine(&sandbox, NOBODY, "cb run -n a -- echo ran").stdout("ran\n");
+    let told = said(run());
+    assert!(
+        told.contains("/etc/cb/config.toml, so it is left out: Permission denied; its owner (0) must run"),
+        "{told}"
+    );
+    on_a_machine(&sandbox, 0, &command_in(&told)).run();
+    run().run();
+
+    // What a run under sudo has left in the own home; and what a link in it leads to.
+    let path = sandbox.configure("[defaults]\nthreshold = 1\n");
+    let dir = path.parent().expect("a directory");
+    let run = || sandbox.cb(COMMAND).stdout("ran\n");
+    set_mode(dir, 0o700);
+    let told = said(run());
+    assert!(told.contains(&format!("run 'sudo chown -R {NOBODY} {}'", dir.display())), "{told}");
+    carry_out(&sandbox, &told);
+    run().run();
+    let elsewhere = Sandbox::new();
+    fs::rename(&path, elsewhere.work().join("config.toml")).expect("moved");
+    symlink(elsewhere.work().join("config.toml"), &path).expect("a link");
+    set_mode(elsewhere.home(), 0o700);
+    let told = said(run());
+    run_as(0, 0, &command_in(&told));
+    run().run();
+    // The home of somebody else is as good as none.
+    set_mode(elsewhere.home(), 0o700);
+    sandbox.cb(COMMAND).env("XDG_CONFIG_HOME", elsewhere.work()).stdout("ran\n").run();
+}
+
 #[test]
 fn a_configuration_of_another_user_is_given_to_whom_it_is_for() {
     if needs_root() {
