@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 use std::fmt;
-use std::fs::{Metadata, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
@@ -13,6 +13,7 @@ use anyhow::{Error, Result, anyhow, bail};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use crate::environment::passwd_entry;
 use crate::locations::{MACHINE_CONFIG, shell_word};
 use crate::name::{Name, Pattern, matches, nearest};
 use crate::report::speech::say;
@@ -531,12 +532,13 @@ fn opened_by(path: &Path) -> Option<String> {
 /// # Errors
 /// It belongs to another user, or others can write to it; with the command that mends it.
 fn may_be_used(path: &Path, there: &Metadata) -> Result<()> {
-    let (ours, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    let owner = there.uid();
+    let ours = nix::unistd::geteuid().as_raw();
+    let (owner, of_machine) = (there.uid(), path == Path::new(MACHINE_CONFIG));
     let by_everybody = there.mode() & 0o002 != 0;
-    let by_group = there.mode() & 0o020 != 0 && there.gid() != group;
+    let by_group = there.mode() & 0o020 != 0 && !is_own(there.gid());
     let (why, mend) = if owner != ours && owner != 0 {
-        (format!("belongs to another user ({owner})"), format!("chown {ours}"))
+        // What is the machine's is for all its users.
+        (format!("belongs to another user ({owner})"), format!("chown {}", if of_machine { 0 } else { ours }))
     } else if by_everybody {
         ("can be written by everybody".to_owned(), "chmod go-w".to_owned())
     } else if by_group {
@@ -551,6 +553,19 @@ fn may_be_used(path: &Path, there: &Metadata) -> Result<()> {
         path.display(),
         shell_word(path)
     )
+}
+
+/// Whether a group is one of the caller's: as this process is in it, or by `/etc/passwd`, as `newgrp` leaves the latter.
+fn is_own(group: u32) -> bool {
+    let in_passwd = || {
+        let user = nix::unistd::geteuid().as_raw();
+        let passwd = fs::read("/etc/passwd").unwrap_or_default();
+        let of_user =
+            passwd_entry(user, &passwd).and_then(|entry| std::str::from_utf8(entry.get(3)?).ok()?.parse().ok());
+        of_user == Some(group)
+    };
+    let groups = nix::unistd::getgroups().unwrap_or_default();
+    groups.into_iter().chain([nix::unistd::getegid()]).any(|own| own.as_raw() == group) || in_passwd()
 }
 
 /// The text of a file, in which mistakes have a line.

@@ -520,6 +520,23 @@ fn a_configuration_of_another_user_is_given_to_whom_it_is_for() {
     assert!(told.contains(&why), "{told}");
     carry_out(&sandbox, &told);
     sandbox.cb(COMMAND).stdout("ran\n").run();
+    // What is the machine's is for all its users, whoever is told so.
+    if may_unshare(&["-m"]) && have("setpriv") {
+        let machine = of_a_machine(&sandbox);
+        let run = |user, code| {
+            // Root's home is elsewhere.
+            let run = on_a_machine(&sandbox, user, "env CB_STATE_DIR=/proc/none cb run -qn a -- true").code(code);
+            String::from_utf8(run.any_stderr().run().stderr).expect("text")
+        };
+        for (user, sudo) in [(NOBODY, "sudo "), (0, "")] {
+            give(&machine, MEMBER, MEMBER);
+            let told = run(user, 125);
+            assert!(told.contains(&format!("run '{sudo}chown 0 /etc/cb/config.toml'")), "{told}");
+            on_a_machine(&sandbox, 0, command_in(&told).trim_start_matches("sudo ")).run();
+            let told = run(user, 0);
+            assert!(told.contains("unguarded") && !told.contains("config.toml"), "{told}");
+        }
+    }
     // To root too.
     give(&path, MEMBER, MEMBER);
     let root = Sandbox::new();
@@ -528,6 +545,24 @@ fn a_configuration_of_another_user_is_given_to_whom_it_is_for() {
     let output = root.cb(COMMAND).code(125).any_stderr().run();
     carry_out(&root, &String::from_utf8(output.stderr).expect("text"));
     root.cb(COMMAND).stdout("ran\n").run();
+    // One's own are all groups that one is in, also those that one is not just now.
+    if have("setpriv") && may_unshare(&["-m"]) {
+        let passwd = sandbox.work().join("passwd");
+        fs::write(&passwd, format!("member:x:{NOBODY}:{MEMBER}::/:/bin/sh\n")).expect("a file");
+        give(&path, NOBODY, MEMBER);
+        set_mode(&path, 0o664);
+        let run = |groups: &str, mount: &str| {
+            let cb = "cb run -n a -- echo ran";
+            let user = format!("setpriv --reuid {NOBODY} --regid {NOBODY} {groups}");
+            sandbox.bash(&format!("exec unshare -m sh -c '{mount} && exec {user} {cb}'")).with(|command| {
+                command.uid(0).gid(0);
+            })
+        };
+        run("--clear-groups", "true").code(125).stderr_has("is not your own").run();
+        run(&format!("--groups {MEMBER}"), "true").stdout("ran\n").run();
+        run("--clear-groups", "mount --bind passwd /etc/passwd").stdout("ran\n").run();
+        set_mode(&path, 0o644);
+    }
     // Only root can change what belongs to root.
     give(&path, 0, MEMBER);
     set_mode(&path, 0o664);
