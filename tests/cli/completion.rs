@@ -457,7 +457,8 @@ fn fish_completes_breakers_and_values() {
     assert_eq!(desk.fish("", "cb run -s T"), set(&["TERM", "TRAP", "TSTP", "TTIN", "TTOU"]));
     assert_eq!(desk.fish("", "cb --state-dir lone"), set(&["lonely-dir/"]));
     assert_eq!(desk.fish("", "cb --state-dir=lone"), set(&["--state-dir=lonely-dir/"]));
-    for nothing in ["cb record github success ", "cb run --threshold ", "cb nonsense ", "cb help status ", "cb help -"] {
+    for nothing in ["cb record github success ", "cb run --threshold ", "cb nonsense ", "cb help status ", "cb help -"]
+    {
         assert_eq!(desk.fish("", nothing), set(&[]), "{nothing:?}");
     }
 }
