@@ -14,10 +14,10 @@ function __cb_takes_next
             set -a letters p f
             set -a valued -n --name --threshold --failure-rate --window \
                 --min-calls --slow-after --slow-rate --failure-budget \
-                --trip-codes --cooldown --backoff --max-cooldown \
-                --backoff-reset --jitter --ramp --probes --probe-successes \
-                --probe-failures --lease --max-retry-after --success-codes \
-                --failure-codes --ignore-codes --timeout --probe-timeout -k \
+                --trip-codes --cooldown --backoff --max-cooldown --jitter \
+                --probes --probe-successes --probe-failures --lease \
+                --max-retry-after --success-codes --failure-codes \
+                --ignore-codes --healthy-after --timeout --probe-timeout -k \
                 --kill-after -s --signal -E --open-exit-code --fallback \
                 --fallback-on --on-change --on-state-error
         case check
@@ -191,6 +191,7 @@ complete -c cb -n '__cb_at run 0' -l success-codes -x -d 'These count as success
 complete -c cb -n '__cb_at run 0' -l failure-codes -x -d 'These count as failure, beside --timeout; any other exit but 0, and any signal, then counts as nothing'
 complete -c cb -n '__cb_at run 0' -l ignore-codes -x -d 'These count as nothing, as 75, 125-127, SIGINT and SIGPIPE do'
 complete -c cb -n '__cb_at run 0' -l count-stopped -a 'true false' -d 'A run that a limit from outside ends, by TERM or KILL of cb, is a failure and not nothing'
+complete -c cb -n '__cb_at run 0' -l healthy-after -x -d 'A command that still runs after this long is a success at that moment, however it ends'
 complete -c cb -n '__cb_at run 0' -l timeout -x -d 'End the command after this long, which is a failure; cb exits 124'
 complete -c cb -n '__cb_at run 0' -l probe-timeout -x -d 'The same for a probe, in place of --timeout; 0 is no limit'
 complete -c cb -n '__cb_at run 0' -s k -l kill-after -x -d 'Send KILL this long after the signal; cb exits 137'

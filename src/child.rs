@@ -69,13 +69,71 @@ pub struct TimeLimit<'a> {
     pub limits: &'a TimeLimits,
 }
 
-/// Runs a command to its end, passes on the signals that `cb` gets meanwhile, and keeps the limit.
+/// What goes on beside a child while it runs.
+pub trait Meanwhile {
+    /// How long the child, which has run for so long, may be left alone at most; `None` is until something happens.
+    fn left(&self, ran: Duration) -> Option<Duration>;
+
+    /// Does what is due, after so long a time of the child, and waits for nothing.
+    fn turn(&mut self, ran: Duration);
+
+    /// The number of a child of its own.
+    fn child(&self) -> Option<libc::pid_t>;
+}
+
+/// Runs a command to its end, passes on the signals that `cb` gets meanwhile, and keeps the limit; beside it goes on what
+/// there is.
 ///
 /// # Errors
 /// Why it was not started, as a shell would say it.
-pub fn run(task: Task<'_>, inherited: Inherited) -> Result<Ended, NotStarted> {
+pub fn run(task: Task<'_>, inherited: Inherited, meanwhile: Option<&mut dyn Meanwhile>) -> Result<Ended, NotStarted> {
     let limit = task.limit;
-    Ok(Child::start(task, inherited)?.wait(limit))
+    Ok(Child::start(task, inherited)?.wait(limit, meanwhile))
+}
+
+/// A child that runs beside another. Who waits for that one looks after it too.
+pub struct Beside<'a> {
+    child: Child,
+    limit: TimeLimit<'a>,
+    timer: Timer<'a>,
+}
+
+impl<'a> Beside<'a> {
+    /// Starts it, with this limit, which is that of the task.
+    ///
+    /// # Errors
+    /// Why it was not started, as a shell would say it.
+    pub fn start(task: Task<'_>, limit: TimeLimit<'a>, inherited: Inherited) -> Result<Self, NotStarted> {
+        let child = Child::start(task, inherited)?;
+        Ok(Self { limit, timer: Timer::new(child.started, limit), child })
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> libc::pid_t {
+        self.child.pid
+    }
+
+    /// How long it is until its time is over.
+    pub fn left(&self) -> Option<Duration> {
+        self.timer.left()
+    }
+
+    /// How it ended, if it has; ends it if its time is over.
+    pub fn look(&mut self) -> Option<Ended> {
+        let Self { child, timer, .. } = self;
+        timer.ring(|signal| sys::send(child.pid, child.own_group, signal));
+        match sys::try_wait(child.pid, false) {
+            Ok(Some(status)) => Some(child.ended(timer, Some(status), Stopped::Not)),
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Some(child.ended(timer, None, Stopped::Not)),
+            // What fails is asked again when something else happens.
+            Ok(None) | Err(_) => None,
+        }
+    }
+
+    /// Waits for its end, where the other has ended.
+    pub fn wait(self) -> Ended {
+        self.child.wait(self.limit, None)
+    }
 }
 
 impl Child {
@@ -96,14 +154,15 @@ impl Child {
     }
 
     /// Waits until it has ended.
-    fn wait(self, limit: TimeLimit<'_>) -> Ended {
+    fn wait(self, limit: TimeLimit<'_>, mut meanwhile: Option<&mut dyn Meanwhile>) -> Ended {
         let mut stopped = Stopped::Not;
         let mut timer = Timer::new(self.started, limit);
         let mut soon = None;
         let mut held_back: Option<HeldBack> = None;
         let status = loop {
             let grace = held_back.as_ref().map(HeldBack::left);
-            match sys::next_signal([soon, grace, timer.left()].into_iter().flatten().min()) {
+            let beside = meanwhile.as_ref().and_then(|meanwhile| meanwhile.left(self.ran()));
+            match sys::next_signal([soon, grace, timer.left(), beside].into_iter().flatten().min()) {
                 Some(arrived) if arrived.signal != libc::SIGCHLD => {
                     // They reach the child in the order in which they came.
                     self.release(held_back.take(), &mut timer);
@@ -120,9 +179,22 @@ impl Child {
                 Err(_) => soon = Some(AGAIN),
             }
             self.release(held_back.take_if(|held| held.left().is_zero()), &mut timer);
+            if let Some(meanwhile) = &mut meanwhile {
+                meanwhile.turn(self.ran());
+            }
+            let beside = meanwhile.as_ref().and_then(|meanwhile| meanwhile.child());
+            sys::reap_orphans(&[self.pid, beside.unwrap_or(self.pid)]);
         };
+        self.ended(&timer, status, stopped)
+    }
+
+    fn ran(&self) -> Duration {
+        clock::instant().saturating_duration_since(self.started)
+    }
+
+    fn ended(&self, timer: &Timer<'_>, status: Option<Status>, stopped: Stopped) -> Ended {
         let (end, exit) = timer.verdict(status);
-        Ended { end, exit, stopped, took: clock::instant().saturating_duration_since(self.started) }
+        Ended { end, exit, stopped, took: self.ran() }
     }
 
     /// Passes a signal on to the child, unless it has it already. Says whether it is one by which things are stopped.

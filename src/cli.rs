@@ -202,6 +202,9 @@ pub struct JudgedOptions {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
         value_parser = ["true", "false"], hide_possible_values = true, help_heading = "What counts")]
     count_stopped: Option<String>,
+    /// A command that still runs after this long is a success at that moment, however it ends [default: 0, never]
+    #[arg(long, value_name = "DURATION", help_heading = "What counts")]
+    healthy_after: Option<String>,
 }
 
 /// How long the child may run, as GNU timeout has it.

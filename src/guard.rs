@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
+pub use self::hook::Hook;
 use crate::breaker::{
     Admission, Answer, Ask, Breaker, Cause, Change, Draw, HoldKind, Order, Ordered, Permit, Phase, Recorded, Refusal,
     Reported,
@@ -98,16 +99,21 @@ pub struct Ticket {
     pub permit: Permit,
     /// A probe's slot, held until its result is kept.
     slot: Option<Slot>,
-    /// A hold that was found over on the way in, of which the hook is yet to be told.
-    ended: Option<Box<News>>,
+    /// What was found on the way in, of which the `on-change` command is yet to be told.
+    untold: Untold,
 }
 
 impl Ticket {
     /// The ticket of somebody who kept the permit alone: a script, between `cb allow` and `cb record`.
     pub fn of(permit: Permit) -> Self {
-        Self { permit, slot: None, ended: None }
+        Self { permit, slot: None, untold: Untold::default() }
     }
 }
+
+/// Changes, in the order in which they were made, of which the `on-change` command is yet to be told.
+#[derive(Default)]
+#[must_use = "the on-change command is to be told of them"]
+pub struct Untold(Vec<News>);
 
 /// A result, and the settings to judge it by.
 pub struct Report<'a> {
@@ -210,18 +216,14 @@ impl Guard<'_> {
         let Kept { value, slot } = entered.ok_or_else(|| Trouble::Unusable(anyhow!("the state is gone")))?;
         // A run's command is not to wait for a hook: what it has to tell is told when it leaves.
         let starts = matches!(value, Some(Ok(_))) && pid.is_some();
-        let ended = if starts {
-            ended
-        } else {
-            ended.and_then(|ended| {
-                self.run_hook(ended);
-                None
-            })
-        };
+        let mut untold = Untold(ended.into_iter().collect());
+        if !starts {
+            self.run_hooks(std::mem::take(&mut untold));
+        }
         Ok(match value {
             None => Entrance::NotYet,
             Some(Err(denial)) => Entrance::Refused(denial),
-            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, ended: ended.map(Box::new) }),
+            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, untold }),
         })
     }
 
@@ -234,16 +236,28 @@ impl Guard<'_> {
         ticket: Ticket,
         report: impl Fn(&Breaker) -> Result<Report<'s>, Error>,
     ) -> Result<Left, Trouble> {
-        let Ticket { permit, slot, ended } = ticket;
-        if let Some(ended) = ended {
-            self.run_hook(*ended);
-        }
+        let (left, untold) = self.hand_in(ticket, report);
+        self.run_hooks(untold);
+        left
+    }
+
+    /// The same, but for the `on-change` command, which is the caller's to run.
+    pub fn hand_in<'s>(
+        &self,
+        ticket: Ticket,
+        report: impl Fn(&Breaker) -> Result<Report<'s>, Error>,
+    ) -> (Result<Left, Trouble>, Untold) {
+        let Ticket { permit, slot, mut untold } = ticket;
         let left = self.record(IfAbsent::Leave, report, |turn, report| {
             turn.breaker.record(&permit, &report.run, &report.settings, turn.now)
         });
         // Only now: a slot that is free before the result is kept would look like that of a dead probe.
         drop(slot);
-        left
+        let left = left.map(|(left, news)| {
+            untold.0.extend(news.0);
+            left
+        });
+        (left, untold)
     }
 
     /// Reports what was seen elsewhere, without a ticket.
@@ -251,9 +265,11 @@ impl Guard<'_> {
     /// # Errors
     /// Misuse, also what `report` says is wrong; or the result could not be recorded.
     pub fn observe<'s>(&self, report: impl Fn(&Breaker) -> Result<Report<'s>, Error>) -> Result<Left, Trouble> {
-        self.record(IfAbsent::Create, report, |turn, report| {
+        let (left, untold) = self.record(IfAbsent::Create, report, |turn, report| {
             Recorded::Counted(turn.breaker.observe(&report.run, &report.settings, turn.now))
-        })
+        })?;
+        self.run_hooks(untold);
+        Ok(left)
     }
 
     fn record<'s>(
@@ -261,8 +277,8 @@ impl Guard<'_> {
         if_absent: IfAbsent,
         report: impl Fn(&Breaker) -> Result<Report<'s>, Error>,
         record: impl Fn(&mut Turn<'_>, &Report<'s>) -> Recorded,
-    ) -> Result<Left, Trouble> {
-        let kept = self.change_state(if_absent, |turn, lines| {
+    ) -> Result<(Left, Untold), Trouble> {
+        let (kept, ended) = self.change_and_end(if_absent, |turn, lines| {
             let report = match report(turn.breaker) {
                 Ok(report) => report,
                 Err(error) => return Keep::Nothing(Err(error)),
@@ -285,12 +301,12 @@ impl Guard<'_> {
                 }
             }
         })?;
-        let Some(Kept { value, .. }) = kept else { return Ok(Left::Absent) };
+        let Some(Kept { value, .. }) = kept else { return Ok((Left::Absent, Untold::default())) };
         let (left, news) = value.map_err(Trouble::Misuse)?;
-        if let Some(news) = news {
-            self.announce(news);
+        if let Some(news) = &news {
+            self.tell(news);
         }
-        Ok(left)
+        Ok((left, Untold(ended.into_iter().chain(news).collect())))
     }
 
     /// Changes the breaker by hand. `None` from `act` is no change.
@@ -485,12 +501,44 @@ impl Guard<'_> {
     }
 
     fn run_hook(&self, news: News) {
-        let command = self.on_change.filter(|_| news.change.is_news() && !is_within(HOOK));
-        match (command, self.later) {
-            (None, _) => {}
-            (Some(command), None) => hook::run(command, self.name, &news, self.context),
-            (Some(command), Some(later)) => later.add(command, self.name, news),
+        match self.later {
+            None => {
+                if let Some(hook) = self.start_hook(&news) {
+                    hook.wait();
+                }
+            }
+            Some(later) => {
+                if let Some(command) = self.command_for(&news) {
+                    later.add(command, self.name, news);
+                }
+            }
         }
+    }
+
+    fn run_hooks(&self, untold: Untold) {
+        for news in untold.0 {
+            self.run_hook(news);
+        }
+    }
+
+    /// The command to which a change is told, if it is.
+    fn command_for(&self, news: &News) -> Option<&str> {
+        self.on_change.filter(|_| news.change.is_news() && !is_within(HOOK))
+    }
+
+    fn start_hook(&self, news: &News) -> Option<Hook<'_>> {
+        hook::start(self.command_for(news)?, self.name, news, self.context)
+    }
+
+    /// Starts the `on-change` command for the first of these changes for which it is run.
+    pub fn next_hook(&self, untold: &mut Untold) -> Option<Hook<'_>> {
+        while !untold.0.is_empty() {
+            let news = untold.0.remove(0);
+            if let Some(hook) = self.start_hook(&news) {
+                return Some(hook);
+            }
+        }
+        None
     }
 }
 

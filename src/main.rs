@@ -53,6 +53,9 @@
 //! | refuse | `ioctl` | whether somebody at a terminal is to be told |
 //! | run | `rt_sigprocmask` | signals wait until we can pass them on |
 //! | run | `clone` | the child, in our memory until it executes |
+//! | in the child | `prctl` | it is killed when we are |
+//! | in the child | `getppid` | unless we were before that |
+//! | in the child | `rt_sigprocmask` | its signals are as we found them |
 //! | run | `rt_sigtimedwait` | its end, or a signal for it |
 //! | run | `wait4` | how it ended |
 //! | end | `exit_group` | the end |

@@ -103,7 +103,8 @@ impl Setup {
 
     /// All settings that a run must refuse.
     pub fn faults_of_a_run(&self) -> impl Iterator<Item = Fault> {
-        [self.outlives_its_place(), self.can_open()].into_iter().filter_map(Result::err)
+        let healthy = self.is_ended_before_it_is_healthy();
+        [self.outlives_its_place(), self.can_open()].into_iter().filter_map(Result::err).chain(healthy)
     }
 
     /// Checks that a probe keeps its place until its command has been ended.
@@ -122,11 +123,29 @@ impl Setup {
         Err(Fault::new(Key::Lease, message).against(by))
     }
 
-    /// How long a probe keeps its place: `lease`; else its time limit + `kill-after` + 10 s; without a limit 1 h.
+    /// What would end each run, or give its place away, before it is healthy.
+    fn is_ended_before_it_is_healthy(&self) -> Vec<Fault> {
+        let Self { breaker, limits, run } = self;
+        let Some(after) = run.healthy_after else { return Vec::new() };
+        let bounds =
+            [(Key::Timeout, limits.timeout), (Key::ProbeTimeout, limits.probe_timeout), (Key::Lease, breaker.lease)];
+        let short = bounds.into_iter().filter_map(|(key, bound)| Some((key, bound.filter(|bound| *bound <= after)?)));
+        let fault = |(key, bound): (Key, Duration)| {
+            let (bound, after) = (format_duration(bound), format_duration(after));
+            let message =
+                format!("{bound} is not longer than healthy-after, which is {after}: it would never be healthy");
+            Fault::new(key, message).against(Key::HealthyAfter)
+        };
+        short.map(fault).collect()
+    }
+
+    /// How long a probe keeps its place: what `lease` says, else its limit + `kill-after` + 10 s, without a limit 1 h or as
+    /// long as it takes to be healthy.
     pub fn lease(&self) -> Duration {
+        const MARGIN: Duration = Duration::from_secs(10);
         self.breaker.lease.unwrap_or_else(|| match self.limits.limit(true) {
-            Some(limit) => limit + self.limits.kill_after.unwrap_or_default() + Duration::from_secs(10),
-            None => Duration::from_secs(3_600),
+            Some(limit) => limit + self.limits.kill_after.unwrap_or_default() + MARGIN,
+            None => Duration::from_secs(3_600).max(self.run.healthy_after.unwrap_or_default() + MARGIN),
         })
     }
 
@@ -520,6 +539,8 @@ pub struct RunSettings {
     pub on_change: Option<String>,
     /// Print remarks too.
     pub verbose: bool,
+    /// A command that still runs after so long is a success.
+    pub healthy_after: Option<Duration>,
 }
 
 impl RunSettings {
@@ -531,6 +552,7 @@ impl RunSettings {
         fallback_on: FallbackOn::Refused,
         on_change: None,
         verbose: false,
+        healthy_after: None,
     };
 }
 

@@ -14,7 +14,7 @@
 //! | `mask`, `dispose`, `is_ignored` | mask, dispositions | live structures of ours, set or zeroed, which is a value |
 //! | `environ`, `environment` | the environment as bytes | there is one thread, and it never changes it |
 //! | `spawn`, `spawn`, `run_child` | a child in our memory | we wait; it has its own stack, allocates nothing, runs no handler |
-//! | `next_signal`, `try_wait`, `random` | what the kernel tells | it writes into live buffers of ours, as long as is said |
+//! | `next_signal`, `try_wait`, `ended_child`, `random` | what the kernel tells | it writes into live buffers of ours, as long as is said |
 //! | `send`, `own_pid`, `leads_session`, `die_of` | numbers of processes | numbers go in and come out, no memory |
 //! | `is_root` | who we are | a number goes in and one comes out, no memory |
 //! | `given_randomness`, `given_randomness` | what the kernel gave us | a number goes in; 16 bytes of ours come out |
@@ -27,6 +27,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use libc::{pid_t, sigset_t};
@@ -131,6 +132,8 @@ struct Start {
     inherited: Inherited,
     own_group: bool,
     is_hook: bool,
+    /// Our own number, which the child knows its parent by.
+    parent: pid_t,
     errno: c_int,
 }
 
@@ -181,6 +184,7 @@ pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Erro
         inherited,
         own_group: program.own_group,
         is_hook: program.is_hook,
+        parent: own_pid(),
         errno: 0,
     };
     // execvpe keeps a path and, for a script without `#!`, a second argument list on its stack.
@@ -214,6 +218,13 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
     // SAFETY: `start` is the live value of `spawn`, which waits for us. Only functions that are safe between vfork and
     // exec are called; glibc's execvpe is written to be (it uses the stack alone).
     unsafe {
+        // We are the only thread, so that its death, which is what the child is told of, is that of `cb`.
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // Had `cb` died before, nobody would tell. A parent in another namespace has no number here.
+        let parent = libc::getppid();
+        if parent != (*start).parent && parent != 0 {
+            libc::_exit(127);
+        }
         if (*start).own_group && !(*start).is_hook {
             libc::setpgid(0, 0);
         }
@@ -287,6 +298,30 @@ pub fn try_wait(pid: pid_t, block: bool) -> io::Result<Option<Status>> {
     }
 }
 
+/// Takes the orphans that have ended out of the table of processes, where they are ours to take: as process 1, which gets
+/// all of its namespace. The children that `cb` has started are left to [`try_wait`].
+pub fn reap_orphans(ours: &[pid_t]) {
+    if own_pid() != 1 {
+        return;
+    }
+    while let Some(orphan) = ended_child().filter(|child| !ours.contains(child)) {
+        if try_wait(orphan, false).is_err() {
+            break;
+        }
+    }
+}
+
+/// A child that has ended and was not waited for, if there is one.
+fn ended_child() -> Option<pid_t> {
+    // SAFETY: a zeroed siginfo is a valid one, and the pointer is live. Its number is 0 where no child has ended.
+    let child = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        (libc::waitid(libc::P_ALL, 0, &raw mut info, flags) == 0).then(|| info.si_pid())
+    };
+    child.filter(|&child| child > 0)
+}
+
 /// Sends a signal to a process, or to the group that it led at first and to itself if it has left that. One that is gone
 /// needs none.
 pub fn send(pid: pid_t, group: bool, signal: c_int) {
@@ -329,10 +364,11 @@ pub fn given_randomness() -> [u64; 2] {
     unsafe { ptr::read_unaligned(ptr::with_exposed_provenance(address.try_into().unwrap_or(0))) }
 }
 
-/// Our own process number.
+/// Our own process number, for which the kernel is asked once.
 pub fn own_pid() -> pid_t {
+    static OWN: OnceLock<pid_t> = OnceLock::new();
     // SAFETY: getpid cannot fail.
-    unsafe { libc::getpid() }
+    *OWN.get_or_init(|| unsafe { libc::getpid() })
 }
 
 /// Whether this process began as root. The kernel has said so at its start, so that nobody is asked.

@@ -8,19 +8,20 @@ use anyhow::{Result, bail};
 
 use crate::breaker::{Breaker, Cause, Draw, Refusal};
 use crate::chance;
-use crate::child::{self, Ended, NotStarted, Task, TimeLimit};
+use crate::child::{self, Ended, Meanwhile, NotStarted, Task, TimeLimit};
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Tables, Use};
 use crate::context::Context;
 use crate::environment::{FALLBACK, is_within, switched_off, within};
 use crate::exit::Exit;
-use crate::guard::{Entering, Entrance, Guard, Report, Ticket};
+use crate::guard::{Entering, Entrance, Guard, Hook, Report, Ticket, Untold};
 use crate::name::Name;
 use crate::outcome::{End, Finished, Outcome, Stopped};
 use crate::report::speech::{self, Volume, say};
-use crate::settings::{FallbackOn, Key, Setup};
+use crate::settings::{FallbackOn, Key, Settings, Setup};
 use crate::store::READERS_PATIENCE;
+use crate::sys;
 use crate::time::{Timestamp, format_rough, millis};
 
 /// How often `--wait` looks at least.
@@ -53,14 +54,16 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     let guarded = Guarded { guard, setup };
     match if switched_off() { Entrance::Unguarded } else { guarded.enter(wait)? } {
         Entrance::Admitted(ticket) => {
-            let ended = guarded.start(&args.command, ticket.permit.is_probe());
-            let run = guarded.judge(&ended);
-            guarded.record(ticket, run);
-            Ok(guarded.end(&ended, run.outcome))
+            let probe = ticket.permit.is_probe();
+            let mut duty = Duty::new(&guarded, ticket);
+            let ended = guarded.start(&args.command, probe, Some(&mut duty));
+            let outcome = duty.end(&ended);
+            Ok(guarded.end(&ended, outcome))
         }
         Entrance::Unguarded => {
-            let ended = guarded.start(&args.command, false);
-            Ok(guarded.end(&ended, guarded.judge(&ended).outcome))
+            let ended = guarded.start(&args.command, false, None);
+            let healthy = setup.run.healthy_after.is_some_and(|after| ended.took >= after);
+            Ok(guarded.end(&ended, Some(guarded.judge(&ended).outcome).filter(|_| !healthy)))
         }
         Entrance::Refused(_) | Entrance::NotYet => {
             let refused = Exit::Refused(setup.run.open_exit_code);
@@ -87,7 +90,7 @@ impl Guarded<'_> {
             let entrance = self.guard.enter(&Entering {
                 settings: &self.setup.breaker,
                 lease: self.setup.lease(),
-                pid: Some(std::process::id()),
+                pid: u32::try_from(sys::own_pid()).ok(),
                 draw,
                 overrule: self.setup.run.observe,
                 patient,
@@ -118,11 +121,12 @@ impl Guarded<'_> {
         true
     }
 
-    /// How the run ends: as its command did, or where it has failed and that is wanted, as the fallback does.
-    fn end(&self, ended: &Ended, outcome: Outcome) -> Exit {
+    /// How the run ends: as its command did, or where it has failed and that is wanted, as the fallback does. It has no
+    /// outcome where it was healthy before its end.
+    fn end(&self, ended: &Ended, outcome: Option<Outcome>) -> Exit {
         let run = &self.setup.run;
         let falls_back = run.fallback_on == FallbackOn::Failure
-            && outcome == Outcome::Failure
+            && outcome == Some(Outcome::Failure)
             && ended.stopped == Stopped::Not
             && !run.observe;
         let fallback = if falls_back { self.fallback() } else { None };
@@ -134,25 +138,31 @@ impl Guarded<'_> {
         let line = self.setup.run.fallback.as_deref().filter(|_| !is_within(FALLBACK))?;
         let limits = &self.setup.limits;
         let limit = TimeLimit { time: limits.limit(false), limits };
-        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit))
+        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit, None))
     }
 
     /// Runs the command and waits for its end.
-    fn start(&self, command: &[OsString], probe: bool) -> Ended {
+    fn start(&self, command: &[OsString], probe: bool, duty: Option<&mut dyn Meanwhile>) -> Ended {
         let limits = &self.setup.limits;
         let variable = if probe { Some(("CB_PROBE", "1")) } else { None };
-        self.child(command, variable, TimeLimit { time: limits.limit(probe), limits })
+        self.child(command, variable, TimeLimit { time: limits.limit(probe), limits }, duty)
     }
 
     /// Runs a command that finds in its environment whose it is, and this variable.
-    fn child(&self, command: &[OsString], variable: Option<(&'static str, &str)>, limit: TimeLimit<'_>) -> Ended {
+    fn child(
+        &self,
+        command: &[OsString],
+        variable: Option<(&'static str, &str)>,
+        limit: TimeLimit<'_>,
+        duty: Option<&mut dyn Meanwhile>,
+    ) -> Ended {
         let Guard { name, context, .. } = self.guard;
         let own = [Some(("CB_NAME", name.as_str())), variable].into_iter().flatten();
         let own = own.map(|(variable, value)| (variable, OsString::from(value)));
         let within = within().filter(|inherited| variable.is_none_or(|own| own.0 != inherited.0));
         let variables = own.chain(within);
         let task = Task { command, variables: context.environment(variables), limit, is_hook: false };
-        child::run(task, context.inherited).unwrap_or_else(|NotStarted { exit, message }| {
+        child::run(task, context.inherited, duty).unwrap_or_else(|NotStarted { exit, message }| {
             let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             say(&format!("could not run '{word}': {message}"));
             Ended { end: End::NotStarted, exit, stopped: Stopped::Not, took: Duration::ZERO }
@@ -167,14 +177,71 @@ impl Guarded<'_> {
         Finished { trips, end: Some(ended.end), took: Some(ended.took), ..Finished::of(outcome) }
     }
 
-    /// Reports how it ended. Trouble is a warning: the command has run. If the breaker was removed meanwhile, its result
-    /// goes with it.
-    fn record(&self, ticket: Ticket, run: Finished) {
-        let settings = &self.setup.breaker;
-        let left = self.guard.leave(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) }));
+    /// Hands in the ticket with a result. Trouble is a warning: the command has run. If the breaker was removed meanwhile,
+    /// its result goes with it.
+    fn record(&self, ticket: Ticket, run: Finished, settings: &Settings) -> Untold {
+        let (left, untold) = self.guard.hand_in(ticket, |_| Ok(Report { run, settings: Cow::Borrowed(settings) }));
         if let Err(trouble) = left {
             say(&format!("{}: could not record the result: {:#}", self.guard.name, anyhow::Error::from(trouble)));
         }
+        untold
+    }
+}
+
+/// What a run that was let in owes: its result, once, which is that it is healthy or how it ended.
+struct Duty<'a> {
+    guarded: &'a Guarded<'a>,
+    /// Until there is a result.
+    ticket: Option<Ticket>,
+    untold: Untold,
+    hook: Option<Hook<'a>>,
+}
+
+impl<'a> Duty<'a> {
+    fn new(guarded: &'a Guarded<'a>, ticket: Ticket) -> Self {
+        Self { guarded, ticket: Some(ticket), untold: Untold::default(), hook: None }
+    }
+
+    /// The command has run for as long as it takes to be healthy. That is its result, however it ends, and it is not slow.
+    fn is_healthy(&mut self, after: Duration) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let run = Finished { took: Some(after), ..Finished::of(Outcome::Success) };
+        let settings = Settings { slow_after: None, ..self.guarded.setup.breaker.clone() };
+        self.untold = self.guarded.record(ticket, run, &settings);
+    }
+
+    /// The command has ended: what that counts as, if that is its result.
+    fn end(mut self, ended: &Ended) -> Option<Outcome> {
+        let outcome = self.ticket.take().map(|ticket| {
+            let run = self.guarded.judge(ended);
+            self.untold = self.guarded.record(ticket, run, &self.guarded.setup.breaker);
+            run.outcome
+        });
+        while let Some(hook) = self.hook.take().or_else(|| self.guarded.guard.next_hook(&mut self.untold)) {
+            hook.wait();
+        }
+        outcome
+    }
+}
+
+impl Meanwhile for Duty<'_> {
+    fn left(&self, ran: Duration) -> Option<Duration> {
+        let healthy = self.ticket.as_ref().and(self.guarded.setup.run.healthy_after);
+        let healthy = healthy.map(|after| after.saturating_sub(ran));
+        [healthy, self.hook.as_ref().and_then(Hook::left)].into_iter().flatten().min()
+    }
+
+    fn turn(&mut self, ran: Duration) {
+        if let Some(after) = self.guarded.setup.run.healthy_after.filter(|after| ran >= *after) {
+            self.is_healthy(after);
+        }
+        if self.hook.as_mut().is_none_or(Hook::look) {
+            self.hook = self.guarded.guard.next_hook(&mut self.untold);
+        }
+    }
+
+    fn child(&self) -> Option<libc::pid_t> {
+        self.hook.as_ref().map(Hook::pid)
     }
 }
 

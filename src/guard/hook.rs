@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::News;
-use crate::child::{self, Ended, Task, TimeLimit};
+use crate::child::{self, Beside, Ended, NotStarted, Task, TimeLimit};
 use crate::context::Context;
 use crate::environment::HOOK;
 use crate::name::Name;
@@ -28,13 +28,28 @@ impl Later {
     /// Runs them, in the order in which they were added.
     pub fn run(&self, context: &Context) {
         for (command, name, news) in self.0.take() {
-            run(&command, &name, &news, context);
+            if let Some(hook) = start(&command, &name, &news, context) {
+                hook.wait();
+            }
         }
     }
 }
 
-/// Runs it, and waits for its end. Its trouble is a warning, unless nothing is to be said.
-pub(super) fn run(command: &str, name: &Name, news: &News, context: &Context) {
+/// What ends one.
+static LIMITS: TimeLimits = TimeLimits { signal: libc::SIGKILL, ..TimeLimits::NONE };
+
+/// One that runs. Its trouble is a warning, unless nothing is to be said.
+#[must_use = "its end is to be waited for"]
+pub struct Hook<'a> {
+    beside: Beside<'static>,
+    name: &'a Name,
+    context: &'a Context,
+    /// How long those before it took.
+    spent: Duration,
+}
+
+/// Starts it; `None` if that cannot be, which is told.
+pub(super) fn start<'a>(command: &str, name: &'a Name, news: &News, context: &'a Context) -> Option<Hook<'a>> {
     let News { change, retry_at, outage, .. } = news;
     let variables = [
         ("CB_NAME", name.to_string()),
@@ -49,34 +64,64 @@ pub(super) fn run(command: &str, name: &Name, news: &News, context: &Context) {
     ];
     // A hand-edited reason may hold a NUL byte, which no environment can.
     let variables = variables.into_iter().map(|(variable, value)| (variable, value.replace('\0', "").into()));
-    let warn = |line: String| context.volume().news(&format!("{name}: {line}"));
     let spent = context.time_in_hooks.get();
     let left = LIMIT.saturating_sub(spent);
     if left.is_zero() {
         let limit = format_duration(LIMIT);
-        warn(format!("the on-change command was not run: those before it took the {limit} that all have together"));
-        return;
+        let message =
+            format!("the on-change command was not run: those before it took the {limit} that all have together");
+        warn(name, context, &message);
+        return None;
     }
-    let limits = TimeLimits { signal: libc::SIGKILL, ..TimeLimits::NONE };
-    let task = Task {
-        command: &child::shell(command),
-        variables: context.environment(variables),
-        limit: TimeLimit { time: Some(left), limits: &limits },
-        is_hook: true,
-    };
-    match child::run(task, context.inherited) {
-        Ok(Ended { end, took, .. }) => {
-            context.time_in_hooks.set(spent.saturating_add(took));
-            match end {
-                End::Exit(0) => {}
-                End::TimedOut => {
-                    let limit = format_duration(LIMIT);
-                    let whose = if spent.is_zero() { "" } else { ", with those before it," };
-                    warn(format!("the on-change command{whose} took more than {limit} and was ended"));
-                }
-                _ => warn(format!("the on-change command failed: {end}")),
-            }
+    let limit = TimeLimit { time: Some(left), limits: &LIMITS };
+    let variables = context.environment(variables);
+    let task = Task { command: &child::shell(command), variables, limit, is_hook: true };
+    match Beside::start(task, limit, context.inherited) {
+        Ok(beside) => Some(Hook { beside, name, context, spent }),
+        Err(NotStarted { message, .. }) => {
+            warn(name, context, &format!("could not run the on-change command: {message}"));
+            None
         }
-        Err(error) => warn(format!("could not run the on-change command: {}", error.message)),
     }
+}
+
+impl Hook<'_> {
+    /// Its process number.
+    pub fn pid(&self) -> libc::pid_t {
+        self.beside.pid()
+    }
+
+    /// How long it is until its time is over.
+    pub fn left(&self) -> Option<Duration> {
+        self.beside.left()
+    }
+
+    /// Whether it has ended; ends it if its time is over.
+    pub fn look(&mut self) -> bool {
+        let ended = self.beside.look();
+        ended.inspect(|ended| tell_end(self.name, self.context, self.spent, ended)).is_some()
+    }
+
+    /// Waits for its end.
+    pub fn wait(self) {
+        let Self { beside, name, context, spent } = self;
+        tell_end(name, context, spent, &beside.wait());
+    }
+}
+
+fn tell_end(name: &Name, context: &Context, spent: Duration, &Ended { end, took, .. }: &Ended) {
+    context.time_in_hooks.set(spent.saturating_add(took));
+    match end {
+        End::Exit(0) => {}
+        End::TimedOut => {
+            let limit = format_duration(LIMIT);
+            let whose = if spent.is_zero() { "" } else { ", with those before it," };
+            warn(name, context, &format!("the on-change command{whose} took more than {limit} and was ended"));
+        }
+        _ => warn(name, context, &format!("the on-change command failed: {end}")),
+    }
+}
+
+fn warn(name: &Name, context: &Context, message: &str) {
+    context.volume().news(&format!("{name}: {message}"));
 }

@@ -37,6 +37,7 @@ pub enum Key {
     IgnoreCodes,
     TripCodes,
     CountStopped,
+    HealthyAfter,
     Timeout,
     ProbeTimeout,
     KillAfter,
@@ -361,6 +362,14 @@ static ROWS: &[Row] = &[
         stored: Stored::Letter('S'),
         read: |setup, text| put(&mut setup.breaker.count_stopped, flag(text)),
         value: |setup| Value::Flag(setup.breaker.count_stopped),
+        default: None,
+    },
+    Row {
+        key: Key::HealthyAfter,
+        name: "healthy-after",
+        stored: Stored::Not,
+        read: |setup, text| put(&mut setup.run.healthy_after, limit(text)),
+        value: |setup| Value::Time(setup.run.healthy_after),
         default: None,
     },
     Row {

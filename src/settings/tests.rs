@@ -104,9 +104,11 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         fallback_on: FallbackOn::Refused,
         on_change: None,
         verbose: false,
+        healthy_after: None,
     };
     assert_eq!(of_run(&[]), plain);
-    assert_eq!(of_run(&[(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, "")]), plain);
+    let nothing = [(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, ""), (Key::HealthyAfter, "0")];
+    assert_eq!(of_run(&nothing), plain);
     let given = of_run(&[
         (Key::OpenExitCode, "255"),
         (Key::OnStateError, "refuse"),
@@ -115,6 +117,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         (Key::FallbackOn, "failure"),
         (Key::OnChange, "mail root"),
         (Key::Verbose, "true"),
+        (Key::HealthyAfter, "1m"),
     ]);
     let expected = RunSettings {
         open_exit_code: 255,
@@ -124,6 +127,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         fallback_on: FallbackOn::Failure,
         on_change: Some("mail root".to_owned()),
         verbose: true,
+        healthy_after: Some(Duration::from_secs(60)),
     };
     assert_eq!(given, expected);
     assert_eq!(of_run(&[(Key::OpenExitCode, "0")]).open_exit_code, 0);

@@ -387,8 +387,9 @@ fn the_orphan_of_a_killed_prober_does_not_hold_its_place() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", HOUR, 1);
     pass(&sandbox);
-    // The test keeps the child's input open, so the child lives on.
-    let mut prober = sandbox.begin("a", HOUR);
+    // Its input stays open with the test, so what the child has started is alive all the while.
+    let script = "exec 3<&0; { echo \"started${CB_PROBE+ $CB_PROBE}\"; read -r line <&3; } & wait";
+    let mut prober = sandbox.cb(["run", "-n", "a", "--cooldown", "1h", "--", "sh", "-c", script]).begin();
     prober.kill();
     sandbox.runs("a", HOUR, 0).stderr("cb: a: closed again: probe succeeded\n").run();
     prober.release(0);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::strace::{Call, calls, can_trace};
-use crate::support::{Sandbox, is_root, linked_statically};
+use crate::support::{CB, Sandbox, is_root, linked_statically};
 
 /// The calls of the C library in a static program before `main`, without `execve`.
 const BEFORE_MAIN: [(&str, &str); 13] = [
@@ -71,6 +71,23 @@ fn a_guarded_run() {
         let args = ["run", "-n", "a", "--", command];
         is_as_documented(&sandbox, &args, &["begin", "decide", "run", "record", "end"]);
     }
+}
+
+#[test]
+fn a_child_before_it_executes() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let trace = sandbox.work().join("trace");
+    let words = ["-f", "-o", "trace", CB, "run", "-n", "a", "--", "true"];
+    sandbox.command("strace", words).run();
+    let text = fs::read_to_string(trace).expect("a trace");
+    let calls: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+    let cb = calls.first().expect("a call").0;
+    let of_child = calls.iter().filter(|call| call.0 != cb).filter_map(|call| call.1.trim_start().split_once('('));
+    let names: Vec<&str> = of_child.map(|call| call.0).take_while(|name| *name != "execve").collect();
+    assert_eq!(names, documented("in the child"), "{text}");
 }
 
 #[test]

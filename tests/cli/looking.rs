@@ -33,7 +33,7 @@ fn built_in() -> Value {
         "cooldown_ms": 30_000, "backoff": 1.0, "max_cooldown_ms": 3_600_000, "backoff_reset_ms": 0, "jitter": 0,
         "ramp_ms": 0,
         "probes": 1, "probe_successes": 1, "probe_failures": 1, "lease_ms": null, "max_retry_after_ms": 3_600_000,
-        "success_codes": null, "failure_codes": null, "ignore_codes": null, "trip_codes": null,
+        "success_codes": null, "failure_codes": null, "ignore_codes": null, "trip_codes": null, "count_stopped": false,
     })
 }
 
@@ -339,6 +339,7 @@ fn json_of_all_settings() {
         "--failure-codes=1-9",
         "--ignore-codes=SIGTERM",
         "--trip-codes=9,timeout",
+        "--count-stopped",
     ];
     sandbox.exits("a", &options, 0);
     assert_eq!(
@@ -351,6 +352,7 @@ fn json_of_all_settings() {
             "probes": 2, "probe_successes": 3, "probe_failures": 4, "lease_ms": 300_000,
             "max_retry_after_ms": 7_200_000,
             "success_codes": "0,22", "failure_codes": "1-9,timeout", "ignore_codes": "SIGTERM", "trip_codes": "9,timeout",
+            "count_stopped": true,
         })
     );
 }

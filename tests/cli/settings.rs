@@ -384,6 +384,7 @@ fn the_lease_follows_from_the_limits() {
     proves(("timeout", "10m"), &[], after(610_000), &json!(false), &json!(true));
     proves(("probe-timeout", "10m"), &["--timeout", "2h"], after(610_000), &json!(false), &json!(true));
     proves(("kill-after", "20m"), &["--timeout", "10m"], after(660_000), &json!(true), &json!(false));
+    proves(("healthy-after", "2h"), &[], after(7_200_000), &json!(true), &json!(false));
 }
 
 // What counts

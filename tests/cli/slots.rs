@@ -49,12 +49,11 @@ fn files(sandbox: &Sandbox) -> Vec<String> {
     names_in(&sandbox.state_dir()).into_iter().filter(of_a).collect()
 }
 
-/// Kills the `cb` of a probe, by the number in the state, and so its tracer.
+/// Kills the `cb` of a probe, which the state tells of; what it has started and what traces it go with it.
 #[track_caller]
-fn kill(sandbox: &Sandbox, mut probe: Begun) {
+fn kill(sandbox: &Sandbox, probe: Begun) {
     let pid = sandbox.status("a")["probes"][0]["pid"].as_u64().expect("a probe");
     sandbox.bash(&format!("kill -KILL {pid}")).run();
-    probe.release(0);
     drop(probe.wait());
 }
 

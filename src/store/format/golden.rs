@@ -250,7 +250,8 @@ fn setting_name(key: Key) -> Option<&'static str> {
         Key::IgnoreCodes => "ignore-codes",
         Key::TripCodes => "trip-codes",
         Key::CountStopped => "count-stopped",
-        Key::Timeout
+        Key::HealthyAfter
+        | Key::Timeout
         | Key::ProbeTimeout
         | Key::KillAfter
         | Key::Signal

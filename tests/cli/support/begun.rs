@@ -104,7 +104,7 @@ impl Begun {
         self.process.wait_with_output().expect("it ends")
     }
 
-    /// Kills `cb`, as the kernel does when memory is short. The child lives on as long as the test keeps the value.
+    /// Kills `cb`, as the kernel does when memory is short: nothing of it can be said afterwards. The child goes with it.
     #[track_caller]
     pub fn kill(&mut self) {
         self.process.kill().expect("it runs");
