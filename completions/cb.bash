@@ -20,12 +20,12 @@ __cb_options() {
                 --observe --wait)
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes
-                --cooldown --backoff --max-cooldown --jitter --probes
-                --probe-successes --probe-failures --lease --max-retry-after
-                --success-codes --failure-codes --ignore-codes --healthy-after
-                --timeout --probe-timeout -k --kill-after -s --signal -E
-                --open-exit-code --fallback --fallback-on --on-change
-                --on-state-error)
+                --cooldown --backoff --max-cooldown --backoff-reset --jitter
+                --ramp --probes --probe-successes --probe-failures --lease
+                --max-retry-after --success-codes --failure-codes --ignore-codes
+                --healthy-after --timeout --probe-timeout -k --kill-after -s
+                --signal -E --open-exit-code --fallback --fallback-on
+                --on-change --on-state-error)
             ;;
         status)
             flags+=(--json --watch)

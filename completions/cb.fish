@@ -14,12 +14,13 @@ function __cb_takes_next
             set -a letters p f
             set -a valued -n --name --threshold --failure-rate --window \
                 --min-calls --slow-after --slow-rate --failure-budget \
-                --trip-codes --cooldown --backoff --max-cooldown --jitter \
-                --probes --probe-successes --probe-failures --lease \
-                --max-retry-after --success-codes --failure-codes \
-                --ignore-codes --healthy-after --timeout --probe-timeout -k \
-                --kill-after -s --signal -E --open-exit-code --fallback \
-                --fallback-on --on-change --on-state-error
+                --trip-codes --cooldown --backoff --max-cooldown \
+                --backoff-reset --jitter --ramp --probes --probe-successes \
+                --probe-failures --lease --max-retry-after --success-codes \
+                --failure-codes --ignore-codes --healthy-after --timeout \
+                --probe-timeout -k --kill-after -s --signal -E \
+                --open-exit-code --fallback --fallback-on --on-change \
+                --on-state-error
         case check
             set -a valued -E --open-exit-code
         case trip

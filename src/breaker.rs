@@ -15,6 +15,7 @@ mod reason;
 pub mod stored;
 #[cfg(test)]
 mod tests;
+mod under_way;
 pub mod window;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ pub use self::permit::Permit;
 use self::permit::Spent;
 pub use self::reason::Reason;
 use self::reason::Share;
+pub use self::under_way::{Gone, UnderWay};
 use self::window::{FailureTimes, Mark, Recent, Slices, Tally, reaches};
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Settings, Window};
@@ -69,6 +71,8 @@ pub struct Breaker {
     in_vain: u8,
     /// The outage that goes on, or, once it has closed, the last one.
     outage: Option<Outage>,
+    /// The runs that count as failures where they are killed, but for the probes.
+    under_way: UnderWay,
 }
 
 /// From the first opening to the next closing.
@@ -126,6 +130,8 @@ pub struct Probe {
     pub since: Timestamp,
     /// How long it keeps its place.
     pub lease: Duration,
+    /// Whether it is a failure if it is killed.
+    pub counts: bool,
 }
 
 impl Probe {
@@ -362,6 +368,7 @@ impl Breaker {
             windows_differ: false,
             in_vain: 0,
             outage: None,
+            under_way: UnderWay::default(),
         }
     }
 
@@ -630,7 +637,7 @@ impl Breaker {
                 probes.remove(overdue);
                 bump(&mut self.totals.abandoned);
             }
-            probes.push(Probe { serial, pid: ask.pid, since: now, lease: ask.lease });
+            probes.push(Probe { serial, pid: ask.pid, since: now, lease: ask.lease, counts: false });
         }
         Permit::new(self.id, self.generation, Some(serial), true)
     }
@@ -645,6 +652,63 @@ impl Breaker {
     /// A permit that is already late, for a run whose refusal is overruled (`observe`): it was refused, not admitted.
     pub fn overrule(&self) -> Permit {
         Permit::new(self.id, 0, None, false)
+    }
+
+    /// Counts one that was let in among those that are failures where they are killed. `epoch` says where and since when
+    /// its lock can be asked for.
+    pub fn watch(&mut self, permit: Permit, epoch: u64) -> Permit {
+        self.under_way.move_on(epoch, self.generation);
+        match &mut self.state {
+            State::HalfOpen { probes, .. } if permit.is_probe() => {
+                let own = probes.iter_mut().filter(|probe| Some(probe.serial) == permit.serial());
+                for probe in own {
+                    probe.counts = true;
+                }
+                permit
+            }
+            _ => permit.counted_as(self.under_way.begin()),
+        }
+    }
+
+    /// Counts out a run that has no lock.
+    pub fn unwatch(&mut self, number: u64) {
+        self.under_way.end(self.generation, number);
+    }
+
+    /// The runs that count as failures where they are killed, and of which that can be asked in this epoch.
+    pub fn under_way(&self) -> &UnderWay {
+        &self.under_way
+    }
+
+    /// Whether the locks of those that count as failures where they are killed can be asked for in this epoch.
+    pub fn is_watched(&self, epoch: u64) -> bool {
+        self.under_way.are_of(epoch, self.generation)
+    }
+
+    /// Reports those that were killed: failures, all of them, by which it is judged once. It is not known how long they
+    /// took.
+    pub fn killed(&mut self, gone: &Gone, settings: &Settings, now: Timestamp) -> Option<Change> {
+        drop(self.settle(now));
+        let run = Finished { end: Some(End::Signal(libc::SIGKILL)), ..Finished::of(Outcome::Failure) };
+        self.under_way.lose(gone.runs);
+        if let State::HalfOpen { probes, .. } = &mut self.state {
+            probes.retain(|probe| !gone.probes.contains(&probe.serial));
+        }
+        let count = gone.runs.saturating_add(gone.probes.len() as u64);
+        let mark = (0..count).filter_map(|_| self.count(&run, settings, now)).last()?;
+        match self.state {
+            _ if self.held_by(HoldKind::Disable, now) => None,
+            State::Closed { .. } => self.judge(&run, mark, settings, now),
+            State::HalfOpen { .. } => gone.probes.iter().find_map(|_| self.judge_probe(&run, mark, settings, now)),
+            State::Open { .. } => None,
+        }
+    }
+
+    /// Counts out probes that were killed when nobody is left to judge them.
+    pub fn lose(&mut self, probes: &[u64]) {
+        for _ in probes {
+            bump(&mut self.totals.abandoned);
+        }
     }
 
     /// Frees the place of a probe that died without reporting. It counts as neither success nor failure.
@@ -664,6 +728,9 @@ impl Breaker {
             return Recorded::Foreign;
         }
         drop(self.settle(now));
+        if let Some(number) = permit.counted() {
+            self.under_way.end(permit.generation(), number);
+        }
         if !self.redeem(permit) {
             bump(&mut self.totals.late);
             self.lengthen(run, settings, now);

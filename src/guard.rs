@@ -12,8 +12,8 @@ use anyhow::{Error, anyhow};
 
 pub use self::hook::Hook;
 use crate::breaker::{
-    Admission, Answer, Ask, Breaker, Cause, Change, Draw, HoldKind, Order, Ordered, Permit, Phase, Recorded, Refusal,
-    Reported,
+    Admission, Answer, Ask, Breaker, Cause, Change, Draw, Gone, HoldKind, Order, Ordered, Permit, Phase, Recorded,
+    Refusal, Reported,
 };
 use crate::clock;
 use crate::context::Context;
@@ -189,10 +189,25 @@ impl Guard<'_> {
 
     fn ask(&self, entering: &Entering<'_>) -> Result<Entrance, Trouble> {
         let &Entering { settings, lease, pid, draw, .. } = entering;
+        // Who starts nothing is none that could be killed with his command.
+        let counts = settings.count_stopped && pid.is_some();
         let (entered, ended) = self.change_and_end(IfAbsent::Create, |turn, lines| {
             let now = turn.now;
+            let gone = if counts { (turn.find_gone)(turn.breaker) } else { None };
+            let (epoch, news) = match gone {
+                Some((epoch, gone)) if gone != Gone::default() => {
+                    (Some(epoch), Some(self.judge_killed(&gone, settings, turn, lines)))
+                }
+                Some((epoch, _)) => (Some(epoch), None),
+                None => {
+                    turn.give_up_killed();
+                    (None, None)
+                }
+            };
+            let judged = news.is_some();
+            let news = news.flatten();
             if entering.patient && matches!(turn.breaker.answer(settings, draw, now), Answer::Refuse(_)) {
-                return Keep::Nothing(None);
+                return if judged { Keep::Must((None, news)) } else { Keep::Nothing((None, None)) };
             }
             self.remark_other_rules(turn.breaker, settings, lines);
             match turn.breaker.admit(&Ask { settings, lease, pid, draw }, now) {
@@ -200,31 +215,53 @@ impl Guard<'_> {
                     if permit.is_probe() && pid.is_some() {
                         lines.remark(format!("{}: this run is a probe", self.name));
                     }
-                    Keep::Must(Some(Ok(permit)))
+                    let permit = match epoch {
+                        Some(epoch) => turn.breaker.watch(permit, epoch),
+                        None => permit,
+                    };
+                    Keep::Must((Some(Ok(permit)), news))
                 }
                 Admission::Refused(refusal) => {
                     lines.remark(speech::refusal(self.name, &refusal, turn.breaker, now));
                     // Who goes in all the same must be counted, or his result would be.
                     if entering.overrule {
-                        Keep::Must(Some(Ok(turn.breaker.overrule())))
+                        Keep::Must((Some(Ok(turn.breaker.overrule())), news))
                     } else {
-                        Keep::Should(Some(Err(Denial::new(&refusal, turn.breaker, now))))
+                        let denial = Some(Err(Denial::new(&refusal, turn.breaker, now)));
+                        // What was judged must be kept, so that nobody judges it again.
+                        if judged { Keep::Must((denial, news)) } else { Keep::Should((denial, None)) }
                     }
                 }
             }
         })?;
-        let Kept { value, slot } = entered.ok_or_else(|| Trouble::Unusable(anyhow!("the state is gone")))?;
+        let gone = || Trouble::Unusable(anyhow!("the state is gone"));
+        let Kept { value: (value, news), slot } = entered.ok_or_else(gone)?;
         // A run's command is not to wait for a hook: what it has to tell is told when it leaves.
         let starts = matches!(value, Some(Ok(_))) && pid.is_some();
-        let mut untold = Untold(ended.into_iter().collect());
+        let mut untold = Untold(ended.into_iter().chain(news).collect());
         if !starts {
             self.run_hooks(std::mem::take(&mut untold));
         }
         Ok(match value {
             None => Entrance::NotYet,
             Some(Err(denial)) => Entrance::Refused(denial),
-            Some(Ok(permit)) => Entrance::Admitted(Ticket { permit, slot, untold }),
+            Some(Ok(permit)) => {
+                let permit = if slot.is_some() { permit } else { permit.uncounted() };
+                Entrance::Admitted(Ticket { permit, slot, untold })
+            }
         })
+    }
+
+    /// Judges those that were killed. What that changes is said before anything else, and returned for the hook.
+    fn judge_killed(&self, gone: &Gone, settings: &Settings, turn: &mut Turn<'_>, lines: &mut Lines) -> Option<News> {
+        let change = turn.breaker.killed(gone, settings, turn.now)?;
+        let news = News::new(self.name, change, turn);
+        if news.change.is_aloud() {
+            lines.news(news.line.clone());
+        } else {
+            lines.remark(news.line.clone());
+        }
+        Some(news)
     }
 
     /// Hands in a ticket with the result, of which `report` tells once it knows the breaker.
@@ -287,6 +324,9 @@ impl Guard<'_> {
             let before = (turn.breaker.generation(), turn.breaker.retry_at(turn.now));
             let recorded = record(turn, &report);
             let after = (turn.breaker.generation(), turn.breaker.retry_at(turn.now));
+            if before.0 != after.0 {
+                turn.breaker.lose(turn.killed);
+            }
             let longer = before.0 == after.0 && before.1 < after.1;
             if longer {
                 let next = speech::next_try(self.name, after.1, turn.now);
@@ -407,6 +447,7 @@ impl Guard<'_> {
     /// Nothing is written. Waits for a writer until `deadline`.
     pub fn would_refuse(&self, settings: &Settings, draw: Draw, deadline: Instant) -> Option<(Refusal, Seen)> {
         let seen = self.context.store.read(self.name, deadline).ok()??;
+        let seen = seen.asked_with(settings);
         match seen.breaker.answer(settings, draw, seen.now) {
             Answer::Refuse(refusal) => Some((refusal, seen)),
             Answer::Pass | Answer::Probe => None,
@@ -420,6 +461,10 @@ impl Guard<'_> {
         if_absent: IfAbsent,
         decide: impl Fn(&mut Turn<'_>, &mut Lines) -> Keep<T>,
     ) -> Result<Option<Kept<T>>, Trouble> {
+        let decide = |turn: &mut Turn<'_>, lines: &mut Lines| {
+            turn.give_up_killed();
+            decide(turn, lines)
+        };
         let (kept, ended) = self.change_and_end(if_absent, decide)?;
         if let Some(ended) = ended {
             self.run_hook(ended);

@@ -16,9 +16,10 @@ use anyhow::{Error, anyhow};
 
 pub use self::directory::Directory;
 pub use self::slot::Slot;
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Gone};
 use crate::clock;
 use crate::name::Name;
+use crate::settings::Settings;
 use crate::time::Timestamp;
 
 /// How long all reads of one command together wait for writers.
@@ -73,6 +74,20 @@ pub struct Turn<'a> {
     pub now: Timestamp,
     /// What happened to the state before, if the user should know.
     pub notice: Option<&'a str>,
+    /// The probes that count as failures where they are killed, and were. They are yet to be judged, or given up.
+    pub killed: &'a [u64],
+    /// Finds out which runs are gone that count as failures where they are killed, and where and since when that can be
+    /// asked; `None` where it cannot.
+    pub find_gone: &'a dyn Fn(&Breaker) -> Option<(u64, Gone)>,
+}
+
+impl Turn<'_> {
+    /// Counts those probes as given up which were killed, where nobody judges them.
+    pub fn give_up_killed(&mut self) {
+        for &serial in self.killed {
+            self.breaker.abandon(serial);
+        }
+    }
 }
 
 /// What a decision returns, and whether its change of the breaker is kept.
@@ -99,12 +114,22 @@ pub struct Seen {
     pub breaker: Breaker,
     /// The time by which it is judged.
     pub now: Timestamp,
+    /// The runs that are gone that count as failures where they are killed.
+    gone: Gone,
 }
 
 impl Seen {
+    /// The same for one who asks with these settings, and would count what is gone.
+    pub fn asked_with(mut self, settings: &Settings) -> Self {
+        if settings.count_stopped && self.gone != Gone::default() {
+            drop(self.breaker.killed(&std::mem::take(&mut self.gone), settings, self.now));
+        }
+        self
+    }
+
     /// What a read would return of a breaker that nobody has used.
     pub fn unused() -> Self {
-        Self { breaker: Breaker::new(0), now: clock::now() }
+        Self { breaker: Breaker::new(0), now: clock::now(), gone: Gone::default() }
     }
 }
 

@@ -11,11 +11,13 @@ pub struct Permit {
     generation: u64,
     serial: Option<u64>,
     probe: bool,
+    /// The number among the runs that count as failures where they are killed.
+    counted: Option<u64>,
 }
 
 impl Permit {
     pub(super) fn new(breaker: u64, generation: u64, serial: Option<u64>, probe: bool) -> Self {
-        Self { breaker, generation, serial, probe }
+        Self { breaker, generation, serial, probe, counted: None }
     }
 
     pub(super) fn breaker(&self) -> u64 {
@@ -29,6 +31,21 @@ impl Permit {
     /// The number of a probe, or of a permit that a script holds.
     pub fn serial(&self) -> Option<u64> {
         self.serial
+    }
+
+    /// Its number among the runs that count as failures where they are killed, if it is one of them.
+    pub fn counted(&self) -> Option<u64> {
+        self.counted
+    }
+
+    /// The same permit, of a run that has no lock to be missed by.
+    pub fn uncounted(self) -> Self {
+        self.counted_as(None)
+    }
+
+    /// The same permit, with this number.
+    pub(super) fn counted_as(self, counted: Option<u64>) -> Self {
+        Self { counted, ..self }
     }
 
     /// Whether the run tests recovery.
@@ -58,7 +75,7 @@ impl FromStr for Permit {
         let mut next = |radix| parts.next().and_then(|part| number(part, radix));
         match (next(16), next(10), next(10), parts.next()) {
             (Some(breaker), Some(generation), Some(serial), None) => {
-                Ok(Self { breaker, generation, serial: Some(serial), probe })
+                Ok(Self { breaker, generation, serial: Some(serial), probe, counted: None })
             }
             _ => Err(format!("'{word}' is not a permit; give the word that cb allow printed")),
         }

@@ -13,7 +13,7 @@ use super::pack;
 use super::permit::Spent;
 use super::reason::Reason;
 use super::window::{FailureTimes, Mark, Recent, Slices, Tally};
-use super::{Breaker, Hold, HoldKind, LONGEST_REASON, LONGEST_WHO, Last, Outage, Probe, State, Totals};
+use super::{Breaker, Hold, HoldKind, LONGEST_REASON, LONGEST_WHO, Last, Outage, Probe, State, Totals, UnderWay};
 use crate::outcome::{Codes, End, Outcome};
 use crate::settings::{Key, MOST_BUDGET, MOST_CALLS, MOST_PROBES, Settings, Setup, Stored};
 use crate::time::{LONGEST, Timestamp, millis};
@@ -75,6 +75,10 @@ struct Text {
     in_vain: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outage: Option<OutageText>,
+    /// Of the runs that count as failures where they are killed: the epoch, the generation, the first number, the next,
+    /// how many; and of the probes in their order, the lowest bit for the first, which are such.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    under_way: String,
 }
 
 /// How many results, and two bits for each: failed, slow.
@@ -200,16 +204,18 @@ impl Text {
             windows_differ: *windows_differ,
             in_vain: *in_vain,
             outage: breaker.outage.map(|outage| (outage.since, outage.refused_before)),
+            under_way: under_way_text(breaker),
         }
     }
 
     fn breaker(self) -> Result<Breaker, Unreadable> {
+        let (under_way, counting) = under_way(&self.under_way).ok_or("runs under way")?;
         Ok(Breaker {
             id: u64::from_str_radix(&self.id, 16).map_err(|_| "id")?,
             generation: self.generation,
             serial: self.serial,
             spent: spent(&self.spent).ok_or("spent permits")?,
-            state: state(self.state)?,
+            state: state(self.state, counting)?,
             hold: self.hold.map(hold),
             consecutive_failures: self.consecutive_failures,
             recent: self.recent.map(|text| recent(&text).ok_or("recent results")).transpose()?.unwrap_or_default(),
@@ -227,6 +233,7 @@ impl Text {
             windows_differ: self.windows_differ,
             in_vain: self.in_vain.min(Breaker::MANY_IN_VAIN),
             outage: self.outage.map(|(since, refused_before)| Outage { since, refused_before }),
+            under_way,
         })
     }
 }
@@ -253,7 +260,7 @@ fn state_text(state: &State) -> StateText {
     }
 }
 
-fn state(text: StateText) -> Result<State, Unreadable> {
+fn state(text: StateText, counting: u64) -> Result<State, Unreadable> {
     Ok(match text {
         StateText::Closed { since, recovered } => State::Closed { since, recovered },
         StateText::Open { since, cooldown_ms, reopened } => {
@@ -261,7 +268,7 @@ fn state(text: StateText) -> Result<State, Unreadable> {
             State::Open { since, cooldown: Duration::from_millis(cooldown_ms).min(2 * LONGEST), reopened }
         }
         StateText::HalfOpen { since, reopened, successes, failures, probes: text } => {
-            State::HalfOpen { since, reopened, successes, failures, probes: probes(&text).ok_or("probes")? }
+            State::HalfOpen { since, reopened, successes, failures, probes: probes(&text, counting).ok_or("probes")? }
         }
     })
 }
@@ -276,17 +283,37 @@ fn probes_text(probes: &[Probe]) -> ProbesText {
     (first, lowest, pack::rows(&probes.iter().map(row).collect::<Vec<_>>()))
 }
 
-fn probes((first, lowest, text): &ProbesText) -> Option<Vec<Probe>> {
+fn probes((first, lowest, text): &ProbesText, counting: u64) -> Option<Vec<Probe>> {
     let rows = pack::unrows(text).filter(|rows| rows.len() <= usize::from(MOST_PROBES))?;
-    let probe = |[serial, pid, since, lease]: [u64; 4]| {
+    let probe = |(place, [serial, pid, since, lease]): (usize, [u64; 4])| {
         Some(Probe {
             serial: lowest.wrapping_add(serial),
             pid: u32::try_from(pid).ok().filter(|&pid| pid != 0),
             since: (*first)?.after(Duration::from_millis(since)),
             lease: Duration::from_millis(lease),
+            counts: counting >> place & 1 == 1,
         })
     };
-    rows.into_iter().map(probe).collect()
+    rows.into_iter().enumerate().map(probe).collect()
+}
+
+fn under_way_text(breaker: &Breaker) -> String {
+    let UnderWay { epoch, generation, first, next, count } = breaker.under_way;
+    let counting = breaker.probes().iter().enumerate().map(|(place, probe)| u64::from(probe.counts) << place).sum();
+    if breaker.under_way == UnderWay::default() && counting == 0 {
+        return String::new();
+    }
+    pack::rows(&[[epoch, generation, first, next, count, counting]])
+}
+
+fn under_way(text: &str) -> Option<(UnderWay, u64)> {
+    match pack::unrows(text)?.as_slice() {
+        [] => Some((UnderWay::default(), 0)),
+        &[[epoch, generation, first, next, count, counting]] => {
+            Some((UnderWay { epoch, generation, first, next, count }.read()?, counting))
+        }
+        _ => None,
+    }
 }
 
 fn hold_text(hold: &Hold) -> HoldText {

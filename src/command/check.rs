@@ -153,7 +153,7 @@ impl Question<'_> {
                 last_used.cloned().unwrap_or_default()
             }
         };
-        let Seen { breaker, now } = seen;
+        let Seen { breaker, now, .. } = seen.asked_with(&of_run);
         let refusal = match breaker.answer(&of_run, *draw, now) {
             Answer::Pass | Answer::Probe => None,
             Answer::Refuse(refusal) => Some(refusal),

@@ -40,7 +40,7 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
             Ok(None) => return Err(unknown(context, name)?),
             Err(trouble) => Err(format!("{:#}", Error::from(trouble))),
         };
-        let look = seen.map(|Seen { breaker, now }| {
+        let look = seen.map(|Seen { breaker, now, .. }| {
             let of_run = config.of_run(name);
             let settings = match (breaker.settings(), &of_run) {
                 (Some(last_used), _) => last_used.clone(),

@@ -16,7 +16,7 @@ use super::advice::{cure_at, effective_user, uncreated, unfit, unopened, with_cu
 use super::format::{self, Content, NotOurs};
 use super::slot::{self, Slot};
 use super::{IfAbsent, Keep, Kept, Seen, Trouble, Turn};
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Gone, Probe};
 use crate::clock;
 use crate::locations::{StateDir, shell_word};
 use crate::name::Name;
@@ -39,12 +39,15 @@ struct Locked {
     breaker: Breaker,
     /// The numbers of the probes whose slot is a file, not a byte.
     files: Vec<u64>,
+    /// The probes that count as failures where they are killed, and were.
+    killed: Vec<u64>,
     access: Access,
     /// What happened to the file before, if the user should know.
     notice: Option<String>,
     name: Name,
     path: PathBuf,
     file: File,
+    inode: u64,
     write: u64,
     /// The old content of the file.
     bytes: Vec<u8>,
@@ -71,7 +74,13 @@ impl Directory {
         let Some(mut locked) = self.lock(name, if_absent)? else { return Ok(None) };
         let now = locked.breaker.time(clock::now());
         let before = Before::of(&locked.breaker);
-        let keep = decide(&mut Turn { breaker: &mut locked.breaker, now, notice: locked.notice.as_deref() });
+        let Locked { breaker, killed, notice, file, inode, .. } = &mut locked;
+        let find_gone = |breaker: &Breaker| {
+            let epoch = slot::epoch(*inode)?;
+            Some((epoch, Gone { runs: missing(file, breaker, epoch), probes: killed.clone() }))
+        };
+        let notice = notice.as_deref();
+        let keep = decide(&mut Turn { breaker, now, notice, killed, find_gone: &find_gone });
         let (value, must) = match keep {
             Keep::Must(value) => (value, true),
             Keep::Should(value) => (value, false),
@@ -82,17 +91,25 @@ impl Directory {
             Some(serial) => self.claim(&mut locked, serial)?,
             None => None,
         };
+        // One that cannot be missed is not counted.
+        let run = before.new_run(&locked.breaker).filter(|&number| {
+            let claimed = slot::claim_run(&locked.file, number);
+            if !claimed {
+                locked.breaker.unwatch(number);
+            }
+            claimed
+        });
         match locked.save() {
             Err(error) if must => return Err(error.into()),
             saved => drop(saved),
         }
         let moved = before.has_moved(&locked.breaker);
-        let slot = if moved || probe.is_some() {
+        let slot = if moved || probe.or(run).is_some() {
             let file = locked.unlock();
             if moved {
                 flush(&file);
             }
-            own.or_else(|| probe.map(|_| Slot::byte_of(file)))
+            own.or_else(|| probe.or(run).map(|_| Slot::byte_of(file)))
         } else {
             None
         };
@@ -119,9 +136,18 @@ impl Directory {
                 Content::Unused => return Ok(None),
                 Content::Breaker { mut breaker, files, .. } => {
                     let look = if locked { Look::Only } else { Look::Afar };
-                    self.forget_dead_probes(name, &file, &mut breaker, &files, look);
+                    let probes = self.forget_dead_probes(name, &file, &mut breaker, &files, look);
+                    let runs = if breaker.under_way().count() == 0 {
+                        0
+                    } else {
+                        let epoch = file.metadata().ok().and_then(|metadata| slot::epoch(metadata.ino()));
+                        epoch.map_or(0, |epoch| missing(&file, &breaker, epoch))
+                    };
+                    for &serial in &probes {
+                        breaker.abandon(serial);
+                    }
                     let now = breaker.time(clock::now());
-                    return Ok(Some(Seen { breaker: *breaker, now }));
+                    return Ok(Some(Seen { breaker: *breaker, now, gone: Gone { runs, probes } }));
                 }
                 // A writer may have been in the middle of a write: read again, under the lock.
                 Content::Unreadable(_) if !locked && lock_until(&file, Mode::Shared, deadline).is_ok() => locked = true,
@@ -191,7 +217,10 @@ impl Directory {
         let (breaker, has_files) = match format::parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
             Content::Breaker { mut breaker, files, .. } => {
                 let files_left = !files.is_empty();
-                self.forget_dead_probes(name, &file, &mut breaker, &files, Look::Only);
+                let killed = self.forget_dead_probes(name, &file, &mut breaker, &files, Look::Only);
+                for serial in killed {
+                    breaker.abandon(serial);
+                }
                 (*breaker, files_left)
             }
             Content::Unused => (Breaker::new(0), false),
@@ -245,9 +274,11 @@ impl Directory {
                 Content::NotOurs(trouble) => return Err(trouble.of(&path)),
             };
             access.give(&file, &metadata);
-            let mut locked = Locked { breaker, files, access, notice, name: name.clone(), path, file, write, bytes };
-            // Before the decision: if that ends the half-open state, the breaker forgets its probes.
-            self.forget_dead_probes(name, &locked.file, &mut locked.breaker, &locked.files, Look::AndRemove);
+            let (name, inode, killed) = (name.clone(), metadata.ino(), Vec::new());
+            let mut locked = Locked { breaker, files, killed, access, notice, name, path, file, inode, write, bytes };
+            // Before anything else: what ends the half-open state would end what is known of them too.
+            let Locked { breaker, files, name, file, .. } = &mut locked;
+            locked.killed = self.forget_dead_probes(name, file, breaker, files, Look::AndRemove);
             return Ok(Some(locked));
         }
         Err(replaced(&path).into())
@@ -275,12 +306,19 @@ impl Directory {
         Ok(Some(own))
     }
 
-    /// Counts the probes that died without reporting as abandoned. Where the kernel cannot say, a probe keeps its place
-    /// until its lease is over.
-    fn forget_dead_probes(&self, name: &Name, file: &File, breaker: &mut Breaker, files: &[u64], look: Look) {
-        let probes: Vec<u64> =
-            breaker.probes().iter().filter(|probe| probe.pid.is_some()).map(|probe| probe.serial).collect();
-        for serial in probes {
+    /// Counts the probes out that died without reporting, but for those that count as failures where they are killed: it
+    /// tells which these are. Where that cannot be asked, the place lasts until its lease is over.
+    fn forget_dead_probes(
+        &self,
+        name: &Name,
+        file: &File,
+        breaker: &mut Breaker,
+        files: &[u64],
+        look: Look,
+    ) -> Vec<u64> {
+        let mut killed = Vec::new();
+        let probes: Vec<Probe> = breaker.probes().iter().filter(|probe| probe.pid.is_some()).copied().collect();
+        for Probe { serial, counts, .. } in probes {
             let own = files.contains(&serial).then(|| {
                 let permit = breaker.permit_of(serial);
                 slot::file_of(&self.dir.path, name, &permit)
@@ -291,13 +329,19 @@ impl Directory {
                 Some(own) => slot::is_file_free(own),
             };
             if free == Some(true) {
+                let counts = counts && own.is_none() && is_watched(file, breaker);
                 if let Some(own) = own.filter(|_| look == Look::AndRemove) {
                     // A file that cannot be removed is free all the same.
                     drop(fs::remove_file(own));
                 }
-                breaker.abandon(serial);
+                if counts {
+                    killed.push(serial);
+                } else {
+                    breaker.abandon(serial);
+                }
             }
         }
+        killed
     }
 
     /// Opens a file to change it, and locks it. After that it is still the file at the path. `None` if there is no file
@@ -351,6 +395,22 @@ impl Directory {
     }
 }
 
+/// How many runs are gone that count as failures where they are killed. Those of another epoch count as nothing.
+fn missing(file: &File, breaker: &Breaker, epoch: u64) -> u64 {
+    let under_way = breaker.under_way();
+    if under_way.count() == 0 || !breaker.is_watched(epoch) {
+        return 0;
+    }
+    let held = slot::count_runs(file, &under_way.numbers(), under_way.count());
+    held.map_or(0, |held| under_way.count().saturating_sub(held))
+}
+
+/// Whether the locks of what counts as a failure where it is killed can be asked for.
+fn is_watched(file: &File, breaker: &Breaker) -> bool {
+    let epoch = file.metadata().ok().and_then(|metadata| slot::epoch(metadata.ino()));
+    epoch.is_some_and(|epoch| breaker.is_watched(epoch))
+}
+
 /// Who may open a file, and so can hold its lock.
 #[derive(Clone, Copy)]
 struct Access {
@@ -393,16 +453,29 @@ struct Before {
     hold: Option<crate::breaker::Hold>,
     /// The number that the next permit will have.
     serial: u64,
+    /// The numbers of the runs that count as failures where they are killed end here.
+    runs: u64,
 }
 
 impl Before {
     fn of(breaker: &Breaker) -> Self {
-        Self { generation: breaker.generation(), hold: breaker.hold_or_what_was().cloned(), serial: breaker.serial() }
+        Self {
+            generation: breaker.generation(),
+            hold: breaker.hold_or_what_was().cloned(),
+            serial: breaker.serial(),
+            runs: breaker.under_way().numbers().end,
+        }
     }
 
     /// Whether something changed that must outlive a power cut. A counter need not.
     fn has_moved(&self, breaker: &Breaker) -> bool {
         self.generation != breaker.generation() || self.hold.as_ref() != breaker.hold_or_what_was()
+    }
+
+    /// The number of the run of this process that was let in and counts as a failure if it is killed.
+    fn new_run(&self, breaker: &Breaker) -> Option<u64> {
+        let end = breaker.under_way().numbers().end;
+        end.checked_sub(1).filter(|_| end != self.runs)
     }
 
     /// The number of the probe that was let in for this process.

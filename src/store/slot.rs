@@ -1,5 +1,5 @@
 //! A probe's slot: a kernel lock that the probe holds for its life, so that everybody sees when its process is gone.
-//! The child does not inherit it.
+//! The child does not inherit it. With `count-stopped` other runs hold one too, a byte apart from those of the probes.
 //!
 //! The lock is on one byte of the state file, far beyond its text (`F_OFD_SETLK`). Where the kernel has no such lock
 //! (WSL 1, gVisor), it is on a file, `NAME.probe.PERMIT`, as that of the state. The state says which of the two a probe
@@ -7,7 +7,8 @@
 //! state.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -21,6 +22,12 @@ use crate::name::Name;
 
 /// The offset of the first probe's byte, far beyond any text. All offsets fit into 31 bits.
 const PROBES_AT: i64 = 1 << 30;
+/// The first byte of the locks of other runs, and how many there are.
+const RUNS_AT: i64 = 1 << 29;
+const RUNS: u64 = 1 << 29;
+
+/// Says which boot of which machine it is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A slot, which only one process can hold. The kernel frees it when this is dropped or the process is gone.
 #[must_use = "dropping it gives the probe's place away"]
@@ -87,6 +94,53 @@ pub(super) fn is_file_free(path: &Path) -> Option<bool> {
     }
 }
 
+/// Locks the byte of a run that is to be missed where it is killed. `false` if this cannot be done here, for whatever
+/// reason.
+pub(super) fn claim_run(state: &File, number: u64) -> bool {
+    fcntl(state, FcntlArg::F_OFD_SETLK(&lock(run_at(number), 1))).is_ok()
+}
+
+/// How many bytes of runs with these numbers are locked, or `enough`; `None` where the question cannot be asked.
+pub(super) fn count_runs(state: &File, numbers: &Range<u64>, enough: u64) -> Option<u64> {
+    let (first, end) = (run_at(numbers.start), run_at(numbers.end));
+    let whole = RUNS_AT..PROBES_AT;
+    let mut ranges = Vec::new();
+    match numbers.end - numbers.start {
+        length if length >= RUNS => ranges.push(whole),
+        _ if first <= end => ranges.push(first..end),
+        _ => ranges.extend([first..whole.end, whole.start..end]),
+    }
+    let mut held = 0;
+    // The kernel tells of any one that is in the way, so that what is before and behind it is asked for too.
+    while let Some(Range { start, end }) = ranges.pop() {
+        if held >= enough || start >= end {
+            continue;
+        }
+        let mut found = lock(start, end - start);
+        fcntl(state, FcntlArg::F_OFD_GETLK(&mut found)).ok()?;
+        if i32::from(found.l_type) != libc::F_UNLCK {
+            held += 1;
+            let at = found.l_start.clamp(start, end - 1);
+            ranges.extend([start..at, at + 1..end]);
+        }
+    }
+    Some(held)
+}
+
+fn run_at(number: u64) -> i64 {
+    RUNS_AT + i64::try_from(number % RUNS).unwrap_or(0)
+}
+
+/// Where and since when locks can be asked for: this boot of this machine, or whatever kernel it is, and this file. `None`
+/// where that is not told.
+pub(super) fn epoch(inode: u64) -> Option<u64> {
+    let mut text = [0; 36];
+    options().open(BOOT_ID).ok()?.read_exact(&mut text).ok()?;
+    // FNV-1a: it need not be more than unlike another.
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    Some(text.iter().chain(&inode.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, mix))
+}
+
 /// Whether the kernel cannot lock single bytes.
 pub(super) fn has_no_bytes(state: &File) -> bool {
     let asked = fcntl(state, FcntlArg::F_OFD_GETLK(&mut byte_lock(0)));
@@ -115,12 +169,16 @@ pub(super) fn sweep(dir: &Path, name: &Name, all: bool) {
 }
 
 fn byte_lock(serial: u64) -> libc::flock {
+    lock(PROBES_AT + i64::try_from(serial % (1 << 30)).unwrap_or(0), 1)
+}
+
+fn lock(start: i64, length: i64) -> libc::flock {
     libc::flock {
         // The types of the fields differ between platforms, but the constants fit them all.
         l_type: libc::F_WRLCK.try_into().unwrap_or_default(),
         l_whence: libc::SEEK_SET.try_into().unwrap_or_default(),
-        l_start: PROBES_AT + i64::try_from(serial % (1 << 30)).unwrap_or(0),
-        l_len: 1,
+        l_start: start,
+        l_len: length,
         l_pid: 0,
     }
 }

@@ -122,6 +122,10 @@ fn facts(breaker: &Breaker) -> Vec<String> {
     if let Some(Outage { since, refused_before }) = breaker.outage() {
         facts.push(format!("outage: since {since}, refused before: {refused_before}"));
     }
+    let under_way = breaker.under_way();
+    if under_way.count() > 0 {
+        facts.push(format!("under way: {} of {:?}", under_way.count(), under_way.numbers()));
+    }
     facts
 }
 
@@ -148,10 +152,11 @@ fn state(state: &State) -> Vec<String> {
                 format!("state.successes: {successes}"),
                 format!("state.failures: {failures}"),
             ];
-            for (index, Probe { serial, pid, since, lease }) in probes.iter().enumerate() {
+            for (index, Probe { serial, pid, since, lease, counts }) in probes.iter().enumerate() {
+                let counts = if *counts { ", counts" } else { "" };
                 let pid = pid.map_or("none".to_owned(), |pid| pid.to_string());
                 let lease = millis(*lease);
-                facts.push(format!("probe[{index}]: serial={serial} pid={pid} since={since} lease={lease}"));
+                facts.push(format!("probe[{index}]: serial={serial} pid={pid} since={since} lease={lease}{counts}"));
             }
             facts
         }

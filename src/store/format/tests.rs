@@ -46,6 +46,7 @@ fn largest_settings() -> Settings {
         Key::FailureBudget => Some(&budget),
         Key::Backoff => Some("99.999999"),
         Key::Probes => Some("16"),
+        Key::CountStopped => Some("true"),
         Key::SuccessCodes => Some(&lists[0]),
         Key::FailureCodes => Some(&lists[1]),
         Key::IgnoreCodes => Some(&lists[2]),
@@ -120,6 +121,8 @@ fn fullest() -> Breaker {
     state["windows_differ"] = true.into();
     state["in_vain"] = Breaker::MANY_IN_VAIN.into();
     state["outage"] = json!([LAST, MOST]);
+    state["under_way"] =
+        pack::rows(&[[u64::MAX, MOST, (1 << 48) - 10_001, (1 << 48) - 1, 10_000, u16::MAX.into()]]).into();
     state["hold"] = json!({
         "kind": "disable",
         "by": "w".repeat(LONGEST_WHO),
