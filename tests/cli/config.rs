@@ -619,6 +619,7 @@ success-codes    -                    built in
 failure-codes    -                    built in
 ignore-codes     -                    built in
 trip-codes       -                    built in
+count-stopped    false                built in
 timeout          -                    built in
 probe-timeout    -                    built in
 kill-after       -                    built in
@@ -677,7 +678,7 @@ fn config_as_json() {
     assert_eq!(document["version"], 1);
     assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
     let settings = document["settings"].as_object().expect("an object");
-    assert_eq!(settings.len(), 34);
+    assert_eq!(settings.len(), 36);
     let said = |value: Value, origin: &str, line: Value| {
         let file = if line.is_null() { Value::Null } else { json!(path) };
         json!({ "value": value, "origin": origin, "line": line, "pattern": null, "file": file })

@@ -1,4 +1,5 @@
 //! How a service that was away gets its runs back: step by step where that is asked for, and not at once where it flaps.
+//! See cb-contract(7) 1.57 and 1.58.
 
 use std::time::{Duration, Instant};
 
