@@ -16,7 +16,7 @@ __cb_options() {
             flags+=(-V --version)
             ;;
         run)
-            flags+=(--count-stopped -p --preserve-status -f --foreground
+            flags+=(--count-stopped -p --preserve-status -f --foreground --http
                 --observe --wait)
             valued+=(-n --name --threshold --failure-rate --window --min-calls
                 --slow-after --slow-rate --failure-budget --trip-codes

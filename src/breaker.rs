@@ -30,7 +30,7 @@ pub use self::reason::Reason;
 use self::reason::Share;
 pub use self::under_way::{Gone, UnderWay};
 use self::window::{FailureTimes, Mark, Recent, Slices, Tally, reaches};
-use crate::outcome::{End, Finished, Outcome};
+use crate::outcome::{End, Finished, How, Outcome};
 use crate::settings::{Budget, Settings, Window};
 use crate::time::{LONGEST, Timestamp, millis};
 
@@ -254,8 +254,15 @@ pub struct Last {
     pub end: Option<End>,
     /// How long it took, if that is known.
     pub took: Option<Duration>,
-    /// The status of the answer that decided, where it was one of HTTP.
+    /// The status of the last HTTP answer, where it is known.
     pub http_status: Option<u16>,
+}
+
+impl Last {
+    /// How it came about, as far as that is known.
+    pub fn how(&self) -> Option<How> {
+        How::of(self.end, self.http_status)
+    }
 }
 
 /// Who asks for admission, and by which rules.
@@ -792,7 +799,7 @@ impl Breaker {
             (_, Outcome::Success) => Some(self.close(Reason::SuccessReported, now)),
             (State::HalfOpen { .. }, _) => {
                 let told = self.reopen_if_told(run, settings, now);
-                told.or_else(|| Some(self.open(Reason::FailureReported(run.end), settings, now)))
+                told.or_else(|| Some(self.open(Reason::FailureReported(run.how()), settings, now)))
             }
             (State::Open { .. }, _) => None,
         }
@@ -911,14 +918,14 @@ impl Breaker {
                 return Some(Reason::TripCode(run.end));
             }
             if trip.threshold.is_some_and(|limit| self.consecutive_failures >= limit.get()) {
-                return Some(Reason::InARow(self.consecutive_failures, run.end));
+                return Some(Reason::InARow(self.consecutive_failures, run.how()));
             }
             if let Some(share) = rate(window.failures, trip.failure_rate) {
-                return Some(Reason::FailureRate(share, run.end));
+                return Some(Reason::FailureRate(share, run.how()));
             }
             let spent = |budget: &Budget| self.failures.count(budget.within, now) >= budget.failures.into();
             if let Some(budget) = trip.budget.filter(spent) {
-                return Some(Reason::Budget(budget.failures.into(), budget.within, run.end));
+                return Some(Reason::Budget(budget.failures.into(), budget.within, run.how()));
             }
         }
         let bad = mark.failed || mark.slow;
@@ -936,7 +943,7 @@ impl Breaker {
             if *failures < settings.probe_failures && !(mark.failed && run.trips) {
                 return None;
             }
-            let reason = if mark.failed { Reason::ProbeFailed(run.end) } else { Reason::ProbeSlow(run.took) };
+            let reason = if mark.failed { Reason::ProbeFailed(run.how()) } else { Reason::ProbeSlow(run.took) };
             return Some(self.open(reason, settings, now));
         }
         *successes = successes.saturating_add(1);

@@ -1,10 +1,13 @@
 //! The child: start it, pass signals on, end it when its time is over, learn how it ended.
 
+mod headers;
+
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
+pub use self::headers::Headers;
 use crate::clock;
 use crate::exit::Exit;
 use crate::outcome::{End, Stopped};
@@ -29,6 +32,8 @@ pub struct Task<'a> {
     pub limit: TimeLimit<'a>,
     /// A command of our own beside the user's: it reads nothing, its data goes where speech goes, and it leads a group.
     pub is_hook: bool,
+    /// Where it may write the headers of HTTP answers.
+    pub headers: Option<&'a Headers>,
 }
 
 /// A child that runs.
@@ -139,11 +144,12 @@ impl<'a> Beside<'a> {
 impl Child {
     fn start(task: Task<'_>, inherited: Inherited) -> Result<Self, NotStarted> {
         const UNSET: &[&CStr] = &[c"CB_PROBE"];
-        let Task { command, variables, limit, is_hook } = task;
+        let Task { command, variables, limit, is_hook, headers } = task;
         // Arguments come from an exec and cannot hold a NUL byte.
         let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.clone().into_vec()).ok()).collect();
         let own_group = is_hook || limit.time.is_some() && !limit.limits.foreground && !sys::in_foreground();
-        let program = Program { argv, set: variables, unset: UNSET, own_group, is_hook };
+        let lent = headers.map(Headers::lent);
+        let program = Program { argv, set: variables, unset: UNSET, own_group, is_hook, lent };
         let started = clock::instant();
         match sys::spawn(&program, inherited) {
             Ok(pid) => Ok(Self { pid, own_group, started }),

@@ -20,7 +20,7 @@ use crate::settings::Key;
     // One screen of 24 lines.
     help_template = "{before-help}Commands:\n{subcommands}{after-help}",
     before_help = "\
-        Examples: cb run --name openai -- curl -fsS https://api.openai.com/v1/models\n          \
+        Examples: cb run -n openai --http -- curl -fsS -D /dev/fd/3 URL\n          \
         cb status; cb reset openai\n\
         cb starts the command; but after 5 failures in a row it leaves it alone for 30 s\n\
         (exit code 75), then lets one run through, a probe, to see whether it is back.",
@@ -76,6 +76,7 @@ pub enum Command {
 /// Run a command, if the breaker lets it
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
+        cb run -n openai --http -- curl -fsS -D /dev/fd/3 URL\n  \
         cb run -n api -- curl -fsS --max-time 10 https://api.example.com/health\n  \
         cb run -n db --threshold 3 --cooldown 5m --timeout 20s -- psql -c 'select 1'\n  \
         cb run -n api --failure-rate 50 --window 5m --trip-codes 22 -- ./sync\n\n\
@@ -243,6 +244,11 @@ pub struct RefusalOptions {
 /// What a run does beside guarding.
 #[derive(Args, Clone, Debug)]
 pub struct OwnOptions {
+    /// Judge by the HTTP answer whose headers the command writes to descriptor 3, or N from 3 to 9 (note the =), as
+    /// curl -D /dev/fd/3 does: 408, 429 and 5xx are failures, and Retry-After opens at once [default: false]
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        help_heading = "What counts")]
+    http: Option<String>,
     /// Run this with 'sh -c' when refused, under --timeout too, and exit as it does
     #[arg(long, value_name = "CMD", value_hint = clap::ValueHint::CommandString, help_heading = "When refused")]
     fallback: Option<String>,

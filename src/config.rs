@@ -159,8 +159,9 @@ impl Use {
         let of_breaker = key.is_of_breaker();
         match self {
             Self::Run => true,
-            // It needs the hook, as it may be the first to find that a hold is over.
-            Self::Allow => of_breaker || matches!(key, Key::OpenExitCode | Key::OnChange | Key::Verbose),
+            // It needs the hook, as it may be the first to find that a hold is over; and `http`, as what
+            // answers alone open is open for it too.
+            Self::Allow => of_breaker || matches!(key, Key::OpenExitCode | Key::OnChange | Key::Verbose | Key::Http),
             Self::Record => of_breaker || Self::ByHand.has(key),
             Self::ByHand => matches!(key, Key::OnChange | Key::Verbose),
         }

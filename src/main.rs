@@ -75,6 +75,7 @@ mod exit;
 #[cfg(test)]
 mod fuzz;
 mod guard;
+mod http;
 mod locations;
 mod name;
 mod outcome;

@@ -77,7 +77,7 @@ pub struct Finished {
     pub end: Option<End>,
     /// How long it took, if that is known.
     pub took: Option<Duration>,
-    /// The status of the answer that decided, where it was one of HTTP.
+    /// The status of the last HTTP answer, where it is known.
     pub http_status: Option<u16>,
     /// For how long it said to stay away (`Retry-After`), where that was usable: longer than no time.
     pub retry_after: Option<Duration>,
@@ -87,6 +87,39 @@ impl Finished {
     /// A run of which nothing but its outcome is known.
     pub fn of(outcome: Outcome) -> Self {
         Self { outcome, trips: false, end: None, took: None, http_status: None, retry_after: None }
+    }
+
+    /// How it came about, as far as that is known.
+    pub fn how(&self) -> Option<How> {
+        How::of(self.end, self.http_status)
+    }
+}
+
+/// How a result came about, as people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The child ended so.
+    Ended(End),
+    /// The service answered with this status.
+    Answered(u16),
+}
+
+impl How {
+    /// An answer that refuses says more than the exit code that comes of it.
+    pub fn of(end: Option<End>, http_status: Option<u16>) -> Option<Self> {
+        match (end, http_status) {
+            (Some(End::TimedOut | End::NotStarted), _) | (_, None | Some(0..400)) => end.map(Self::Ended),
+            (_, Some(status)) => Some(Self::Answered(status)),
+        }
+    }
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(end) => end.fmt(f),
+            Self::Answered(status) => write!(f, "HTTP {status}"),
+        }
     }
 }
 
@@ -217,6 +250,11 @@ impl Codes {
     ///
     /// `stopped` says that the user had sent INT, QUIT, TERM or HUP to `cb` before.
     pub fn judge(&self, end: End, stopped: bool) -> (Outcome, bool) {
+        self.judge_answered(end, stopped, None)
+    }
+
+    /// The same of a run that got an answer, which says this of the service.
+    pub fn judge_answered(&self, end: End, stopped: bool, answered: Option<Outcome>) -> (Outcome, bool) {
         if stopped && end != End::Exit(0) {
             return (Outcome::Ignored, false);
         }
@@ -231,7 +269,8 @@ impl Codes {
             Some(CodeList::Failure) => (Outcome::Failure, false),
             Some(CodeList::Ignored) => (Outcome::Ignored, false),
             Some(CodeList::Trip) => (Outcome::Failure, true),
-            None => (self.unlisted(end), false),
+            None if end == End::TimedOut => (Outcome::Failure, false),
+            None => (answered.unwrap_or_else(|| self.unlisted(end)), false),
         }
     }
 
@@ -254,13 +293,15 @@ impl Codes {
     }
 
     /// Whether a run may end so that it is a failure, and so that it opens the breaker at once. `timed` says that it may end
-    /// because its time is over.
-    pub fn can_fail(&self, timed: bool) -> (bool, bool) {
+    /// because its time is over, `answered` that an answer may say that it failed, and for how long to stay away.
+    pub fn can_fail(&self, timed: bool, answered: bool) -> (bool, bool) {
         let exits = (0..=u8::MAX).map(End::Exit);
         let signals = (1..=i32::from(signals::LAST)).map(End::Signal);
         let ends = exits.chain(signals).chain(timed.then_some(End::TimedOut));
-        ends.map(|end| self.judge(end, false)).fold((false, false), |(fails, trips), (outcome, trip)| {
-            (fails || outcome == Outcome::Failure, trips || trip)
+        let judged = ends.map(|end| self.judge_answered(end, false, answered.then_some(Outcome::Failure)));
+        judged.fold((false, false), |(fails, trips), (outcome, trip)| {
+            let failed = outcome == Outcome::Failure;
+            (fails || failed, trips || trip || failed && answered)
         })
     }
 

@@ -67,6 +67,8 @@ impl Setup {
         }
         setup.breaker.complete(given(Key::Threshold).is_some());
         let contradictions = setup.breaker.contradictions().into_iter().chain(setup.contradiction().err());
+        // An answer opens the breaker by itself, if it says for how long.
+        let contradictions = contradictions.filter(|fault| fault.key != Key::Threshold || setup.run.http.is_none());
         faults.extend(contradictions.filter(|fault| readable(fault.key.judged_by())));
         (setup, faults)
     }
@@ -163,7 +165,7 @@ impl Setup {
         let trip = &settings.trip;
         let by_failures = trip.threshold.is_some() || trip.failure_rate.is_some() || trip.budget.is_some();
         let opens = |timed| {
-            let (fails, trips) = settings.codes.can_fail(timed);
+            let (fails, trips) = settings.codes.can_fail(timed, self.run.http.is_some());
             by_failures && (fails || settings.count_stopped) || trips
         };
         if trip.slow_rate.is_some() || opens(self.limits.timeout.is_some()) {
@@ -334,12 +336,12 @@ impl Settings {
         count_stopped: false,
     };
 
-    /// What an end counts as, and whether it opens the breaker at once.
-    pub fn judge(&self, end: End, stopped: Stopped) -> (Outcome, bool) {
+    /// What an end counts as, and whether it opens the breaker at once; `answered` is what an answer says of the service.
+    pub fn judge(&self, end: End, stopped: Stopped, answered: Option<Outcome>) -> (Outcome, bool) {
         match stopped {
             // That it was stopped is decided before any list of codes is looked at.
             Stopped::ByTerm if self.count_stopped && end != End::Exit(0) => (Outcome::Failure, false),
-            _ => self.codes.judge(end, stopped != Stopped::Not),
+            _ => self.codes.judge_answered(end, stopped != Stopped::Not, answered),
         }
     }
 
@@ -525,6 +527,9 @@ impl FallbackOn {
 /// What else a run does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSettings {
+    /// The descriptor under which the child finds a file for the headers of HTTP answers; `None` where it is not judged by
+    /// these.
+    pub http: Option<u8>,
     /// The exit code of a refusal.
     pub open_exit_code: u8,
     /// What to do when the state cannot be used.
@@ -545,6 +550,7 @@ pub struct RunSettings {
 
 impl RunSettings {
     const BUILT_IN: Self = Self {
+        http: None,
         open_exit_code: exit::REFUSED,
         on_state_error: OnStateError::Run,
         observe: false,

@@ -19,18 +19,24 @@
 //! | `is_root` | who we are | a number goes in and one comes out, no memory |
 //! | `given_randomness`, `given_randomness` | what the kernel gave us | a number goes in; 16 bytes of ours come out |
 //! | `in_foreground` | the terminal | a constant path; the descriptor is ours alone until it is closed |
+//! | `is_open` | a descriptor | numbers go in and come out, no memory |
 //! | `Alarm::after`, `Alarm::drop` | a timer, its signal | its handler does nothing; in the end the signal is as it was |
 //! | `entry::main` | the symbol `main` | the crate is `no_main`: there is no other |
 #![expect(unsafe_code, reason = "this module is the facade of the platform; each block says why it is sound")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::ptr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use libc::{pid_t, sigset_t};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// A signal that arrived, and who sent it.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +118,7 @@ pub fn take_over() -> Inherited {
 }
 
 /// What to start.
-pub struct Program {
+pub struct Program<'a> {
     /// The word that was given, and its arguments.
     pub argv: Vec<CString>,
     /// What the child finds in its environment beside ours.
@@ -124,6 +130,17 @@ pub struct Program {
     /// Whether it reads nothing and its data goes where speech goes: stdin is `/dev/null`, stdout is stderr. Its group is a
     /// session: no terminal is its own, which would stop it where it writes or asks for a password in the background.
     pub is_hook: bool,
+    /// What it finds under a descriptor that is not open for us.
+    pub lent: Option<Lent<'a>>,
+}
+
+/// A file that a child finds under this descriptor: this one; or `/dev/null`, where there is none.
+#[derive(Clone, Copy)]
+pub struct Lent<'a> {
+    /// The descriptor.
+    pub number: c_int,
+    /// The file.
+    pub file: Option<&'a File>,
 }
 
 struct Start {
@@ -134,6 +151,8 @@ struct Start {
     is_hook: bool,
     /// Our own number, which the child knows its parent by.
     parent: pid_t,
+    /// The descriptor of the child and that of the file, as it is here. Below 0 there is none.
+    lent: Option<(c_int, c_int)>,
     errno: c_int,
 }
 
@@ -142,7 +161,7 @@ unsafe extern "C" {
 }
 
 /// Our environment as it was given to us, byte by byte, with the changes for the child.
-fn environment(program: &Program) -> Vec<*const c_char> {
+fn environment(program: &Program<'_>) -> Vec<*const c_char> {
     let replaces = |entry: &CStr, name: &[u8]| {
         let entry = entry.to_bytes();
         entry.starts_with(name) && entry.get(name.len()) == Some(&b'=')
@@ -175,7 +194,7 @@ fn environment(program: &Program) -> Vec<*const c_char> {
 ///
 /// # Errors
 /// What `clone` or `exec` said; the flag says whether it was `exec`.
-pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Error, bool)> {
+pub fn spawn(program: &Program<'_>, inherited: Inherited) -> Result<pid_t, (io::Error, bool)> {
     let argv: Vec<*const c_char> = program.argv.iter().map(|arg| arg.as_ptr()).chain([ptr::null()]).collect();
     let envp = environment(program);
     let mut start = Start {
@@ -185,6 +204,7 @@ pub fn spawn(program: &Program, inherited: Inherited) -> Result<pid_t, (io::Erro
         own_group: program.own_group,
         is_hook: program.is_hook,
         parent: own_pid(),
+        lent: program.lent.map(|lent| (lent.number, lent.file.map_or(-1, AsRawFd::as_raw_fd))),
         errno: 0,
     };
     // execvpe keeps a path and, for a script without `#!`, a second argument list on its stack.
@@ -240,6 +260,25 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
                 libc::close(1);
             }
         }
+        match (*start).lent {
+            // Ours is already where it is to be, and only closed by exec.
+            Some((number, file)) if file == number => {
+                libc::fcntl(number, libc::F_SETFD, 0);
+            }
+            Some((number, file)) if file >= 0 => {
+                libc::dup2(file, number);
+            }
+            Some((number, _)) => {
+                // What may be there is ours, and not for the child; where no more may be open, that makes room.
+                libc::close(number);
+                let nothing = libc::open(c"/dev/null".as_ptr(), libc::O_WRONLY | libc::O_APPEND);
+                if nothing >= 0 && nothing != number {
+                    libc::dup2(nothing, number);
+                    libc::close(nothing);
+                }
+            }
+            None => {}
+        }
         if (*start).inherited.ignored_children {
             dispose(libc::SIGCHLD, libc::SIG_IGN);
         }
@@ -248,6 +287,31 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
         (*start).errno = *libc::__errno_location();
         libc::_exit(127)
     }
+}
+
+/// Whether the caller has left this descriptor open. It is asked before we open any.
+pub fn is_open(descriptor: c_int) -> bool {
+    // SAFETY: F_GETFL has no memory effects.
+    unsafe { libc::fcntl(descriptor, libc::F_GETFL) >= 0 }
+}
+
+/// An empty file in memory that is on no disk and under no path, to which is appended.
+///
+/// It has no seal but that nobody executes it: a program may well cut it short, as curl does with its `--dump-header`. Its
+/// descriptor is none of the standard ones, even where those are closed.
+///
+/// # Errors
+/// There is no such file to be had here.
+pub fn file_in_memory(name: &CStr) -> io::Result<File> {
+    let create = |flags| memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::from_bits_retain(flags));
+    let file = match create(libc::MFD_NOEXEC_SEAL) {
+        // A kernel before 6.3.
+        Err(Errno::EINVAL) => create(0)?,
+        other => other?,
+    };
+    let file = if file.as_raw_fd() > 2 { file } else { file.try_clone()? };
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+    Ok(File::from(file))
 }
 
 /// Waits for the next signal, at most so long. `None` is the end of the time, or a wait that was interrupted.

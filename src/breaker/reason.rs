@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use crate::outcome::End;
+use crate::outcome::{End, How};
 use crate::time::format_duration;
 
 /// Why a state changed.
@@ -13,15 +13,15 @@ pub enum Reason {
     /// A code of `trip-codes`.
     TripCode(Option<End>),
     /// `threshold`: so many failures in a row.
-    InARow(u32, Option<End>),
+    InARow(u32, Option<How>),
     /// `failure-rate`: so many of the results in the window failed.
-    FailureRate(Share, Option<End>),
+    FailureRate(Share, Option<How>),
     /// `failure-budget`: so many failures within so much time.
-    Budget(u32, Duration, Option<End>),
+    Budget(u32, Duration, Option<How>),
     /// `slow-rate`: so many of the results in the window were slow.
     SlowRate(Share),
     /// A probe failed, or as many as `probe-failures` says.
-    ProbeFailed(Option<End>),
+    ProbeFailed(Option<How>),
     /// A probe took as long as `slow-after` or longer.
     ProbeSlow(Option<Duration>),
     /// As many probes succeeded as `probe-successes` says.
@@ -29,7 +29,7 @@ pub enum Reason {
     /// A success was seen elsewhere.
     SuccessReported,
     /// A failure was seen elsewhere.
-    FailureReported(Option<End>),
+    FailureReported(Option<How>),
     /// `cb reset`
     Reset,
     /// `cb trip` without a reason.
@@ -79,22 +79,23 @@ impl Reason {
     /// Its words.
     pub fn text(&self) -> Cow<'_, str> {
         let ended = |end: &Option<End>| end.map_or(String::new(), |end| format!(": {end}"));
+        let how = |how: &Option<How>| how.map_or(String::new(), |how| format!(": {how}"));
         let failures = |count: &u32| format!("{count} {}", if *count == 1 { "failure" } else { "failures" });
         Cow::Owned(match self {
             Self::TripCode(end) => format!("a trip code{}", ended(end)),
-            Self::InARow(count, end) => format!("{} in a row{}", failures(count), ended(end)),
-            Self::FailureRate(share, end) => format!("failure rate {share}{}", ended(end)),
-            Self::Budget(count, within, end) => {
-                format!("{} within {}{}", failures(count), format_duration(*within), ended(end))
+            Self::InARow(count, by) => format!("{} in a row{}", failures(count), how(by)),
+            Self::FailureRate(share, by) => format!("failure rate {share}{}", how(by)),
+            Self::Budget(count, within, by) => {
+                format!("{} within {}{}", failures(count), format_duration(*within), how(by))
             }
             Self::SlowRate(share) => format!("slow rate {share}"),
-            Self::ProbeFailed(end) => format!("probe failed{}", ended(end)),
+            Self::ProbeFailed(by) => format!("probe failed{}", how(by)),
             Self::ProbeSlow(None) => "probe was slow".to_owned(),
             Self::ProbeSlow(Some(took)) => format!("probe was slow: took {}", format_duration(*took)),
             Self::ProbesSucceeded(1) => "probe succeeded".to_owned(),
             Self::ProbesSucceeded(count) => format!("{count} probes succeeded"),
             Self::SuccessReported => "success reported".to_owned(),
-            Self::FailureReported(end) => format!("failure reported{}", ended(end)),
+            Self::FailureReported(by) => format!("failure reported{}", how(by)),
             Self::Reset => return Cow::Borrowed("reset"),
             Self::Tripped => return Cow::Borrowed("tripped"),
             Self::Disabled => return Cow::Borrowed("disabled"),

@@ -4,24 +4,25 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::breaker::{Breaker, Cause, Draw, Refusal};
 use crate::chance;
-use crate::child::{self, Ended, Meanwhile, NotStarted, Task, TimeLimit};
+use crate::child::{self, Ended, Headers, Meanwhile, NotStarted, Task, TimeLimit};
 use crate::cli::RunArgs;
 use crate::clock;
-use crate::config::{Config, Tables, Use};
+use crate::config::{Config, Origin, Resolved, Tables, Use};
 use crate::context::Context;
 use crate::environment::{FALLBACK, is_within, switched_off, within};
 use crate::exit::Exit;
 use crate::guard::{Entering, Entrance, Guard, Hook, Report, Ticket, Untold};
+use crate::http::{Answer, last_answer};
 use crate::name::Name;
 use crate::outcome::{End, Finished, Outcome, Stopped};
 use crate::report::speech::{self, Volume, say};
 use crate::settings::{FallbackOn, Key, Settings, Setup};
 use crate::store::READERS_PATIENCE;
-use crate::sys;
+use crate::sys::{self, is_open};
 use crate::time::{Timestamp, format_rough, millis};
 
 /// How often `--wait` looks at least.
@@ -51,19 +52,22 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     let guard = Guard { name, context, on_change: setup.run.on_change.as_deref(), later: None };
     // Who runs in any case has nothing to wait for.
     let wait = args.wait.filter(|_| !setup.run.observe);
-    let guarded = Guarded { guard, setup };
+    let guarded = Guarded { guard, setup, http: descriptor(name, &file, &config)? };
     match if switched_off() { Entrance::Unguarded } else { guarded.enter(wait)? } {
         Entrance::Admitted(ticket) => {
+            let headers = guarded.headers();
             let probe = ticket.permit.is_probe();
-            let mut duty = Duty::new(&guarded, ticket);
-            let ended = guarded.start(&args.command, probe, Some(&mut duty));
+            let mut duty = Duty::new(&guarded, ticket, headers.as_ref());
+            let ended = guarded.start(&args.command, probe, headers.as_ref(), Some(&mut duty));
             let outcome = duty.end(&ended);
             Ok(guarded.end(&ended, outcome))
         }
         Entrance::Unguarded => {
-            let ended = guarded.start(&args.command, false, None);
+            let headers = guarded.headers();
+            let ended = guarded.start(&args.command, false, headers.as_ref(), None);
             let healthy = setup.run.healthy_after.is_some_and(|after| ended.took >= after);
-            Ok(guarded.end(&ended, Some(guarded.judge(&ended).outcome).filter(|_| !healthy)))
+            let outcome = guarded.judge(&ended, headers.as_ref()).outcome;
+            Ok(guarded.end(&ended, Some(outcome).filter(|_| !healthy)))
         }
         Entrance::Refused(_) | Entrance::NotYet => {
             let refused = Exit::Refused(setup.run.open_exit_code);
@@ -72,10 +76,39 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     }
 }
 
+/// The descriptor under which the command finds a file for the headers of HTTP answers, where it is to be judged by these.
+///
+/// # Errors
+/// An option wants one that is in use. One that the configuration wants is in use in some runs, and they are not stopped.
+fn descriptor(name: &Name, file: &Config, config: &Resolved) -> Result<Option<u8>> {
+    let in_use = |number: u8| is_open(number.into());
+    let Some(number) = config.setup.run.http else { return Ok(None) };
+    if !in_use(number) {
+        return Ok(Some(number));
+    }
+    let by_option = *config.origin(Key::Http).1 == Origin::Option;
+    let cure = match (3..=9).find(|&number| !in_use(number)) {
+        Some(free) if by_option => format!("write --http={free}"),
+        Some(free) => format!("write http = {free}"),
+        None => format!("all from 3 to 9 are; close one for cb, as {number}>&- does"),
+    };
+    let wrong = format!("descriptor {number} is in use already");
+    if by_option {
+        return Err(anyhow!("--http: {wrong}; {cure}"));
+    }
+    let origin = config.origin(Key::Http).1;
+    let path = file.file(origin).map_or(String::new(), |path| path.display().to_string());
+    let line = file.line(origin).unwrap_or_default();
+    say(&format!("{name}: {path}:{line}: http: {wrong}, so the run is judged without; {cure}"));
+    Ok(None)
+}
+
 /// One run of a guarded command.
 struct Guarded<'a> {
     guard: Guard<'a>,
     setup: &'a Setup,
+    /// The descriptor under which the command finds a file for the headers of HTTP answers.
+    http: Option<u8>,
 }
 
 impl Guarded<'_> {
@@ -138,14 +171,33 @@ impl Guarded<'_> {
         let line = self.setup.run.fallback.as_deref().filter(|_| !is_within(FALLBACK))?;
         let limits = &self.setup.limits;
         let limit = TimeLimit { time: limits.limit(false), limits };
-        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit, None))
+        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit, None, None))
+    }
+
+    /// Where the command may write the headers of HTTP answers, where it is judged by them.
+    fn headers(&self) -> Option<Headers> {
+        let headers = self.http.map(Headers::new);
+        if headers.as_ref().is_some_and(|headers| !headers.is_kept()) {
+            let name = self.guard.name;
+            self.guard
+                .context
+                .volume()
+                .remark(|| format!("{name}: no file in memory is to be had, so what is written for --http is lost"));
+        }
+        headers
     }
 
     /// Runs the command and waits for its end.
-    fn start(&self, command: &[OsString], probe: bool, duty: Option<&mut dyn Meanwhile>) -> Ended {
+    fn start(
+        &self,
+        command: &[OsString],
+        probe: bool,
+        headers: Option<&Headers>,
+        duty: Option<&mut dyn Meanwhile>,
+    ) -> Ended {
         let limits = &self.setup.limits;
         let variable = if probe { Some(("CB_PROBE", "1")) } else { None };
-        self.child(command, variable, TimeLimit { time: limits.limit(probe), limits }, duty)
+        self.child(command, variable, TimeLimit { time: limits.limit(probe), limits }, headers, duty)
     }
 
     /// Runs a command that finds in its environment whose it is, and this variable.
@@ -154,6 +206,7 @@ impl Guarded<'_> {
         command: &[OsString],
         variable: Option<(&'static str, &str)>,
         limit: TimeLimit<'_>,
+        headers: Option<&Headers>,
         duty: Option<&mut dyn Meanwhile>,
     ) -> Ended {
         let Guard { name, context, .. } = self.guard;
@@ -161,7 +214,7 @@ impl Guarded<'_> {
         let own = own.map(|(variable, value)| (variable, OsString::from(value)));
         let within = within().filter(|inherited| variable.is_none_or(|own| own.0 != inherited.0));
         let variables = own.chain(within);
-        let task = Task { command, variables: context.environment(variables), limit, is_hook: false };
+        let task = Task { command, variables: context.environment(variables), limit, is_hook: false, headers };
         child::run(task, context.inherited, duty).unwrap_or_else(|NotStarted { exit, message }| {
             let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             say(&format!("could not run '{word}': {message}"));
@@ -170,11 +223,20 @@ impl Guarded<'_> {
     }
 
     /// What a run counts as that ended so.
-    fn judge(&self, ended: &Ended) -> Finished {
+    fn judge(&self, ended: &Ended, headers: Option<&Headers>) -> Finished {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
-        let (outcome, trips) = self.setup.breaker.judge(end, ended.stopped);
-        Finished { trips, end: Some(ended.end), took: Some(ended.took), ..Finished::of(outcome) }
+        let answer = headers.and_then(answered);
+        let answered = answer.and_then(|answer| answer.outcome());
+        let (outcome, trips) = self.setup.breaker.judge(end, ended.stopped, answered);
+        Finished {
+            trips,
+            end: Some(ended.end),
+            took: Some(ended.took),
+            http_status: answer.map(|answer| answer.status),
+            retry_after: answer.and_then(|answer| answer.retry_after),
+            ..Finished::of(outcome)
+        }
     }
 
     /// Hands in the ticket with a result. Trouble is a warning: the command has run. If the breaker was removed meanwhile,
@@ -188,9 +250,17 @@ impl Guarded<'_> {
     }
 }
 
+/// The last answer whose headers were written until now.
+fn answered(headers: &Headers) -> Option<Answer> {
+    last_answer(&headers.written(), clock::now)
+}
+
 /// What a run that was let in owes: its result, once, which is that it is healthy or how it ended.
 struct Duty<'a> {
     guarded: &'a Guarded<'a>,
+    headers: Option<&'a Headers>,
+    /// Whether an answer had failed when it would have been healthy: its end decides.
+    failed: bool,
     /// Until there is a result.
     ticket: Option<Ticket>,
     untold: Untold,
@@ -198,13 +268,19 @@ struct Duty<'a> {
 }
 
 impl<'a> Duty<'a> {
-    fn new(guarded: &'a Guarded<'a>, ticket: Ticket) -> Self {
-        Self { guarded, ticket: Some(ticket), untold: Untold::default(), hook: None }
+    fn new(guarded: &'a Guarded<'a>, ticket: Ticket, headers: Option<&'a Headers>) -> Self {
+        Self { guarded, headers, failed: false, ticket: Some(ticket), untold: Untold::default(), hook: None }
+    }
+
+    /// After how long it is healthy, if that is yet to be seen.
+    fn healthy_after(&self) -> Option<Duration> {
+        self.ticket.as_ref().and(self.guarded.setup.run.healthy_after).filter(|_| !self.failed)
     }
 
     /// The command has run for as long as it takes to be healthy. That is its result, however it ends, and it is not slow.
     fn is_healthy(&mut self, after: Duration) {
-        let Some(ticket) = self.ticket.take() else { return };
+        self.failed = self.headers.and_then(answered).and_then(|answer| answer.outcome()) == Some(Outcome::Failure);
+        let Some(ticket) = self.ticket.take_if(|_| !self.failed) else { return };
         let run = Finished { took: Some(after), ..Finished::of(Outcome::Success) };
         let settings = Settings { slow_after: None, ..self.guarded.setup.breaker.clone() };
         self.untold = self.guarded.record(ticket, run, &settings);
@@ -213,7 +289,7 @@ impl<'a> Duty<'a> {
     /// The command has ended: what that counts as, if that is its result.
     fn end(mut self, ended: &Ended) -> Option<Outcome> {
         let outcome = self.ticket.take().map(|ticket| {
-            let run = self.guarded.judge(ended);
+            let run = self.guarded.judge(ended, self.headers);
             self.untold = self.guarded.record(ticket, run, &self.guarded.setup.breaker);
             run.outcome
         });
@@ -226,13 +302,12 @@ impl<'a> Duty<'a> {
 
 impl Meanwhile for Duty<'_> {
     fn left(&self, ran: Duration) -> Option<Duration> {
-        let healthy = self.ticket.as_ref().and(self.guarded.setup.run.healthy_after);
-        let healthy = healthy.map(|after| after.saturating_sub(ran));
+        let healthy = self.healthy_after().map(|after| after.saturating_sub(ran));
         [healthy, self.hook.as_ref().and_then(Hook::left)].into_iter().flatten().min()
     }
 
     fn turn(&mut self, ran: Duration) {
-        if let Some(after) = self.guarded.setup.run.healthy_after.filter(|after| ran >= *after) {
+        if let Some(after) = self.healthy_after().filter(|after| ran >= *after) {
             self.is_healthy(after);
         }
         if self.hook.as_mut().is_none_or(Hook::look) {

@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::name::Name;
 use crate::report::print;
 use crate::report::speech::say;
+use crate::settings::Key;
 use crate::time::parse_duration;
 
 /// How to guard a command, for a user who left out a part of it.
@@ -23,7 +24,7 @@ const GUARD: &str = "'cb run --name NAME -- COMMAND'";
 pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     let error = match read(args) {
         Ok(cli) => {
-            let Some(line) = lost_wait(&cli, args) else { return Ok(cli) };
+            let Some(line) = lost_value(&cli, args) else { return Ok(cli) };
             say(&line);
             return Err(Exit::Failed);
         }
@@ -40,15 +41,24 @@ pub fn parse(args: &[OsString]) -> Result<Cli, Exit> {
     Err(Exit::Failed)
 }
 
-/// The error of `--wait 5m`: only after `=` does `--wait` take a value, so `5m` would be the command. After `--` it
+/// The error of `--wait 5m` and `--http 4`: only after `=` do they take a value, so `5m` would be the command. After `--` it
 /// may be.
-fn lost_wait(cli: &Cli, args: &[OsString]) -> Option<String> {
+fn lost_value(cli: &Cli, args: &[OsString]) -> Option<String> {
     let Command::Run(run) = &cli.command else { return None };
-    let word = run.command.first().filter(|_| run.wait.is_some())?;
+    let http = run.options.given().iter().any(|(key, text)| *key == Key::Http && text == "true");
+    if run.wait.is_none() && !http {
+        return None;
+    }
+    let word = run.command.first()?;
     let before = args.split(|arg| arg == "--").next()?;
-    let lost = before.windows(2).any(|pair| pair[0] == "--wait" && pair[1] == *word);
-    let word = word.to_str().filter(|word| lost && parse_duration(word).is_ok())?;
-    Some(format!("'--wait {word}' would run the command '{word}'; write --wait={word}"))
+    let follows = |option: &str| before.windows(2).any(|pair| pair[0] == option && pair[1] == *word);
+    let word = word.to_str()?;
+    let is_lost = |option: &str| match option {
+        "--wait" => parse_duration(word).is_ok(),
+        _ => word.parse::<u32>().is_ok(),
+    };
+    let option = ["--wait", "--http"].into_iter().find(|option| follows(option) && is_lost(option))?;
+    Some(format!("'{option} {word}' would run the command '{word}'; write {option}={word}"))
 }
 
 /// Defining all subcommands takes as long as half a run. So the most frequent arguments are read without clap, and the

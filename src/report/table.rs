@@ -205,7 +205,7 @@ fn letters(breaker: &Breaker, most: usize) -> String {
 
 /// A result: how the command ended, and how long ago.
 fn result(last: &Last, now: Timestamp) -> String {
-    let what = last.end.map_or(last.outcome.word().to_owned(), |end| end.to_string());
+    let what = last.how().map_or(last.outcome.word().to_owned(), |how| how.to_string());
     let ago = last.at.age(now).map_or(String::new(), |age| format!(", {} ago", coarse(age)));
     format!("{what}{ago}")
 }

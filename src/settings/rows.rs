@@ -44,6 +44,7 @@ pub enum Key {
     Signal,
     PreserveStatus,
     Foreground,
+    Http,
     OpenExitCode,
     OnStateError,
     Observe,
@@ -421,6 +422,14 @@ static ROWS: &[Row] = &[
         default: None,
     },
     Row {
+        key: Key::Http,
+        name: "http",
+        stored: Stored::Not,
+        read: |setup, text| put(&mut setup.run.http, descriptor(text)),
+        value: |setup| setup.run.http.map_or(Value::Flag(false), |number| Value::Number(number.into())),
+        default: None,
+    },
+    Row {
         key: Key::OpenExitCode,
         name: "open-exit-code",
         stored: Stored::Not,
@@ -591,6 +600,17 @@ fn flag(text: &str) -> Result<bool, String> {
 fn fallback_on(text: &str) -> Result<FallbackOn, String> {
     let known = [FallbackOn::Refused, FallbackOn::Failure].into_iter().find(|known| known.word() == text);
     known.ok_or_else(|| format!("'{text}' is not known; write refused or failure"))
+}
+
+/// The descriptor of a file that a child finds; none by `false`.
+fn descriptor(text: &str) -> Result<Option<u8>, String> {
+    match text {
+        "true" => Ok(Some(3)),
+        "false" => Ok(None),
+        _ => count(text, 3, 9_u8)
+            .map(Some)
+            .map_err(|_| format!("'{}' is neither true nor false nor a descriptor from 3 to 9", text.escape_debug())),
+    }
 }
 
 fn on_state_error(text: &str) -> Result<OnStateError, String> {

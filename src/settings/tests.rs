@@ -97,6 +97,7 @@ fn what_ends_a_child_is_as_gnu_timeout_has_it() {
 fn a_run_is_told_what_to_do_beside_guarding() {
     let of_run = |pairs: &[(Key, &str)]| setup(pairs).expect("good settings of a run").run;
     let plain = RunSettings {
+        http: None,
         open_exit_code: 75,
         on_state_error: OnStateError::Run,
         observe: false,
@@ -110,6 +111,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
     let nothing = [(Key::OnStateError, "run"), (Key::Fallback, ""), (Key::OnChange, ""), (Key::HealthyAfter, "0")];
     assert_eq!(of_run(&nothing), plain);
     let given = of_run(&[
+        (Key::Http, "true"),
         (Key::OpenExitCode, "255"),
         (Key::OnStateError, "refuse"),
         (Key::Observe, "true"),
@@ -120,6 +122,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         (Key::HealthyAfter, "1m"),
     ]);
     let expected = RunSettings {
+        http: Some(3),
         open_exit_code: 255,
         on_state_error: OnStateError::Refuse,
         observe: true,
@@ -132,6 +135,14 @@ fn a_run_is_told_what_to_do_beside_guarding() {
     assert_eq!(given, expected);
     assert_eq!(of_run(&[(Key::OpenExitCode, "0")]).open_exit_code, 0);
     assert_eq!(fault(Key::OpenExitCode, "256"), "'256' is not a whole number from 0 to 255");
+    for number in 3..=9 {
+        assert_eq!(of_run(&[(Key::Http, &number.to_string())]).http, Some(number));
+    }
+    assert_eq!(of_run(&[(Key::Http, "false")]).http, None);
+    for wrong in ["2", "10", "", "-3", "yes", "true "] {
+        let message = format!("'{wrong}' is neither true nor false nor a descriptor from 3 to 9");
+        assert_eq!(fault(Key::Http, wrong), message);
+    }
     assert_eq!(fault(Key::OnStateError, "ignore"), "'ignore' is not known; write run or refuse");
     assert_eq!(fault(Key::FallbackOn, "failed"), "'failed' is not known; write refused or failure");
     assert_eq!(fault(Key::Verbose, "1"), "'1' is neither true nor false");
@@ -155,7 +166,9 @@ fn what_nobody_gives_is_known_as_well() {
             Key::Jitter => Some("0%"),
             Key::BackoffReset | Key::Ramp => Some("0s"),
             Key::Signal => Some("TERM"),
-            Key::CountStopped | Key::PreserveStatus | Key::Foreground | Key::Observe | Key::Verbose => Some("false"),
+            Key::CountStopped | Key::PreserveStatus | Key::Foreground | Key::Http | Key::Observe | Key::Verbose => {
+                Some("false")
+            }
             Key::OpenExitCode => Some("75"),
             Key::OnStateError => Some("run"),
             Key::FallbackOn => Some("refused"),
@@ -345,4 +358,21 @@ fn what_cannot_be_read_of_stored_settings_costs_no_more_than_itself() {
     for packed in ["!", "C", "__", &format!("{packed}?")] {
         assert_eq!(read("A7 H10000ms", packed), both, "{packed:?}");
     }
+}
+
+#[test]
+fn where_answers_are_judged_any_end_that_no_list_has_may_be_a_failure() {
+    let opens = |pairs: &[(Key, &str)]| setup(pairs).is_ok_and(|setup| setup.suits_a_run() == Ok(()));
+    let all = "0-255,timeout";
+    let signals = (1..=64).map(|number| format!("SIG{number}")).collect::<Vec<_>>();
+    let signals: Vec<String> = signals.chunks(30).map(|part| part.join(",")).collect();
+    assert!(!opens(&[(Key::Threshold, "0")]) && opens(&[(Key::Threshold, "0"), (Key::Http, "true")]));
+    let codes = [(Key::IgnoreCodes, &*signals[0]), (Key::FailureCodes, &*signals[1]), (Key::SuccessCodes, all)];
+    assert!(opens(&codes), "a signal is a failure");
+    let codes = [(Key::FailureCodes, "timeout")];
+    assert!(!opens(&codes) && opens(&[codes[0], (Key::Http, "4")]));
+    let none = [(Key::FailureCodes, "timeout"), (Key::SuccessCodes, "0-255"), (Key::Http, "4")];
+    assert!(opens(&none), "a signal that no list has");
+    assert!(opens(&[(Key::Threshold, "0"), (Key::FailureCodes, "7"), (Key::Http, "true")]));
+    assert!(!opens(&[(Key::Threshold, "0"), (Key::FailureCodes, "7"), (Key::Http, "false")]));
 }

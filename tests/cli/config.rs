@@ -626,6 +626,7 @@ kill-after       -                    built in
 signal           TERM                 built in
 preserve-status  false                built in
 foreground       false                built in
+http             false                built in
 open-exit-code   75                   built in
 on-state-error   run                  built in
 observe          false                built in

@@ -42,6 +42,7 @@ mod files;
 mod healthy;
 mod history;
 mod hooks;
+mod http;
 mod kill_switch;
 mod killed;
 mod linking;

@@ -262,6 +262,7 @@ fn setting_name(key: Key) -> Option<&'static str> {
         | Key::Signal
         | Key::PreserveStatus
         | Key::Foreground
+        | Key::Http
         | Key::OpenExitCode
         | Key::OnStateError
         | Key::Observe
