@@ -762,7 +762,7 @@ impl Breaker {
     fn reopen_if_told(&mut self, run: &Finished, settings: &Settings, now: Timestamp) -> Option<Change> {
         let away = told_away(run, settings)?;
         let cooldown = settings.cooldown_after(self.next_step(settings, now)).max(away);
-        Some(self.open_for(cooldown, Reason::RetryAfter(run.http_status, away, run.end), settings, now))
+        Some(self.open_for(cooldown, why(run, Reason::RetryAfter(run.http_status, away, run.end)), settings, now))
     }
 
     /// Makes a cool-down that is running longer, if a run that decides nothing any more was told to stay away for longer. Of
@@ -799,7 +799,8 @@ impl Breaker {
             (_, Outcome::Success) => Some(self.close(Reason::SuccessReported, now)),
             (State::HalfOpen { .. }, _) => {
                 let told = self.reopen_if_told(run, settings, now);
-                told.or_else(|| Some(self.open(Reason::FailureReported(run.how()), settings, now)))
+                let reason = why(run, Reason::FailureReported(run.how()));
+                told.or_else(|| Some(self.open(reason, settings, now)))
             }
             (State::Open { .. }, _) => None,
         }
@@ -899,9 +900,10 @@ impl Breaker {
     /// Opens a closed breaker if the result was bad and a rule holds, or if the run was told to stay away.
     fn judge(&mut self, run: &Finished, mark: Mark, settings: &Settings, now: Timestamp) -> Option<Change> {
         if let Some(away) = told_away(run, settings) {
-            return Some(self.open_for(away, Reason::RetryAfter(run.http_status, away, run.end), settings, now));
+            let reason = why(run, Reason::RetryAfter(run.http_status, away, run.end));
+            return Some(self.open_for(away, reason, settings, now));
         }
-        let reason = self.tripped(run, mark, settings, now)?;
+        let reason = why(run, self.tripped(run, mark, settings, now)?);
         Some(self.open(reason, settings, now))
     }
 
@@ -944,7 +946,7 @@ impl Breaker {
                 return None;
             }
             let reason = if mark.failed { Reason::ProbeFailed(run.how()) } else { Reason::ProbeSlow(run.took) };
-            return Some(self.open(reason, settings, now));
+            return Some(self.open(why(run, reason), settings, now));
         }
         *successes = successes.saturating_add(1);
         if *successes < settings.probe_successes {
@@ -1136,6 +1138,11 @@ impl Breaker {
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
         Some(self.changed(Phase::Disabled, Reason::Enabled, Some(by), now))
     }
+}
+
+/// Why a run opens the breaker: in the words of who reports it, if there are any.
+fn why(run: &Finished, reason: Reason) -> Reason {
+    run.reason.map_or(reason, |words| Reason::Words(words.to_owned()))
 }
 
 /// For how long a run was told to stay away, where that counts: it is a failure, and the caller's settings bound it.

@@ -316,8 +316,10 @@ impl<A> FromArgMatches for Options<A> {
 
 impl RunArgs {
     /// A run of which nothing but this is said.
-    pub fn plain(name: Name, command: &[OsString]) -> Self {
-        Self { name, command: command.to_vec(), options: Options::none(), wait: None }
+    pub fn plain(name: Name, http: bool, command: &[OsString]) -> Self {
+        let mut options = Options::none();
+        options.given.extend(http.then(|| (Key::Http, "true".to_owned())));
+        Self { name, command: command.to_vec(), options, wait: None }
     }
 }
 
@@ -471,17 +473,28 @@ impl AllowArgs {
 
 /// Report how it ended, after cb allow or as seen elsewhere
 #[derive(Args, Debug)]
-#[command(after_help = "Without a permit, a success closes the breaker and a failure counts as that of any run.")]
+#[command(after_help = "\
+    Without a permit, a success closes the breaker and a failure counts as that of any run.\n\
+    What was asked over HTTP: cb record NAME --http-status 429 --retry-after 20s")]
 pub struct RecordArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
     /// What it counts as
-    #[arg(value_name = "OUTCOME", required_unless_present = "exit_code", conflicts_with = "exit_code")]
+    #[arg(value_name = "OUTCOME", required_unless_present_any = ["exit_code", "http_status"], conflicts_with = "exit_code")]
     pub outcome: Option<Reported>,
     /// Judge an exit status instead, as the shell has it in $?: 129 to 192 mean a signal
     #[arg(long, value_name = "N", value_parser = parse_exit_code)]
     pub exit_code: Option<u8>,
+    /// Judge the status of an HTTP answer, alone or before an exit status; beside an OUTCOME it is only noted
+    #[arg(long, value_name = "N", value_parser = parse_http_status)]
+    pub http_status: Option<u16>,
+    /// For how long the service asked to be left alone: the breaker opens at once, at most for --max-retry-after
+    #[arg(long, value_name = "DURATION", value_parser = crate::time::parse_duration)]
+    pub retry_after: Option<std::time::Duration>,
+    /// Why, for those who look, should it open the breaker
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
     /// The permit that cb allow printed
     #[arg(long, value_name = "PERMIT")]
     pub permit: Option<String>,
@@ -523,6 +536,13 @@ fn parse_exit_code(word: &str) -> Result<u8, String> {
     let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     let code = if digits { word.parse().ok() } else { None };
     code.ok_or_else(|| format!("'{word}' is not an exit code from 0 to 255"))
+}
+
+fn parse_http_status(word: &str) -> Result<u16, String> {
+    let digits = word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let status = if digits { word.parse().ok() } else { None };
+    let status = status.filter(|status| *status >= 100);
+    status.ok_or_else(|| format!("'{}' is not an HTTP status from 100 to 999", word.escape_debug()))
 }
 
 fn parse_until(word: &str) -> Result<crate::time::Until, String> {

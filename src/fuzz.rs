@@ -205,7 +205,7 @@ fn code_lists() {
                 let numbers: Vec<u8> = codes.to_numbers().collect();
                 assert_eq!(Codes::from_numbers(&numbers).as_ref(), Some(codes), "{text:?}");
                 for end in [End::Exit(0), End::Exit(255), End::Signal(64), End::Signal(i32::MIN), End::TimedOut] {
-                    let _ = codes.judge(end, false);
+                    let _ = codes.judge(end, false, None);
                 }
             }
         }

@@ -118,7 +118,7 @@ pub struct Untold(Vec<News>);
 /// A result, and the settings to judge it by.
 pub struct Report<'a> {
     /// The result.
-    pub run: Finished,
+    pub run: Finished<'a>,
     /// How it is judged.
     pub settings: Cow<'a, Settings>,
 }

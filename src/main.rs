@@ -16,10 +16,11 @@
 //! | [`guard`] | one breaker as one caller sees it: enter, leave, observe, change |
 //! | [`store`] | where breakers are kept; nobody else knows where, and by which clock |
 //! | [`config`], [`locations`], [`environment`] | `config.toml`; where files live; the only reader of the environment |
-//! | [`child`] | start the command, wait, pass on signals, keep the time limit |
+//! | [`child`] | start the command, wait, pass on signals, keep the time limit; the file into which it writes headers |
 //! | [`report`] | table, JSON, metrics, history, lines on stderr, all of one view |
 //! | [`breaker`] | PURE: states and rules; [`breaker::stored`] is its form on disk |
 //! | [`settings`] | PURE: what a run is told; `settings::rows` has one row for each setting |
+//! | [`http`] | PURE: what the headers of HTTP answers say |
 //! | [`outcome`], [`signals`], [`name`], [`time`], [`exit`] | PURE: what counts, names of signals and breakers, times, exit codes |
 //! | [`sys`], [`clock`], [`chance`] | the facade of the platform, with all `unsafe`; the only reader of the clock; the only source of draws |
 //!
@@ -59,6 +60,12 @@
 //! | run | `rt_sigtimedwait` | its end, or a signal for it |
 //! | run | `wait4` | how it ended |
 //! | end | `exit_group` | the end |
+//! | descriptor | `fcntl` | with `--http`: whether the descriptor is free, before anything is opened |
+//! | lend | `memfd_create` | the file for the headers, of which the child makes the descriptor |
+//! | lend | `fcntl` | what is written to it is appended |
+//! | read | `statx` | how much was written |
+//! | read | `pread64` | what was written |
+//! | forget | `close` | gives it up |
 #![cfg_attr(not(test), no_main)]
 
 mod breaker;

@@ -68,7 +68,7 @@ pub const TRY_LATER: u8 = 75;
 
 /// One finished run, as the breaker is told about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Finished {
+pub struct Finished<'a> {
     /// What it counts as.
     pub outcome: Outcome,
     /// Whether its code is one of `trip-codes`, which open the breaker at once.
@@ -81,12 +81,14 @@ pub struct Finished {
     pub http_status: Option<u16>,
     /// For how long it said to stay away (`Retry-After`), where that was usable: longer than no time.
     pub retry_after: Option<Duration>,
+    /// Why it opens the breaker, in the words of who reports it; `None` is what the program says.
+    pub reason: Option<&'a str>,
 }
 
-impl Finished {
+impl Finished<'_> {
     /// A run of which nothing but its outcome is known.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, trips: false, end: None, took: None, http_status: None, retry_after: None }
+        Self { outcome, trips: false, end: None, took: None, http_status: None, retry_after: None, reason: None }
     }
 
     /// How it came about, as far as that is known.
@@ -248,13 +250,9 @@ impl Codes {
 
     /// What an end counts as, and whether it opens the breaker at once.
     ///
-    /// `stopped` says that the user had sent INT, QUIT, TERM or HUP to `cb` before.
-    pub fn judge(&self, end: End, stopped: bool) -> (Outcome, bool) {
-        self.judge_answered(end, stopped, None)
-    }
-
-    /// The same of a run that got an answer, which says this of the service.
-    pub fn judge_answered(&self, end: End, stopped: bool, answered: Option<Outcome>) -> (Outcome, bool) {
+    /// `stopped` says that the user had sent INT, QUIT, TERM or HUP to `cb` before, `answered` what an answer says of the
+    /// service.
+    pub fn judge(&self, end: End, stopped: bool, answered: Option<Outcome>) -> (Outcome, bool) {
         if stopped && end != End::Exit(0) {
             return (Outcome::Ignored, false);
         }
@@ -293,15 +291,14 @@ impl Codes {
     }
 
     /// Whether a run may end so that it is a failure, and so that it opens the breaker at once. `timed` says that it may end
-    /// because its time is over, `answered` that an answer may say that it failed, and for how long to stay away.
+    /// because its time is over, `answered` that an answer may say so.
     pub fn can_fail(&self, timed: bool, answered: bool) -> (bool, bool) {
         let exits = (0..=u8::MAX).map(End::Exit);
         let signals = (1..=i32::from(signals::LAST)).map(End::Signal);
         let ends = exits.chain(signals).chain(timed.then_some(End::TimedOut));
-        let judged = ends.map(|end| self.judge_answered(end, false, answered.then_some(Outcome::Failure)));
+        let judged = ends.map(|end| self.judge(end, false, answered.then_some(Outcome::Failure)));
         judged.fold((false, false), |(fails, trips), (outcome, trip)| {
-            let failed = outcome == Outcome::Failure;
-            (fails || failed, trips || trip || failed && answered)
+            (fails || outcome == Outcome::Failure, trips || trip)
         })
     }
 
@@ -429,9 +426,9 @@ mod tests {
             (End::TimedOut, Outcome::Failure),
             (End::NotStarted, Outcome::Ignored),
         ] {
-            assert_eq!(codes.judge(end, false), (outcome, false), "{end}");
+            assert_eq!(codes.judge(end, false, None), (outcome, false), "{end}");
             let stopped = if end == End::Exit(0) { Outcome::Success } else { Outcome::Ignored };
-            assert_eq!(codes.judge(end, true), (stopped, false), "{end} after a stop by the user");
+            assert_eq!(codes.judge(end, true, None), (stopped, false), "{end} after a stop by the user");
         }
     }
 
@@ -443,31 +440,31 @@ mod tests {
             (CodeList::Ignored, "SIGTERM,timeout"),
         ]);
         let codes = codes.expect("these lists agree");
-        assert_eq!(codes.judge(End::Exit(7), false).0, Outcome::Failure);
-        assert_eq!(codes.judge(End::Exit(8), false).0, Outcome::Success);
-        assert_eq!(codes.judge(End::Signal(libc::SIGTERM), false).0, Outcome::Ignored);
-        assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Ignored);
-        assert_eq!(codes.judge(End::Exit(8), true).0, Outcome::Ignored, "the user's stop comes first");
+        assert_eq!(codes.judge(End::Exit(7), false, None).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(8), false, None).0, Outcome::Success);
+        assert_eq!(codes.judge(End::Signal(libc::SIGTERM), false, None).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::TimedOut, false, None).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::Exit(8), true, None).0, Outcome::Ignored, "the user's stop comes first");
     }
 
     #[test]
     fn listed_failures_make_the_others_ignored() {
         let codes = Codes::parse(&[(CodeList::Failure, "6,7")]).expect("one list");
-        assert_eq!(codes.judge(End::Exit(7), false).0, Outcome::Failure);
-        assert_eq!(codes.judge(End::Exit(22), false).0, Outcome::Ignored);
-        assert_eq!(codes.judge(End::Signal(libc::SIGKILL), false).0, Outcome::Ignored);
-        assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Failure);
-        assert_eq!(codes.judge(End::Exit(0), false).0, Outcome::Success);
+        assert_eq!(codes.judge(End::Exit(7), false, None).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(22), false, None).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::Signal(libc::SIGKILL), false, None).0, Outcome::Ignored);
+        assert_eq!(codes.judge(End::TimedOut, false, None).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(0), false, None).0, Outcome::Success);
     }
 
     #[test]
     fn a_list_decides_over_75_and_ctrl_c_as_over_any_other() {
         let codes = Codes::parse(&[(CodeList::Failure, "1-124,SIGINT")]).expect("one list");
-        assert_eq!(codes.judge(End::Exit(75), false).0, Outcome::Failure);
-        assert_eq!(codes.judge(End::Signal(libc::SIGINT), false).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Exit(75), false, None).0, Outcome::Failure);
+        assert_eq!(codes.judge(End::Signal(libc::SIGINT), false, None).0, Outcome::Failure);
         let codes = Codes::parse(&[(CodeList::Success, "75"), (CodeList::Trip, "SIGINT")]).expect("two lists");
-        assert_eq!(codes.judge(End::Exit(75), false), (Outcome::Success, false));
-        assert_eq!(codes.judge(End::Signal(libc::SIGINT), false), (Outcome::Failure, true));
+        assert_eq!(codes.judge(End::Exit(75), false, None), (Outcome::Success, false));
+        assert_eq!(codes.judge(End::Signal(libc::SIGINT), false, None), (Outcome::Failure, true));
     }
 
     #[test]
@@ -486,14 +483,18 @@ mod tests {
         for number in 1..=64 {
             let codes = Codes::parse(&[(CodeList::Success, &signals::name(number))]).expect("a signal");
             for other in 1..=64 {
-                assert_eq!(codes.judge(End::Signal(other), false).0 == Outcome::Success, other == number, "{other}");
+                assert_eq!(
+                    codes.judge(End::Signal(other), false, None).0 == Outcome::Success,
+                    other == number,
+                    "{other}"
+                );
             }
             for code in 1..=255 {
-                assert_ne!(codes.judge(End::Exit(code), false).0, Outcome::Success, "{number} and {code}");
+                assert_ne!(codes.judge(End::Exit(code), false, None).0, Outcome::Success, "{number} and {code}");
             }
-            assert_eq!(codes.judge(End::TimedOut, false).0, Outcome::Failure, "{number}");
+            assert_eq!(codes.judge(End::TimedOut, false, None).0, Outcome::Failure, "{number}");
         }
-        assert_eq!(Codes::default().judge(End::Signal(65), false).0, Outcome::Failure);
+        assert_eq!(Codes::default().judge(End::Signal(65), false, None).0, Outcome::Failure);
     }
 
     #[test]
@@ -506,8 +507,8 @@ mod tests {
     fn trip_codes_are_failures_that_may_be_listed_twice() {
         let codes =
             Codes::parse(&[(CodeList::Failure, "22"), (CodeList::Trip, "22,7")]).expect("trip codes may repeat");
-        assert_eq!(codes.judge(End::Exit(22), false), (Outcome::Failure, true));
-        assert_eq!(codes.judge(End::Exit(7), false), (Outcome::Failure, true));
+        assert_eq!(codes.judge(End::Exit(22), false, None), (Outcome::Failure, true));
+        assert_eq!(codes.judge(End::Exit(7), false, None), (Outcome::Failure, true));
     }
 
     #[test]

@@ -67,8 +67,7 @@ impl Setup {
         }
         setup.breaker.complete(given(Key::Threshold).is_some());
         let contradictions = setup.breaker.contradictions().into_iter().chain(setup.contradiction().err());
-        // An answer opens the breaker by itself, if it says for how long.
-        let contradictions = contradictions.filter(|fault| fault.key != Key::Threshold || setup.run.http.is_none());
+        let contradictions = contradictions.filter(|fault| fault.key != Key::Threshold || !setup.opens_by_answers());
         faults.extend(contradictions.filter(|fault| readable(fault.key.judged_by())));
         (setup, faults)
     }
@@ -84,6 +83,11 @@ impl Setup {
         }
         setup.breaker.complete(threshold_given);
         setup
+    }
+
+    /// Whether an answer may open the breaker by itself, as it says for how long.
+    fn opens_by_answers(&self) -> bool {
+        self.run.http.is_some() && !self.breaker.max_retry_after.is_zero()
     }
 
     /// A setting that every command must refuse, not only a run.
@@ -166,7 +170,7 @@ impl Setup {
         let by_failures = trip.threshold.is_some() || trip.failure_rate.is_some() || trip.budget.is_some();
         let opens = |timed| {
             let (fails, trips) = settings.codes.can_fail(timed, self.run.http.is_some());
-            by_failures && (fails || settings.count_stopped) || trips
+            by_failures && (fails || settings.count_stopped) || trips || fails && self.opens_by_answers()
         };
         if trip.slow_rate.is_some() || opens(self.limits.timeout.is_some()) {
             return Ok(());
@@ -341,7 +345,7 @@ impl Settings {
         match stopped {
             // That it was stopped is decided before any list of codes is looked at.
             Stopped::ByTerm if self.count_stopped && end != End::Exit(0) => (Outcome::Failure, false),
-            _ => self.codes.judge_answered(end, stopped != Stopped::Not, answered),
+            _ => self.codes.judge(end, stopped != Stopped::Not, answered),
         }
     }
 

@@ -157,10 +157,17 @@ pub(super) fn checked_reason(hold: &HoldArgs) -> Result<Option<String>> {
             bail!("'{last}' would be one more breaker; to hold for that long write --for {last}");
         }
     }
-    let reason = hold.reason.as_deref();
+    Ok(bounded_reason(hold.reason.as_deref())?.map(str::to_owned))
+}
+
+/// Why, if that was said. An empty text says nothing.
+///
+/// # Errors
+/// It is longer than what is kept.
+pub(super) fn bounded_reason(reason: Option<&str>) -> Result<Option<&str>> {
     let length = reason.map_or(0, stored_len);
     if length > LONGEST_REASON {
         bail!("--reason: {length} bytes are too many, at most {LONGEST_REASON} are kept");
     }
-    Ok(reason.filter(|reason| !reason.is_empty()).map(str::to_owned))
+    Ok(reason.filter(|reason| !reason.is_empty()))
 }

@@ -1,10 +1,12 @@
 //! `cb record`: the second of two steps, or what was seen elsewhere.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
 use super::allow::UNGUARDED;
+use super::by_hand::bounded_reason;
 use super::look;
 use crate::breaker::{Breaker, Permit};
 use crate::cli::{RecordArgs, Reported};
@@ -14,8 +16,10 @@ use crate::context::Context;
 use crate::environment::switched_off;
 use crate::exit::Exit;
 use crate::guard::{Guard, Left, Report, Ticket};
-use crate::outcome::{Codes, End, Finished, Outcome};
+use crate::http::Answer;
+use crate::outcome::{End, Finished, Outcome, Stopped};
 use crate::report::speech::say;
+use crate::settings::Settings;
 use crate::store::{READERS_PATIENCE, Trouble};
 
 /// Records a result. Trouble with the state is a warning: what is reported has happened.
@@ -33,21 +37,25 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
     };
     let name = &args.name;
     let given = args.options.given();
+    let reason = bounded_reason(args.reason.as_deref())?;
     let config = context.config(Tables::Only(name, Use::Record))?;
     let on_change = config.on_change(name);
     let guard = Guard { name, context, on_change, later: None };
-    if !given.is_empty() {
-        // What is wrong must be known before a breaker is made of it.
-        let seen = context.store.read(name, clock::instant() + READERS_PATIENCE).ok().flatten();
-        config.of_report(name, given, seen.as_ref().and_then(|seen| seen.breaker.settings()))?;
-    }
-    let report = |breaker: &Breaker| {
-        let settings = match breaker.settings() {
+    let report = |last_used: Option<&Settings>| {
+        let settings = match last_used {
             Some(last_used) if given.is_empty() => last_used.clone(),
             last_used => config.of_report(name, given, last_used)?,
         };
-        Ok(Report { run: judge(args, &settings.codes), settings: Cow::Owned(settings) })
+        let run = Finished { reason, ..judge(args, &settings) };
+        suits(args.retry_after, run.outcome)?;
+        Ok(Report { run, settings: Cow::Owned(settings) })
     };
+    if !given.is_empty() || args.retry_after.is_some() {
+        // What is wrong must be known before a breaker is made of it.
+        let seen = context.store.read(name, clock::instant() + READERS_PATIENCE).ok().flatten();
+        report(seen.as_ref().and_then(|seen| seen.breaker.settings()))?;
+    }
+    let report = |breaker: &Breaker| report(breaker.settings());
     let left = match permit {
         Some(permit) => guard.leave(Ticket::of(permit), report),
         None => guard.observe(report),
@@ -76,17 +84,39 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
 }
 
 /// What was reported, as a run.
-fn judge(args: &RecordArgs, codes: &Codes) -> Finished {
-    let said = |outcome| Finished { took: args.took, ..Finished::of(outcome) };
+fn judge(args: &RecordArgs, settings: &Settings) -> Finished<'static> {
+    let retry_after = settings.stays_away(args.retry_after);
+    let answer = args.http_status.map(|status| Answer { status, retry_after });
+    let said =
+        |outcome| Finished { took: args.took, http_status: args.http_status, retry_after, ..Finished::of(outcome) };
     match (args.outcome, args.exit_code) {
         (Some(Reported::Success), _) => said(Outcome::Success),
         (Some(Reported::Failure), _) => said(Outcome::Failure),
-        (Some(Reported::Ignored), _) | (None, None) => said(Outcome::Ignored),
-        (None, Some(code)) => {
+        (Some(Reported::Ignored), _) => said(Outcome::Ignored),
+        (None, code) => {
+            let answered = answer.and_then(|answer| answer.outcome());
+            let Some(code) = code else {
+                // There is no end that a list could have, and none that could say that a fine answer is not enough.
+                return said(answered.unwrap_or(Outcome::Success));
+            };
             // What a shell has in `$?` after a death by signal.
             let end = if (129..=192).contains(&code) { End::Signal(i32::from(code) - 128) } else { End::Exit(code) };
-            let (outcome, trips) = codes.judge(end, false);
-            Finished { trips, end: Some(end), took: args.took, ..Finished::of(outcome) }
+            let (outcome, trips) = settings.judge(end, Stopped::Not, answered);
+            Finished { trips, end: Some(end), ..said(outcome) }
         }
     }
+}
+
+/// That a Retry-After goes with a failure. One of no time is as none, so that a script can give one always.
+///
+/// # Errors
+/// It goes with something else.
+fn suits(retry_after: Option<Duration>, outcome: Outcome) -> Result<()> {
+    let what = match outcome {
+        _ if retry_after.is_none_or(|span| span.is_zero()) => return Ok(()),
+        Outcome::Failure => return Ok(()),
+        Outcome::Success => "a success",
+        Outcome::Ignored => "a result that counts as nothing",
+    };
+    bail!("--retry-after goes with a failure, and this is {what}; leave it out, or report failure")
 }

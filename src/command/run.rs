@@ -222,13 +222,20 @@ impl Guarded<'_> {
         })
     }
 
+    /// The last answer whose headers were written until now.
+    fn answer(&self, headers: &Headers) -> Option<Answer> {
+        let Answer { status, retry_after } = last_answer(&headers.written(), clock::now)?;
+        Some(Answer { status, retry_after: self.setup.breaker.stays_away(retry_after) })
+    }
+
     /// What a run counts as that ended so.
-    fn judge(&self, ended: &Ended, headers: Option<&Headers>) -> Finished {
+    fn judge(&self, ended: &Ended, headers: Option<&Headers>) -> Finished<'static> {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
-        let answer = headers.and_then(answered);
+        let settings = &self.setup.breaker;
+        let answer = headers.and_then(|headers| self.answer(headers));
         let answered = answer.and_then(|answer| answer.outcome());
-        let (outcome, trips) = self.setup.breaker.judge(end, ended.stopped, answered);
+        let (outcome, trips) = settings.judge(end, ended.stopped, answered);
         Finished {
             trips,
             end: Some(ended.end),
@@ -248,11 +255,6 @@ impl Guarded<'_> {
         }
         untold
     }
-}
-
-/// The last answer whose headers were written until now.
-fn answered(headers: &Headers) -> Option<Answer> {
-    last_answer(&headers.written(), clock::now)
 }
 
 /// What a run that was let in owes: its result, once, which is that it is healthy or how it ended.
@@ -279,7 +281,8 @@ impl<'a> Duty<'a> {
 
     /// The command has run for as long as it takes to be healthy. That is its result, however it ends, and it is not slow.
     fn is_healthy(&mut self, after: Duration) {
-        self.failed = self.headers.and_then(answered).and_then(|answer| answer.outcome()) == Some(Outcome::Failure);
+        let answer = self.headers.and_then(|headers| self.guarded.answer(headers));
+        self.failed = answer.and_then(|answer| answer.outcome()) == Some(Outcome::Failure);
         let Some(ticket) = self.ticket.take_if(|_| !self.failed) else { return };
         let run = Finished { took: Some(after), ..Finished::of(Outcome::Success) };
         let settings = Settings { slow_after: None, ..self.guarded.setup.breaker.clone() };

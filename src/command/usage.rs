@@ -76,12 +76,17 @@ fn read_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
-/// Reads exactly `cb run -n NAME -- COMMAND ...`.
+/// Reads exactly `cb run -n NAME -- COMMAND ...`, with or without `--http`.
 fn read_at_sight(args: &[OsString]) -> Option<Cli> {
-    let [_, run, option, name, dashes, command @ ..] = args else { return None };
+    let [_, run, option, name, rest @ ..] = args else { return None };
+    let (http, rest) = match rest {
+        [word, rest @ ..] if word == "--http" => (true, rest),
+        _ => (false, rest),
+    };
+    let [dashes, command @ ..] = rest else { return None };
     let plain = run == "run" && (option == "-n" || option == "--name") && dashes == "--" && !command.is_empty();
     let name = if plain { name.to_str()?.parse().ok()? } else { return None };
-    Some(Cli { common: Common::default(), command: Command::Run(Box::new(RunArgs::plain(name, command))) })
+    Some(Cli { common: Common::default(), command: Command::Run(Box::new(RunArgs::plain(name, http, command))) })
 }
 
 fn read_alone(args: &[OsString]) -> Option<Cli> {
@@ -164,11 +169,6 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
              write --observe"
                 .to_owned()
         }
-        ErrorKind::UnknownArgument if option == "--reason" && name == Some("record") => {
-            "there is no option '--reason' of cb record; to open a breaker and say why write \
-             'cb trip NAME --reason TEXT'"
-                .to_owned()
-        }
         ErrorKind::UnknownArgument if ["-n", "--name"].contains(&option) && name.is_some_and(|name| name != "run") => {
             let name = name.unwrap_or_default();
             format!("there is no option '{first}' of cb {name}; write 'cb {name} NAME'")
@@ -195,7 +195,7 @@ fn explain(error: &clap::Error, args: &[OsString]) -> String {
                 Some("remove") => "write a NAME, or --all, or --unused DURATION".to_owned(),
                 Some("reset" | "trip" | "disable" | "enable") => "write a NAME, or --all".to_owned(),
                 Some("record") if missing == ["OUTCOME"] => {
-                    "write success, failure or ignored, or give --exit-code N".to_owned()
+                    "write success, failure or ignored, or give --exit-code N or --http-status N".to_owned()
                 }
                 _ => help,
             };
@@ -283,6 +283,8 @@ mod tests {
         "true",
         "-x",
         "-5s",
+        "--http",
+        "--http=4",
         "--timeout",
         "--timeout=-1s",
         "5s",
@@ -319,7 +321,7 @@ mod tests {
         #[test]
         fn what_is_read_quickly_is_what_the_whole_definition_reads(
             subcommand in prop::sample::select(vec!["run", "run", "run", "check", "allow", "record", "status"]),
-            head in prop::sample::select(vec![vec![], vec!["-n", "a", "--"], vec!["--name", "a"], vec!["a"], vec!["a", "success"]]),
+            head in prop::sample::select(vec![vec![], vec!["-n", "a", "--"], vec!["-n", "a", "--http", "--"], vec!["--name", "a"], vec!["a"], vec!["a", "success"]]),
             rest in prop::collection::vec(prop::sample::select(WORDS), 0..5),
         ) {
             let args = arguments(&[&[subcommand], head.as_slice(), rest.as_slice()].concat());
@@ -340,8 +342,11 @@ mod tests {
         let plain = |words: &[&str]| read_at_sight(&arguments(words)).is_some();
         assert!(plain(&["run", "-n", "a", "--", "true", "-n", "--"]));
         assert!(plain(&["run", "--name", "a", "--", "true"]));
+        assert!(plain(&["run", "-n", "a", "--http", "--", "true", "--http"]));
         for other in [
             &["run", "-n", "a", "--"][..],
+            &["run", "-n", "a", "--http", "--"],
+            &["run", "-n", "a", "--http=4", "--", "true"],
             &["run", "-n", "a", "true", "x"],
             &["run", "-n", "a b", "--", "true"],
             &["run", "-q", "a", "--", "true"],

@@ -91,6 +91,18 @@ fn a_child_before_it_executes() {
 }
 
 #[test]
+fn a_run_that_is_judged_by_its_answers() {
+    if !can_trace() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.exits("a", &[], 1);
+    let args = ["run", "-n", "a", "--http", "--", "sh", "-c", "echo HTTP/1.1 200 OK >&3"];
+    let steps = ["begin", "descriptor", "decide", "lend", "run", "read", "record", "forget", "end"];
+    is_as_documented(&sandbox, &args, &steps);
+}
+
+#[test]
 fn a_refused_run() {
     if !can_trace() {
         return;

@@ -745,3 +745,113 @@ fn a_loop_leaves_a_dead_service_alone() {
         .run();
     assert_eq!(pick(&sandbox.status("a"), ["totals.admitted", "totals.refused"]), json!([5, 15]));
 }
+
+#[test]
+fn a_status_of_http_is_judged_as_that_of_a_run() {
+    let sandbox = Sandbox::new();
+    for (words, outcome) in [
+        (&["--http-status", "200"][..], "success"),
+        (&["--http-status", "302"], "success"),
+        (&["--http-status", "404"], "success"),
+        (&["--http-status", "408"], "failure"),
+        (&["--http-status", "429"], "failure"),
+        (&["--http-status", "503"], "failure"),
+        (&["--http-status", "503", "--exit-code", "0"], "failure"),
+        (&["--http-status", "404", "--exit-code", "22"], "success"),
+        (&["--http-status", "200", "--exit-code", "18"], "failure"),
+        (&["--http-status", "200", "--exit-code", "75"], "ignored"),
+        (&["--http-status", "503", "--exit-code", "22", "--success-codes", "22"], "success"),
+        (&["--http-status", "404", "--exit-code", "22", "--failure-codes", "22"], "failure"),
+        // Beside a word it is only noted, as is one of no time to stay away.
+        (&["success", "--http-status", "503"], "success"),
+        (&["ignored", "--http-status", "503", "--retry-after", "0"], "ignored"),
+        (&["failure", "--http-status", "200"], "failure"),
+        (&["--http-status", "200", "--retry-after", "0s"], "success"),
+    ] {
+        let permit = allow(&sandbox, &["--threshold", "100"]);
+        record(&sandbox, &permit, words);
+        let last = &sandbox.status("a")["last"];
+        let status = words.iter().find_map(|word| word.parse::<u16>().ok().filter(|status| *status >= 100));
+        assert_eq!((&last["outcome"], &last["http_status"]), (&outcome.into(), &status.into()), "{words:?}");
+    }
+}
+
+#[test]
+fn a_retry_after_that_is_reported_opens_at_once() {
+    let sandbox = Sandbox::new();
+    let opened =
+        |why: &str, next: &str| format!("cb: a: opened: {why}; next try in {next} (TIME), or now with 'cb reset a'\n");
+    for (words, why, next) in [
+        (&["--http-status", "429", "--retry-after", "20s"][..], "HTTP 429, retry after 20s", "20s"),
+        (&["--http-status", "404", "--retry-after", "20"], "HTTP 404, retry after 20s", "20s"),
+        (&["--exit-code", "1", "--retry-after", "1m30s"], "retry after 1m 30s: exit 1", "1m 30s"),
+        (&["failure", "--retry-after", "2h"], "retry after 1h", "1h"),
+        (&["failure", "--retry-after", "2h", "--max-retry-after", "90m"], "retry after 1h 30m", "1h 30m"),
+        (&["failure", "--retry-after", "20s", "--reason", "quota"], "quota", "20s"),
+        (&["failure", "--threshold", "1", "--http-status", "503"], "1 failure in a row: HTTP 503", "30s"),
+        (&["failure", "--threshold", "1", "--reason", "moving house"], "moving house", "30s"),
+        (&["failure", "--threshold", "1", "--reason", ""], "1 failure in a row", "30s"),
+    ] {
+        for permit in [false, true] {
+            let permit = permit.then(|| allow(&sandbox, &[]));
+            let permit = permit.iter().flat_map(|permit| ["--permit", permit]);
+            let words = ["record", "a"].into_iter().chain(words.iter().copied()).chain(permit);
+            sandbox.cb(words).stderr_timeless(opened(why, next)).run();
+            assert_eq!(sandbox.status("a")["reason"], *why);
+            sandbox.cb(["reset", "a"]).run();
+        }
+    }
+    // Who was let in before and comes late lengthens it, and does not shorten it.
+    let [first, second, third] = [(); 3].map(|()| allow(&sandbox, &[]));
+    sandbox.cb(["-q", "record", "a", "failure", "--retry-after", "10m", "--permit", &first]).run();
+    sandbox.cb(["-q", "record", "a", "failure", "--retry-after", "1m", "--permit", &second]).run();
+    let left = || sandbox.status("a")["retry_in_ms"].as_u64().expect("a number") / 60_000;
+    assert_eq!(left(), 9);
+    sandbox.cb(["-q", "record", "a", "failure", "--retry-after", "30m", "--permit", &third]).run();
+    assert_eq!(left(), 29);
+    // A reason is for an opening, and for nothing else.
+    sandbox.cb(["record", "b", "failure", "--reason", "why"]).run();
+    sandbox.cb(["record", "b", "success", "--reason", "why"]).run();
+    assert!(!String::from_utf8(sandbox.bytes("b")).expect("text").contains("why"));
+}
+
+#[test]
+fn a_retry_after_of_what_is_no_failure_is_an_error() {
+    let sandbox = Sandbox::new();
+    let wrong = |what: &str| {
+        format!("cb: --retry-after goes with a failure, and this is {what}; leave it out, or report failure\n")
+    };
+    let (success, ignored) = ("a success", "a result that counts as nothing");
+    for (words, what) in [
+        (&["success"][..], success),
+        (&["success", "--http-status", "429"], success),
+        (&["--http-status", "200"], success),
+        (&["--exit-code", "0"], success),
+        (&["--exit-code", "22", "--http-status", "429", "--success-codes", "22"], success),
+        (&["ignored"], ignored),
+        (&["--exit-code", "75"], ignored),
+        (&["--exit-code", "7", "--failure-codes", "8"], ignored),
+    ] {
+        let words = ["record", "a", "--retry-after", "20s"].iter().chain(words);
+        sandbox.cb(words).code(125).stderr(wrong(what)).run();
+    }
+    let long = "é".repeat(61);
+    let too_long = "cb: --reason: 122 bytes are too many, at most 120 are kept\n";
+    sandbox.cb(["record", "a", "failure", "--reason", &long]).code(125).stderr(too_long).run();
+    for status in ["99", "1000", "+42", "ok", ""] {
+        let said = format!("cb: --http-status: '{status}' is not an HTTP status from 100 to 999\n");
+        let option = format!("--http-status={status}");
+        let run = sandbox.cb(["record", "a", &option]).code(125);
+        if status.is_empty() {
+            run.stderr_has("--http-status").run()
+        } else {
+            run.stderr(said).run()
+        };
+    }
+    assert!(!sandbox.state_dir().exists(), "before anything is done");
+    // By the codes last used it is a success.
+    let permit = allow(&sandbox, &["--success-codes", "22"]);
+    let words = ["record", "a", "--exit-code", "22", "--retry-after", "20s", "--permit", &permit];
+    sandbox.cb(words).code(125).stderr(wrong(success)).run();
+    assert_eq!(sandbox.status("a")["totals"]["successes"], 0);
+}

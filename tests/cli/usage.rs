@@ -105,7 +105,10 @@ fn something_is_missing() {
     wrong(["run", "-n"], "--name needs a value, NAME; see 'cb run --help'");
     wrong(["run", "-n", "a", "--cooldown"], "--cooldown needs a value, DURATION; see 'cb run --help'");
     wrong(["check"], "NAME is missing; see 'cb check --help'");
-    wrong(["record", "a"], "OUTCOME is missing; write success, failure or ignored, or give --exit-code N");
+    wrong(
+        ["record", "a"],
+        "OUTCOME is missing; write success, failure or ignored, or give --exit-code N or --http-status N",
+    );
     wrong(["reset"], "NAME is missing; write a NAME, or --all");
     wrong(["trip"], "NAME is missing; write a NAME, or --all");
     wrong(["enable"], "NAME is missing; write a NAME, or --all");
@@ -136,10 +139,6 @@ fn an_unknown_option() {
     wrong(["status", "--threshold", "5"], "there is no option '--threshold'; see 'cb status --help'");
     wrong(["check", "-n", "a"], "there is no option '-n' of cb check; write 'cb check NAME'");
     wrong(["allow", "--name", "a"], "there is no option '--name' of cb allow; write 'cb allow NAME'");
-    wrong(
-        ["record", "a", "failure", "--reason", "why"],
-        "there is no option '--reason' of cb record; to open a breaker and say why write 'cb trip NAME --reason TEXT'",
-    );
     wrong_run(
         &["--dry-run"],
         "there is no option '--dry-run', as the command would be run; to run it and count what would be refused write \

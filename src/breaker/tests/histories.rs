@@ -622,7 +622,7 @@ fn permit_of(pass: Pass) -> Permit {
     Permit::new(ID, pass.generation, pass.serial, pass.probe)
 }
 
-fn run(seen: Seen) -> Finished {
+fn run(seen: Seen) -> Finished<'static> {
     let end = match seen.outcome {
         Outcome::Success => End::Exit(0),
         Outcome::Failure => End::Exit(1),
@@ -631,7 +631,7 @@ fn run(seen: Seen) -> Finished {
     };
     let [took, retry_after] = [seen.took, seen.away].map(|span| span.map(Duration::from_millis));
     let http_status = seen.away.filter(|away| away % 2 == 1).map(|_| 429);
-    Finished { outcome: seen.outcome, trips: seen.trips, end: Some(end), took, http_status, retry_after }
+    Finished { trips: seen.trips, end: Some(end), took, http_status, retry_after, ..Finished::of(seen.outcome) }
 }
 
 fn many(number: u64) -> Deed {

@@ -181,7 +181,7 @@ fn phase(state: &State) -> Phase {
     }
 }
 
-fn seen(Seen { outcome, told }: Seen) -> Finished {
+fn seen(Seen { outcome, told }: Seen) -> Finished<'static> {
     Finished { retry_after: told.then(|| ms(AWAY)), ..Finished::of(outcome) }
 }
 

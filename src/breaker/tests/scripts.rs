@@ -63,7 +63,7 @@ fn with(settings: &str) -> Play {
 
 /// A result by its word: `slow` ones take a minute, `fatal` is one of the trip codes, `fail^20s` was told by an answer of
 /// 429 to stay away for so long.
-fn run(word: &str) -> Option<Finished> {
+fn run(word: &str) -> Option<Finished<'static>> {
     if let Some((word, away)) = word.split_once('^') {
         let retry_after = Some(parse_duration(away).unwrap_or_else(|error| panic!("{error}")));
         return run(word).map(|run| Finished { http_status: Some(429), retry_after, ..run });

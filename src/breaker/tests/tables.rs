@@ -36,7 +36,7 @@ fn draw(step: &Value) -> Draw {
     thousandths.map_or(Draw::FIRST, |digits| Draw::thousandths(digits.parse().expect("three digits")))
 }
 
-fn run(step: &Value) -> Option<Finished> {
+fn run(step: &Value) -> Option<Finished<'static>> {
     let outcome = match step["outcome"].as_str()? {
         "success" => Outcome::Success,
         "failure" => Outcome::Failure,
