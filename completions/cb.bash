@@ -65,12 +65,12 @@ __cb_options() {
                 -E --open-exit-code)
             ;;
         record)
-            valued+=(--exit-code --permit --took --threshold --failure-rate
-                --window --min-calls --slow-after --slow-rate --failure-budget
-                --trip-codes --cooldown --backoff --max-cooldown --backoff-reset
-                --jitter --ramp --probes --probe-successes --probe-failures
-                --lease --max-retry-after --success-codes --failure-codes
-                --ignore-codes)
+            valued+=(--exit-code --http-status --retry-after --reason --permit
+                --took --threshold --failure-rate --window --min-calls
+                --slow-after --slow-rate --failure-budget --trip-codes
+                --cooldown --backoff --max-cooldown --backoff-reset --jitter
+                --ramp --probes --probe-successes --probe-failures --lease
+                --max-retry-after --success-codes --failure-codes --ignore-codes)
             ;;
         config)
             flags+=(--json)

@@ -37,12 +37,13 @@ function __cb_takes_next
                 --max-retry-after --success-codes --failure-codes \
                 --ignore-codes -E --open-exit-code
         case record
-            set -a valued --exit-code --permit --took --threshold \
-                --failure-rate --window --min-calls --slow-after --slow-rate \
-                --failure-budget --trip-codes --cooldown --backoff \
-                --max-cooldown --backoff-reset --jitter --ramp --probes \
-                --probe-successes --probe-failures --lease --max-retry-after \
-                --success-codes --failure-codes --ignore-codes
+            set -a valued --exit-code --http-status --retry-after --reason \
+                --permit --took --threshold --failure-rate --window \
+                --min-calls --slow-after --slow-rate --failure-budget \
+                --trip-codes --cooldown --backoff --max-cooldown \
+                --backoff-reset --jitter --ramp --probes --probe-successes \
+                --probe-failures --lease --max-retry-after --success-codes \
+                --failure-codes --ignore-codes
     end
     # Skip the flags at the front of a cluster, as in -qn NAME.
     contains -- (string replace -r -- "^-["(string join "" $letters)"]+(?=.)" - $argv[2]) $valued
@@ -276,6 +277,9 @@ complete -c cb -n '__cb_at allow' -s E -l open-exit-code -x -d 'Exit with this c
 complete -c cb -n '__cb_at allow 0' -a '(__cb_breakers)'
 
 complete -c cb -n '__cb_at record' -l exit-code -x -d 'Judge an exit status instead, as the shell has it in $?: 129 to 192 mean a signal'
+complete -c cb -n '__cb_at record' -l http-status -x -d 'Judge the status of an HTTP answer, alone or before an exit status; beside an OUTCOME it is only noted'
+complete -c cb -n '__cb_at record' -l retry-after -x -d 'For how long the service asked to be left alone: the breaker opens at once, at most for --max-retry-after'
+complete -c cb -n '__cb_at record' -l reason -x -d 'Why, for those who look, should it open the breaker'
 complete -c cb -n '__cb_at record' -l permit -x -d 'The permit that cb allow printed'
 complete -c cb -n '__cb_at record' -l took -x -d 'How long it took'
 complete -c cb -n '__cb_at record' -l threshold -x -d 'Open after N failures in a row, 0 is never'

@@ -34,6 +34,7 @@ recipes! {
     cron: "A cron job that mails only on change" with [];
     systemd: "A systemd service and its timer" with ["systemd-analyze"];
     json_api: "curl, a JSON API, 429 and Retry-After" with ["bash", "curl"];
+    python_helper: "A program that asks over HTTP by itself" with ["python3"];
     postgresql: "PostgreSQL" with ["psql"];
     redis: "Redis" with ["redis-cli", "redis-server"];
     git: "git fetch" with ["git"];
@@ -41,6 +42,7 @@ recipes! {
     rsync: "rsync" with ["rsync", "ssh", "sshd", "ssh-keygen"];
     model: "A language model, and another in its place" with ["bash", "curl", "jq"];
     agent: "The loop of an agent" with ["bash", "curl", "jq"];
+    before_tool: "The shell tool of an agent" with ["bash", "jq"];
     xargs: "xargs -P" with ["curl", "xargs"];
     breaker_inside: "The breaker inside the retry" with ["curl"];
     retry_inside: "The retry inside the breaker" with ["curl"];
