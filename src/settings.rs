@@ -135,6 +135,8 @@ impl Setup {
         let Some(after) = run.healthy_after else { return Vec::new() };
         let bounds =
             [(Key::Timeout, limits.timeout), (Key::ProbeTimeout, limits.probe_timeout), (Key::Lease, breaker.lease)];
+        // A limit of 0 is none, and a lease of 0 is told elsewhere.
+        let bounds = bounds.map(|(key, bound)| (key, bound.filter(|bound| !bound.is_zero())));
         let short = bounds.into_iter().filter_map(|(key, bound)| Some((key, bound.filter(|bound| *bound <= after)?)));
         let fault = |(key, bound): (Key, Duration)| {
             let (bound, after) = (format_duration(bound), format_duration(after));

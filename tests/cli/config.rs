@@ -620,13 +620,14 @@ failure-codes    -                    built in
 ignore-codes     -                    built in
 trip-codes       -                    built in
 count-stopped    false                built in
+http             false                built in
+healthy-after    -                    built in
 timeout          -                    built in
 probe-timeout    -                    built in
 kill-after       -                    built in
 signal           TERM                 built in
 preserve-status  false                built in
 foreground       false                built in
-http             false                built in
 open-exit-code   75                   built in
 on-state-error   run                  built in
 observe          false                built in
@@ -679,7 +680,7 @@ fn config_as_json() {
     assert_eq!(document["version"], 1);
     assert_eq!((&document["name"], &document["file"]), (&json!("a"), &json!(path)));
     let settings = document["settings"].as_object().expect("an object");
-    assert_eq!(settings.len(), 36);
+    assert_eq!(settings.len(), 38);
     let said = |value: Value, origin: &str, line: Value| {
         let file = if line.is_null() { Value::Null } else { json!(path) };
         json!({ "value": value, "origin": origin, "line": line, "pattern": null, "file": file })

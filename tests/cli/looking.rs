@@ -605,7 +605,7 @@ fn the_help_is_one_screen_and_begins_with_an_example() {
     let sandbox = Sandbox::new();
     let output = sandbox.cb(["--help"]).any_stdout().run();
     let help = String::from_utf8(output.stdout).expect("text");
-    assert!(help.starts_with("Examples: cb run --name openai -- curl "), "{help}");
+    assert!(help.starts_with("Examples: cb run -n openai --http -- curl "), "{help}");
     // A screen has 24 lines of 80 columns, one of them for the prompt.
     assert!(help.lines().count() <= 23, "{help}");
     assert!(help.lines().all(|line| line.len() <= 80), "{help}");
