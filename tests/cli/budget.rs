@@ -110,6 +110,10 @@ fn a_refused_run() {
     let sandbox = Sandbox::new();
     sandbox.open_by("a", &["--cooldown", "1h"], 1);
     is_as_documented(&sandbox, &["run", "-n", "a", "--", "true"], &["begin", "decide", "refuse", "end"]);
+    // To draw in a ramp costs no call.
+    sandbox.cb(["record", "a", "success"]).any_stderr().run();
+    let in_a_ramp = ["run", "-n", "a", "--ramp", "10000d", "--", "true"];
+    is_as_documented(&sandbox, &in_a_ramp, &["begin", "decide", "refuse", "end"]);
 }
 
 /// The budget may shrink, but must not grow unseen.
