@@ -40,6 +40,8 @@ recipes! {
     git: "git fetch" with ["git"];
     ssh: "ssh" with ["ssh", "sshd", "ssh-keygen"];
     rsync: "rsync" with ["rsync", "ssh", "sshd", "ssh-keygen"];
+    tunnel: "A tunnel under systemd" with ["systemd-analyze", "ssh"];
+    worker: "A worker under supervisord" with ["supervisord"];
     model: "A language model, and another in its place" with ["bash", "curl", "jq"];
     agent: "The loop of an agent" with ["bash", "curl", "jq"];
     before_tool: "The shell tool of an agent" with ["bash", "jq"];

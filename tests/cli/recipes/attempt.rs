@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Crontab, Daemon, Recipe, closed, counted, down, outage, replaced, service, started, up};
 use crate::support::namespace::may_unshare;
@@ -452,6 +453,103 @@ fn give_key(sandbox: &Sandbox, host: &str) {
     let directory = sandbox.home().join(".config/llm");
     fs::create_dir_all(&directory).expect("the directory");
     fs::write(directory.join(host), format!("Authorization: Bearer key of {host}\n")).expect("the key");
+}
+
+// What runs on.
+
+/// Waits until a breaker is as it should be.
+#[track_caller]
+fn until(sandbox: &Sandbox, name: &str, is_so: impl Fn(&Value) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = if sandbox.state_file(name).exists() { sandbox.status(name) } else { Value::Null };
+        if is_so(&status) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it is not: {status}");
+    }
+}
+
+/// A program that ends with this code while the service is gone, else when the FIFO `gate` is written to.
+fn runs_on(sandbox: &Sandbox, name: &str, code: u8) {
+    sandbox.script(
+        name,
+        &format!(
+            "echo started >>\"$HOME/started\"\ntest -e \"$HOME/up\" || exit {code}\nread -r line <\"$HOME/gate\"\nexit {code}"
+        ),
+    );
+    sandbox.bash("mkfifo ~/gate && touch ~/up").run();
+}
+
+pub fn tunnel(recipe: &Recipe) {
+    let sandbox = Sandbox::new();
+    runs_on(&sandbox, "link", 255);
+    let bin = format!("{}/bin/", sandbox.home().display());
+    let state = sandbox.state_dir().display().to_string();
+    let unit = recipe.text("ini", &[("/usr/local/bin/", &bin), ("%C/tunnel/cb", &state)]);
+    assert!(unit.starts_with("# /etc/systemd/system/tunnel.service\n"), "it says where it belongs");
+    fs::write(sandbox.work().join("tunnel.service"), &unit).expect("the unit");
+    sandbox.command("systemd-analyze", ["verify", "./tunnel.service"]).run();
+
+    // In place of ssh a program that needs no other side; and it is well sooner.
+    let unit =
+        replaced(&unit, &[("\\\n", ""), ("/usr/bin/ssh", "link"), ("--healthy-after 30s", "--healthy-after 100ms")]);
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).expect("it is set");
+    assert_eq!(value("Restart"), "always");
+    let start = || sandbox.command("sh", ["-c", value("ExecStart")]);
+    let name = "db.example.com";
+    let running = |successes: u64| {
+        let run = start().spawn();
+        until(&sandbox, name, |status| status["totals"]["successes"] == successes);
+        sandbox.bash("echo >~/gate").run();
+        let output = run.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(255));
+        String::from_utf8(output.stderr).expect("text")
+    };
+    assert_eq!(running(1), "");
+    fs::remove_file(sandbox.home().join("up")).expect("the service is gone");
+    for failure in 1..=3 {
+        let output = start().output();
+        assert_eq!(output.status.code(), Some(255));
+        let opened = "cb: db.example.com: opened: 3 failures in a row: exit 255; next try in 1m (";
+        assert_eq!(String::from_utf8(output.stderr).expect("text").starts_with(opened), failure == 3);
+    }
+    let refused = start().output().status.code().expect("an exit").to_string();
+    assert_eq!((started(&sandbox), &*refused), (4, value("SuccessExitStatus")));
+    up(&sandbox);
+    sandbox.shift(name, MINUTE);
+    assert_eq!(running(2), closed(name));
+    assert_eq!(counted(&sandbox, name), [json!("closed"), json!(3), json!(0)]);
+}
+
+pub fn worker(recipe: &Recipe) {
+    let sandbox = Sandbox::unprivileged();
+    runs_on(&sandbox, "worker", 7);
+    let bin = format!("{}/bin/", sandbox.home().display());
+    let soon = [("/usr/local/bin/", &*bin), ("user=worker\n", ""), ("--healthy-after 1m", "--healthy-after 100ms")];
+    let program = recipe.text("ini", &soon);
+    assert!(program.starts_with("; /etc/supervisor/conf.d/worker.conf\n"), "it says where it belongs");
+    let home = sandbox.home().display();
+    let own = format!("[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={home}/pid\n");
+    fs::write(sandbox.work().join("supervisord.conf"), own + &program).expect("the configuration");
+    let daemon = Daemon::start(&sandbox, "exec supervisord -n -c supervisord.conf", "entered RUNNING state");
+    let name = "queue.example.com";
+    let has = |state: &'static str, successes: u64| {
+        until(&sandbox, name, move |status| status["state"] == state && status["totals"]["successes"] == successes);
+    };
+    has("closed", 1);
+    // It ends, is restarted, and cannot go on: the breaker opens, and cb waits.
+    sandbox.bash("rm ~/up && echo >~/gate").run();
+    has("open", 1);
+    assert_eq!(started(&sandbox), 6);
+    sandbox.bash("touch ~/up").run();
+    sandbox.shift(name, MINUTE);
+    has("closed", 2);
+    assert_eq!(started(&sandbox), 7);
+    daemon.stop();
+    // Nobody is left who would read.
+    sandbox.bash("timeout .5 sh -c 'echo >~/gate'").code(124).run();
+    assert_eq!(counted(&sandbox, name), [json!("closed"), json!(5), json!(0)]);
 }
 
 pub fn model(recipe: &Recipe) {
