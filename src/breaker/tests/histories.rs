@@ -10,7 +10,7 @@ use super::model::{Away, Change as Told, END_OF_TIME, Millis, Model, Pass, Repor
 use crate::breaker::permit::Permit;
 use crate::breaker::stored;
 use crate::breaker::{
-    Admission, Answer, Ask, Breaker, Cause, Change, Draw, HoldKind, Order, Phase, Recorded, Reported, State,
+    Admission, Answer, Ask, Breaker, Cause, Change, Draw, Gone, HoldKind, Order, Phase, Recorded, Reported, State,
 };
 use crate::outcome::{End, Finished, Outcome};
 use crate::settings::{Budget, Key, Settings, TripRules, Window};
@@ -136,6 +136,12 @@ enum Deed {
     },
     Observe(usize, Seen),
     Die(usize),
+    /// So many runs, and so many of the probes, are found to have been killed.
+    Kill {
+        caller: usize,
+        runs: usize,
+        probes: usize,
+    },
     Trip(Option<Millis>, bool),
     Disable(Option<Millis>, bool),
     Enable,
@@ -167,6 +173,7 @@ enum Kind {
     Again,
     Observe,
     Die,
+    Kill,
     Trip,
     Disable,
     Enable,
@@ -185,11 +192,11 @@ const RARELY: [bool; 16] = {
 
 impl From<u64> for Step {
     fn from(number: u64) -> Self {
-        use Kind::{Again, Begin, Call, Die, Disable, Enable, End, Foreign, Many, Observe, Report, Reset, Trip};
+        use Kind::{Again, Begin, Call, Die, Disable, Enable, End, Foreign, Kill, Many, Observe, Report, Reset, Trip};
         let mut choose = Choices(number);
         let kind = choose.of(&[
             Call, Call, Call, Call, Call, Call, Call, Begin, Begin, Begin, Begin, End, End, End, End, End, Again,
-            Observe, Observe, Die, Trip, Trip, Disable, Disable, Enable, Reset, Report, Foreign, Many,
+            Observe, Observe, Die, Kill, Trip, Trip, Disable, Disable, Enable, Reset, Report, Foreign, Many,
         ]);
         let caller = choose.of(&[0, 1, 2]);
         let which = choose.of(&[0, 1, 2, 3, 4, 5, 6, 7]);
@@ -217,6 +224,7 @@ impl From<u64> for Step {
             Again => Deed::Again { permit: which, caller, seen },
             Observe => Deed::Observe(caller, seen),
             Die => Deed::Die(which),
+            Kill => Deed::Kill { caller, runs: which % 4, probes: if replace { 16 } else { which / 4 } },
             Trip => Deed::Trip(span, replace),
             Disable => Deed::Disable(span, replace),
             Report => Deed::Report(span),
@@ -357,6 +365,17 @@ impl World {
                     self.breaker.abandon(serial);
                     self.model.abandon(serial);
                 }
+            }
+            Deed::Kill { caller, runs, probes } => {
+                let settings = &self.callers[caller];
+                let probes = self.breaker.probes().iter().take(probes).map(|probe| probe.serial).collect();
+                let gone = Gone { runs: runs as u64, probes };
+                let change = self.breaker.killed(&gone, settings, at);
+                let told = self.model.killed(runs, &gone.probes, settings, now);
+                if runs + gone.probes.len() > 0 {
+                    self.last_failure = Some(now);
+                }
+                self.compare_change(change.as_ref(), told.as_ref(), caller)?;
             }
             Deed::Trip(span, replace) => {
                 let change = self.order(HoldKind::Trip, span, replace);

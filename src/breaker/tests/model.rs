@@ -532,6 +532,27 @@ impl Model {
         }
     }
 
+    /// "All are counted, and then it is judged once. A probe among them has failed."
+    pub fn killed(&mut self, runs: usize, probes: &[u64], settings: &Settings, now: Millis) -> Option<Change> {
+        self.notice(now);
+        let run = Finished { end: Some(End::Signal(9)), ..Finished::of(Outcome::Failure) };
+        for _ in 0..runs + probes.len() {
+            self.happen(&run, now);
+            self.enter(&run, settings, now);
+        }
+        let disabled = self.is_held(HoldKind::Disable, now);
+        for &serial in probes {
+            self.set_fate(serial, if disabled { Fate::SaidNothing } else { Fate::Failed });
+        }
+        let decides = !probes.is_empty() && self.probe_failures() >= settings.probe_failures;
+        match self.state() {
+            _ if disabled || runs + probes.len() == 0 => None,
+            Phase::Closed => self.judge(&run, settings, now),
+            Phase::HalfOpen if decides => Some(self.open(vec!["probe failed".to_owned()], true, now)),
+            _ => None,
+        }
+    }
+
     fn set_fate(&mut self, serial: u64, fate: Fate) {
         let probe = self.probes.iter_mut().find(|probe| probe.serial == serial);
         probe.expect("every probe is known").fate = fate;
