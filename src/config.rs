@@ -1,5 +1,6 @@
 //! Settings from options, `config.toml` and the built-in defaults, remembering where each came from.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::fmt;
 use std::fs::{self, Metadata, OpenOptions};
@@ -7,7 +8,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
+use std::rc::Rc;
 
 use anyhow::{Error, Result, anyhow, bail};
 use toml::Spanned;
@@ -22,8 +23,6 @@ use crate::sys::message;
 
 /// The largest configuration in bytes. A larger file is something else.
 const LARGEST: u64 = 1 << 20;
-/// A command may read the configuration more than once, but warns once of a file that it cannot open.
-static TOLD: Once = Once::new();
 
 /// A place in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +128,27 @@ struct Table {
 struct File {
     path: PathBuf,
     /// The whole text, in which lines are counted only when somebody asks for one, as counting takes time.
-    text: String,
+    text: Rc<str>,
+}
+
+/// What was read, of each file once: a pipe has nothing to say a second time, and trouble is told once.
+#[derive(Default)]
+pub struct Texts(RefCell<Vec<(PathBuf, ReadText)>>);
+
+/// The text of a file, if there is one, or why it cannot be read.
+type ReadText = std::result::Result<Option<Rc<str>>, String>;
+
+impl Texts {
+    fn of(&self, path: &Path, named: bool) -> Result<Option<Rc<str>>> {
+        let mut texts = self.0.borrow_mut();
+        let known = texts.iter().find(|(known, _)| known == path).map(|(_, text)| text.clone());
+        let text = known.unwrap_or_else(|| {
+            let text = read(path, named).map(|text| text.map(Rc::from)).map_err(|error| format!("{error:#}"));
+            texts.push((path.to_owned(), text.clone()));
+            text
+        });
+        text.map_err(|why| anyhow!("{why}"))
+    }
 }
 
 /// The configuration: the tables that a command asked for. Each value by itself can be read.
@@ -196,18 +215,18 @@ impl Config {
     ///
     /// # Errors
     /// A file cannot be read, or has a mistake: file, line, key and what would be right.
-    pub fn load(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> Result<Self> {
-        let (config, mistakes) = Self::read(place, tables);
+    pub fn load(place: Option<&(PathBuf, bool)>, texts: &Texts, tables: Tables<'_>) -> Result<Self> {
+        let (config, mistakes) = Self::read(place, texts, tables);
         mistakes.into_iter().next().map_or(Ok(config), Err)
     }
 
     /// As [`Self::load`], but returns all mistakes and what is left without them.
-    pub fn read(place: Option<&(PathBuf, bool)>, tables: Tables<'_>) -> (Self, Vec<Error>) {
+    pub fn read(place: Option<&(PathBuf, bool)>, texts: &Texts, tables: Tables<'_>) -> (Self, Vec<Error>) {
         let (mut config, mut mistakes) = (Self::default(), Vec::new());
         let below = (Path::new(MACHINE_CONFIG), false);
         let below = Some(below).filter(|_| place.is_none_or(|(_, named)| !named));
         for (path, named) in place.map(|(path, named)| (path.as_path(), *named)).into_iter().chain(below) {
-            match read(path, named) {
+            match texts.of(path, named) {
                 Ok(Some(text)) => config.add(path, text, tables, &mut mistakes),
                 Ok(None) => {}
                 Err(error) => mistakes.push(error),
@@ -218,7 +237,7 @@ impl Config {
     }
 
     /// Adds the tables of a file that a command asked for.
-    fn add(&mut self, path: &Path, text: String, tables: Tables<'_>, mistakes: &mut Vec<Error>) {
+    fn add(&mut self, path: &Path, text: Rc<str>, tables: Tables<'_>, mistakes: &mut Vec<Error>) {
         let mut reader = Reader {
             source: Source { path, text: &text },
             file: self.files.len(),
@@ -491,7 +510,7 @@ fn read(path: &Path, named: bool) -> Result<Option<String>> {
 
 /// Says that a file is left out, and what to do about it.
 fn left_out(path: &Path, why: &str) {
-    TOLD.call_once(|| say(&format!("could not read the configuration {}, so it is left out: {why}", path.display())));
+    say(&format!("could not read the configuration {}, so it is left out: {why}", path.display()));
 }
 
 /// What it is that is closed to us: the file, or a directory above it; of a link, what it leads to.
@@ -797,7 +816,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config, Error> {
         let (mut config, mut mistakes) = (Config::default(), Vec::new());
-        config.add(Path::new("config.toml"), text.to_owned(), Tables::All, &mut mistakes);
+        config.add(Path::new("config.toml"), Rc::from(text), Tables::All, &mut mistakes);
         mistakes.into_iter().next().map_or(Ok(config), Err)
     }
 

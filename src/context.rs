@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Error, Result};
 
 use crate::cli::Common;
-use crate::config::{Config, Tables};
+use crate::config::{Config, Tables, Texts};
 use crate::environment;
 use crate::locations::Locations;
 use crate::report::speech::Volume;
@@ -24,6 +24,8 @@ pub struct Context {
     pub inherited: Inherited,
     /// The configuration file, and whether it was named. A named file must exist.
     pub config_file: Option<(PathBuf, bool)>,
+    /// What was read of the configuration.
+    texts: Texts,
     /// How long `on-change` commands have run. All of them that one command causes share one time limit.
     pub time_in_hooks: Cell<Duration>,
     /// How much is said of the breaker whose configuration was read last.
@@ -52,7 +54,8 @@ impl Context {
             Ok(dir) => Store::Directory(Directory::new(dir)),
             Err(error) => Store::Nowhere(error.to_string()),
         };
-        Ok(Self { store, inherited, config_file: config, time_in_hooks: Cell::default(), asked, volume, variables })
+        let (texts, time_in_hooks) = (Texts::default(), Cell::default());
+        Ok(Self { store, inherited, config_file: config, texts, time_in_hooks, asked, volume, variables })
     }
 
     /// How much is said: what the options and the environment ask for, else what the configuration that was read last does.
@@ -65,7 +68,7 @@ impl Context {
     /// # Errors
     /// The first mistake in them.
     pub fn config(&self, tables: Tables<'_>) -> Result<Config> {
-        let config = Config::load(self.config_file.as_ref(), tables)?;
+        let config = Config::load(self.config_file.as_ref(), &self.texts, tables)?;
         if self.asked == Volume::Normal {
             let name = if let Tables::Only(name, _) = tables { Some(name) } else { None };
             self.volume.set(if config.is_verbose(name) { Volume::Verbose } else { Volume::Normal });
@@ -75,7 +78,7 @@ impl Context {
 
     /// The whole configuration as far as it is right, and all mistakes in it.
     pub fn whole_config(&self) -> (Config, Vec<Error>) {
-        Config::read(self.config_file.as_ref(), Tables::All)
+        Config::read(self.config_file.as_ref(), &self.texts, Tables::All)
     }
 
     /// These variables and those that every child gets, as a child's environment holds them.

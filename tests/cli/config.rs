@@ -262,6 +262,20 @@ fn what_is_done_by_hand_needs_nothing_but_the_hook() {
 }
 
 #[test]
+fn one_that_can_be_read_but_once_is_read_but_once() {
+    let sandbox = Sandbox::new();
+    let config = r#"--config <(printf "[defaults]\non-change = 'echo \$CB_NAME \$CB_TO >>changes'\n")"#;
+    // New ones, whose names are looked for in it too; several of them; and all there are.
+    for command in ["trip a b c", "reset a b c", "disable --all", "enable --all", "remove a", "disable a", "reset a"] {
+        sandbox.bash(&format!("cb -q {command} {config}")).run();
+    }
+    let changes = fs::read_to_string(sandbox.work().join("changes")).expect("the hook has run");
+    let each = |to: &str| ["a", "b", "c"].map(|name| format!("{name} {to}\n")).concat();
+    let all = ["open", "closed", "disabled", "closed"].map(each).concat();
+    assert_eq!(changes, format!("{all}a disabled\na closed\n"));
+}
+
+#[test]
 fn what_stands_in_breakers_and_is_no_table_is_wrong_for_everybody() {
     let sandbox = Sandbox::new();
     for (text, words) in [
