@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, anyhow};
 
 use crate::cli::Common;
 use crate::config::{Config, Tables, Texts};
@@ -22,8 +22,8 @@ pub struct Context {
     pub store: Store,
     /// What `cb` changed for itself and a child gets back.
     pub inherited: Inherited,
-    /// The configuration file, and whether it was named. A named file must exist.
-    pub config_file: Option<(PathBuf, bool)>,
+    /// The configuration file, and whether it was named, as a named file must exist; or why it cannot be found.
+    config_file: Result<Option<(PathBuf, bool)>, String>,
     /// What was read of the configuration.
     texts: Texts,
     /// How long `on-change` commands have run. All of them that one command causes share one time limit.
@@ -38,10 +38,7 @@ pub struct Context {
 
 impl Context {
     /// Finds out where state and configuration are.
-    ///
-    /// # Errors
-    /// An impossible directory was given.
-    pub fn new(common: &Common, inherited: Inherited) -> Result<Self> {
+    pub fn new(common: &Common, inherited: Inherited) -> Self {
         let volume = match (common.quiet, common.verbose || environment::verbose()) {
             (true, _) => Volume::Quiet,
             (false, true) => Volume::Verbose,
@@ -49,13 +46,15 @@ impl Context {
         };
         let (asked, volume) = (volume, Cell::new(volume));
         let Locations { state_dir, config, variables } =
-            Locations::find(common.state_dir.as_deref(), common.config.as_deref())?;
+            Locations::find(common.state_dir.as_deref(), common.config.as_deref());
         let store = match state_dir {
             Ok(dir) => Store::Directory(Directory::new(dir)),
             Err(error) => Store::Nowhere(error.to_string()),
         };
         let (texts, time_in_hooks) = (Texts::default(), Cell::default());
-        Ok(Self { store, inherited, config_file: config, texts, time_in_hooks, asked, volume, variables })
+        // What needs none of it is stopped by nothing.
+        let config_file = config.map_err(|error| format!("{error:#}"));
+        Self { store, inherited, config_file, texts, time_in_hooks, volume, asked, variables }
     }
 
     /// How much is said: what the options and the environment ask for, else what the configuration that was read last does.
@@ -68,7 +67,7 @@ impl Context {
     /// # Errors
     /// The first mistake in them.
     pub fn config(&self, tables: Tables<'_>) -> Result<Config> {
-        let config = Config::load(self.config_file.as_ref(), &self.texts, tables)?;
+        let config = Config::load(self.config_file()?, &self.texts, tables)?;
         if self.asked == Volume::Normal {
             let name = if let Tables::Only(name, _) = tables { Some(name) } else { None };
             self.volume.set(if config.is_verbose(name) { Volume::Verbose } else { Volume::Normal });
@@ -78,7 +77,18 @@ impl Context {
 
     /// The whole configuration as far as it is right, and all mistakes in it.
     pub fn whole_config(&self) -> (Config, Vec<Error>) {
-        Config::read(self.config_file.as_ref(), &self.texts, Tables::All)
+        match self.config_file() {
+            Ok(file) => Config::read(file, &self.texts, Tables::All),
+            Err(error) => (Config::default(), vec![error]),
+        }
+    }
+
+    /// The configuration file, if there is one, and whether it was named.
+    ///
+    /// # Errors
+    /// One was named that cannot be found.
+    pub fn config_file(&self) -> Result<Option<&(PathBuf, bool)>> {
+        self.config_file.as_ref().map(Option::as_ref).map_err(|why| anyhow!("{why}"))
     }
 
     /// These variables and those that every child gets, as a child's environment holds them.

@@ -2,15 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use directories::BaseDirs;
 
 use crate::environment;
-use crate::sys;
+use crate::sys::{self, message};
 
 /// Where root's home is on every Linux: of this one nobody need ask whose it is.
 const ROOTS_HOME: &str = "/root";
@@ -31,8 +32,8 @@ pub struct StateDir {
 pub struct Locations {
     /// The directory of the state files, or why there is none.
     pub state_dir: Result<StateDir>,
-    /// The configuration file, and whether it was named: then it must exist.
-    pub config: Option<(PathBuf, bool)>,
+    /// The configuration file, and whether it was named: then it must exist; or why it cannot be found.
+    pub config: Result<Option<(PathBuf, bool)>>,
     /// What a child finds in its environment, where it was said: it may be in another directory when it asks.
     pub variables: Vec<(&'static str, OsString)>,
 }
@@ -40,32 +41,31 @@ pub struct Locations {
 impl Locations {
     /// Finds them: options first, then `CB_STATE_DIR` and `CB_CONFIG`, then the user's cache and config directories by
     /// the XDG rules (relative paths in the environment are not used, nor by root those of other users).
-    ///
-    /// # Errors
-    /// A path given by option cannot be made absolute, as the current directory is gone.
-    pub fn find(state_dir: Option<&Path>, config: Option<&Path>) -> Result<Self> {
-        let state_dir = named("--state-dir", state_dir, "CB_STATE_DIR")?;
-        let config = named("--config", config, "CB_CONFIG")?;
-        let base = if state_dir.is_some() && config.is_some() { None } else { Base::find() };
+    pub fn find(state_dir: Option<&Path>, config: Option<&Path>) -> Self {
+        let state_dir = named("--state-dir", state_dir, "CB_STATE_DIR");
+        let config = named("--config", config, "CB_CONFIG");
+        let needs_base = [&state_dir, &config].into_iter().any(|named| matches!(named, Ok(None)));
+        let base = if needs_base { Base::find() } else { None };
         let mut variables = Vec::new();
         for (place, variable) in [(&state_dir, "CB_STATE_DIR"), (&config, "CB_CONFIG")] {
-            if let Some(path) = place {
+            if let Ok(Some(path)) = place {
                 variables.push((variable, path.clone().into_os_string()));
             }
         }
         let state_dir = match (state_dir, &base) {
             // Without a slash at its end: that would look through a link in its place.
-            (Some(named), _) => Ok(StateDir { path: named.components().collect(), named: true }),
-            (None, Some(base)) => Ok(StateDir { path: base.cache.join("cb"), named: false }),
-            (None, None) => Err(anyhow!(
+            (Err(error), _) => Err(error),
+            (Ok(Some(named)), _) => Ok(StateDir { path: named.components().collect(), named: true }),
+            (Ok(None), Some(base)) => Ok(StateDir { path: base.cache.join("cb"), named: false }),
+            (Ok(None), None) => Err(anyhow!(
                 "there is no home directory to keep the state in; set HOME to an absolute path, or give --state-dir"
             )),
         };
-        let config = match (config, base) {
-            (Some(named), _) => Some((named, true)),
-            (None, base) => base.map(|base| (base.config.join("cb/config.toml"), false)),
-        };
-        Ok(Self { state_dir, config, variables })
+        let config = config.map(|named| match named {
+            Some(named) => Some((named, true)),
+            None => base.map(|base| (base.config.join("cb/config.toml"), false)),
+        });
+        Self { state_dir, config, variables }
     }
 }
 
@@ -76,9 +76,13 @@ fn named(option: &str, given: Option<&Path>, variable: &str) -> Result<Option<Pa
         (None, Some(path)) => (PathBuf::from(path), variable),
         (None, None) => return Ok(None),
     };
-    let absolute = std::path::absolute(&path)
-        .with_context(|| format!("could not make {source} '{}' absolute; give an absolute path", path.display()))?;
-    Ok(Some(absolute))
+    std::path::absolute(&path).map(Some).map_err(|error| {
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "the current directory is gone".to_owned(),
+            _ => message(&error),
+        };
+        anyhow!("could not make {source} '{}' absolute: {why}; give an absolute path", path.display())
+    })
 }
 
 /// The user's directories by the XDG rules.

@@ -109,8 +109,7 @@ fn run(args: &[OsString]) -> Exit {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
-    let outcome = Context::new(&cli.common, inherited).and_then(|context| command::dispatch(&cli.command, &context));
-    outcome.unwrap_or_else(|error| {
+    command::dispatch(&cli.command, &Context::new(&cli.common, inherited)).unwrap_or_else(|error| {
         say(&format!("{error:#}"));
         Exit::Failed
     })

@@ -47,7 +47,7 @@ pub fn run(args: &ConfigArgs, context: &Context) -> Result<Exit> {
                 }),
             );
         }
-        let file = context.config_file.as_ref().map(|(path, _)| path.display().to_string());
+        let file = context.config_file()?.map(|(path, _)| path.display().to_string());
         let document = json!({ "version": 1, "name": args.name, "file": file, "settings": settings });
         print(&json::line(&document)?)?;
         return Ok(Exit::Done);

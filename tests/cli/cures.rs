@@ -620,9 +620,23 @@ fn a_home_is_set() {
 #[test]
 fn a_directory_that_is_gone_needs_an_absolute_path() {
     let sandbox = Sandbox::new();
-    let script = "mkdir gone; cd gone; rmdir ../gone; cb run -n a --state-dir states -- echo ran; echo $?
+    let gone = |script: &str| sandbox.bash(&format!("mkdir gone; cd gone; rmdir ../gone; {script}"));
+    let why =
+        |what: &str| format!("could not make {what} absolute: the current directory is gone; give an absolute path\n");
+    let script = "cb run -n a --state-dir states -- echo ran; echo $?; cb check a --state-dir states; echo $?
+        cb run -n a --state-dir states --on-state-error refuse -- echo ran; echo $?
         exec cb run -n a --state-dir ~/states -- echo ran";
-    sandbox.bash(script).stdout("125\nran\n").stderr_has("give an absolute path").run();
+    let state = why("--state-dir 'states'");
+    let unguarded = format!("cb: a: unguarded: {state}");
+    gone(script).stdout("ran\n0\n0\n125\nran\n").stderr(format!("{unguarded}{unguarded}cb: {state}")).run();
+    // One that was named must exist, where it is read at all.
+    let config = format!("cb: {}", why("CB_CONFIG 'c.toml'"));
+    let script = "export CB_CONFIG=c.toml; cb run -n a -- echo ran; echo $?; cb check a; echo $?";
+    gone(script).stdout("125\n125\n").stderr(format!("{config}{config}")).run();
+    // The kill switch asks for nothing.
+    let script = "export CB_DISABLED=1 CB_STATE_DIR=states CB_CONFIG=c.toml
+        cb run -n a -- echo ran; cb check a; cb record a failure; exec cb allow a";
+    gone(script).stdout("ran\nunguarded\n").run();
     assert_eq!(names_in(&sandbox.home().join("states")), ["a.json"]);
 }
 
