@@ -276,6 +276,11 @@ fn the_kill_switch_and_a_run_without_a_guard_leave_the_descriptor() {
         || sandbox.cb(["run", "-n", "a", "--http", "--", "sh", "-c", script]).stdout("/memfd:cb-http (deleted)\n");
     run().env("CB_DISABLED", "1").run();
     assert!(!sandbox.state_dir().exists());
+    // It reads no configuration, so only an option gives the command the file.
+    sandbox.configure("[defaults]\nhttp = true\n");
+    let of_file = || sandbox.cb(["run", "-n", "a", "--", "sh", "-c", script]);
+    of_file().env("CB_DISABLED", "1").code(1).run();
+    of_file().stdout("/memfd:cb-http (deleted)\n").run();
     run().env("CB_STATE_DIR", "/dev/null/x").stderr_has("cb: a: unguarded: ").run();
     run().run();
 }
@@ -510,4 +515,19 @@ fn curl_passes_on_for_how_long_a_server_wants_to_be_left_alone() {
             run.stderr_has("opened: 5 failures in a row: HTTP 503;").run()
         };
     }
+}
+
+#[test]
+fn a_command_whose_last_answer_is_a_failure_is_not_healthy() {
+    let sandbox = Sandbox::new();
+    // The one runs on until it is known to be healthy, the other beyond the moment at which it would be.
+    let known = "until cb status a --json 2>&1 | grep -q 'last\":{'; do sleep 0.05; done";
+    for (status, outcome, code, then) in [(404, "success", None, known), (503, "failure", Some(0), "exec sleep 1")] {
+        let script = format!("echo HTTP/1.1 {status} X >&3; {then}");
+        sandbox.cb(["run", "-n", "a", "--http", "--healthy-after", "500ms", "--", "sh", "-c", &script]).run();
+        let last = &sandbox.status("a")["last"];
+        assert_eq!((&last["outcome"], &last["exit_code"]), (&outcome.into(), &code.into()), "{status}");
+        assert_eq!(last["http_status"], status);
+    }
+    assert_eq!(sandbox.status("a")["totals"]["late"], 0);
 }
