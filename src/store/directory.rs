@@ -132,7 +132,7 @@ impl Directory {
         };
         let mut locked = fs2::FileExt::try_lock_shared(&file).is_ok();
         loop {
-            match format::parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
+            match self.parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
                 Content::Unused => return Ok(None),
                 Content::Breaker { mut breaker, files, .. } => {
                     let look = if locked { Look::Only } else { Look::Afar };
@@ -155,6 +155,24 @@ impl Directory {
                 Content::NotOurs(trouble) => return Err(trouble.of(&path)),
             }
         }
+    }
+
+    /// What a file of this name holds. Where the file system tells names apart that differ only in case, the other name is
+    /// that of another breaker.
+    fn parse(&self, bytes: &[u8], name: &Name) -> Content {
+        match format::parse(bytes, name) {
+            Content::NotOurs(NotOurs::OtherCase(stored)) if !self.are_one(name, &stored) => {
+                Content::Unreadable("it is the state of another breaker")
+            }
+            content => content,
+        }
+    }
+
+    /// Whether the file system takes both names for one file.
+    #[expect(clippy::disallowed_methods, reason = "a link is to be seen, not followed")]
+    fn are_one(&self, name: &Name, other: &Name) -> bool {
+        let file = fs::symlink_metadata(self.locate(name));
+        file.is_ok_and(|file| is_at(&file, &self.locate(other)))
     }
 
     /// See [`super::Store::has`].
@@ -180,7 +198,7 @@ impl Directory {
         let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
         let bytes = read_at_start(&file).with_context(|| unread(&path))?;
         if !format::belongs_to(&bytes, name) {
-            if let Content::NotOurs(trouble @ NotOurs::OtherCase(_)) = format::parse(&bytes, name) {
+            if let Content::NotOurs(trouble @ NotOurs::OtherCase(_)) = self.parse(&bytes, name) {
                 return Err(trouble.of(&path));
             }
             let (shown, word) = (path.display(), shell_word(&path));
@@ -191,7 +209,7 @@ impl Directory {
             &path,
             name,
             &file,
-            matches!(format::parse(&bytes, name), Content::Breaker { files, .. } if !files.is_empty()),
+            matches!(self.parse(&bytes, name), Content::Breaker { files, .. } if !files.is_empty()),
         )?;
         Ok(true)
     }
@@ -214,7 +232,7 @@ impl Directory {
             return Ok(false);
         }
         let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
-        let (breaker, has_files) = match format::parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
+        let (breaker, has_files) = match self.parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
             Content::Breaker { mut breaker, files, .. } => {
                 let files_left = !files.is_empty();
                 let killed = self.forget_dead_probes(name, &file, &mut breaker, &files, Look::Only);
@@ -262,7 +280,7 @@ impl Directory {
         for _ in 0..REPLACEMENTS {
             let Some((file, metadata)) = self.open_locked(&path, if_absent, deadline)? else { return Ok(None) };
             let bytes = read_at_start(&file).with_context(|| unread(&path))?;
-            let (write, breaker, files) = match format::parse(&bytes, name) {
+            let (write, breaker, files) = match self.parse(&bytes, name) {
                 Content::Breaker { write, breaker, files } => (write, *breaker, files),
                 Content::Unused => (0, Breaker::new(random()), Vec::new()),
                 Content::Unreadable(why) => {

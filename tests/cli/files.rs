@@ -465,9 +465,10 @@ fn a_device_is_not_opened() {
 #[test]
 fn names_that_differ_only_in_case_are_an_error_where_they_share_a_file() {
     let sandbox = Sandbox::new();
-    let state = used(&sandbox);
+    used(&sandbox);
+    let state = sandbox.bytes("a");
     // As on a file system that does not tell the two names apart.
-    sandbox.put("A", &state);
+    fs::hard_link(sandbox.state_file("a"), sandbox.state_file("A")).expect("one file with two names");
     let path = sandbox.state_file("A");
     let error = format!(
         "could not read {}: it belongs to the breaker 'a', and this file system does not tell the two names apart; \
@@ -478,8 +479,24 @@ fn names_that_differ_only_in_case_are_an_error_where_they_share_a_file() {
     for args in [&["trip", "A"][..], &["check", "A"], &["allow", "A"]] {
         sandbox.cb(args).code(125).stderr(format!("cb: {error}\n")).run();
     }
-    assert_eq!(sandbox.bytes("A"), state.as_bytes());
+    assert_eq!(sandbox.bytes("A"), state);
     assert_eq!(names_in(&sandbox.state_dir()), ["A.json", "a.json"]);
+}
+
+#[test]
+fn a_copy_with_a_name_in_another_case_is_the_state_of_another_breaker() {
+    let sandbox = Sandbox::new();
+    used(&sandbox);
+    let state = sandbox.bytes("a");
+    sandbox.put("A", &state);
+    let path = sandbox.state_file("A").display().to_string();
+    let left = format!("cb: {path} is not the state of A, so it was left alone; to remove it run 'rm {path}'\n");
+    sandbox.cb(["remove", "A"]).code(125).stderr(left).run();
+    let aside = format!("{path} was not readable (it is the state of another breaker): set aside as A.json.corrupt");
+    sandbox.runs("A", &[], 0).stderr(format!("cb: A: {aside}, the breaker starts anew, closed\n")).run();
+    sandbox.exits("A", &[], 0);
+    assert_eq!(names_in(&sandbox.state_dir()), ["A.json", "A.json.corrupt", "a.json"]);
+    assert_eq!(sandbox.bytes("a"), state);
 }
 
 #[test]
