@@ -88,8 +88,11 @@ pub(super) fn is_known(context: &Context, name: &Name) -> Result<bool> {
 /// # Errors
 /// What is wrong with the store.
 pub(super) fn near(context: &Context, name: &Name) -> Result<Option<String>> {
-    let names = context.store.names()?;
-    let others = names.iter().filter(|other| *other != name).map(Name::as_str);
+    let stored = context.store.names()?;
+    // What is wrong with the configuration is reported where it is used.
+    let (config, _) = context.whole_config();
+    let names: BTreeSet<&Name> = stored.iter().chain(config.names()).filter(|other| *other != name).collect();
+    let others = names.into_iter().map(Name::as_str);
     let near: Vec<String> = name::near(name.as_str(), others).iter().take(3).map(|near| format!("'{near}'")).collect();
     Ok(match near.as_slice() {
         [] => None,
@@ -113,7 +116,9 @@ pub(super) fn unknown(context: &Context, name: &Name) -> Result<Error> {
 pub(super) fn missing(context: &Context, name: &Name) -> Result<String> {
     let hint = match near(context, name)? {
         Some(near) => format!("did you mean {near}?"),
-        None if context.store.names()?.is_empty() => "there is none yet; the first 'cb run' makes one".to_owned(),
+        None if context.store.names()?.is_empty() && context.whole_config().0.names().next().is_none() => {
+            "there is none yet; the first 'cb run' makes one".to_owned()
+        }
         None => "'cb status' lists those there are".to_owned(),
     };
     Ok(format!("there is no breaker '{name}'; {hint}"))

@@ -660,6 +660,21 @@ fn reset_of_several_and_of_all() {
 }
 
 #[test]
+fn a_breaker_that_only_the_configuration_knows_may_be_meant() {
+    let sandbox = Sandbox::new();
+    // What is wrong elsewhere in it does not matter.
+    sandbox.configure("[breakers.openai]\n[breakers.other]\nthreshold = \"five\"\n");
+    let told = "there is no breaker 'opnai'; did you mean 'openai'?\n";
+    sandbox.cb(["enable", "opnai"]).code(125).stderr(format!("cb: {told}")).run();
+    sandbox.cb(["reset", "opnai"]).stderr(format!("cb: {told}")).run();
+    let new = "cb: opnai: it is new; did you mean 'openai'? To take it back write 'cb remove opnai'\n";
+    sandbox.cb(["trip", "opnai"]).stderr(new).run();
+    sandbox.cb(["remove", "opnai"]).run();
+    // There is one, though it has no state yet.
+    sandbox.cb(["reset", "z"]).stderr("cb: there is no breaker 'z'; 'cb status' lists those there are\n").run();
+}
+
+#[test]
 fn a_breaker_of_the_configuration_is_known_before_its_first_run() {
     let sandbox = Sandbox::new();
     sandbox.configure("[breakers.planned]\nthreshold = 3\n");
