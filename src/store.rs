@@ -174,11 +174,16 @@ impl Store {
         self.directory()?.remove(name)
     }
 
-    /// Forgets a breaker if `is_so` is true of it, with no change between the two. Returns whether it was forgotten.
+    /// Forgets a breaker if `is_so` is true of it, of now and of the time of its last write, with no change between the two.
+    /// Returns whether it was forgotten.
     ///
     /// # Errors
     /// What is wrong with the state. Nothing is removed then.
-    pub fn remove_if(&self, name: &Name, is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
+    pub fn remove_if(
+        &self,
+        name: &Name,
+        is_so: impl FnMut(&Breaker, Timestamp, Timestamp) -> bool,
+    ) -> Result<bool, Trouble> {
         self.directory()?.remove_if(name, is_so)
     }
 

@@ -24,7 +24,9 @@ pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
         drop(context.config(Tables::Only(name, Use::ByHand)));
         let removed = match args.unused {
             None => context.store.remove(name)?,
-            Some(span) => context.store.remove_if(name, |breaker, now| is_unused(breaker, span, now))?,
+            Some(span) => {
+                context.store.remove_if(name, |breaker, now, written| is_unused(breaker, span, now, written))?
+            }
         };
         if removed {
             context.volume().remark(|| format!("{name}: removed"));
@@ -36,13 +38,14 @@ pub fn run(args: &RemoveArgs, context: &Context) -> Result<Exit> {
 }
 
 /// Whether removing would lose nothing: no result or change is younger than `span`, runs pass, and there is no hold and
-/// no probe. A time after now, by a clock that was ahead, counts as young.
-fn is_unused(breaker: &Breaker, span: Duration, now: Timestamp) -> bool {
+/// no probe. A time after now, by a clock that was ahead, counts as young. One without any time is as old as what is
+/// written of it: its first run may be under way, or a permit out.
+fn is_unused(breaker: &Breaker, span: Duration, now: Timestamp, written: Timestamp) -> bool {
     let settings = breaker.settings().cloned().unwrap_or_default();
     let passes =
         breaker.probes().is_empty() && !matches!(breaker.answer(&settings, Draw::FIRST, now), Answer::Refuse(_));
     let newest_change = breaker.history().newest_first().next().map(|change| change.at);
-    let mut times = breaker.last().map(|last| last.at).into_iter().chain(newest_change);
-    let quiet = times.all(|at| at.age(now).is_some_and(|age| age >= span));
+    let newest = breaker.last().map(|last| last.at).into_iter().chain(newest_change).max().unwrap_or(written);
+    let quiet = newest.age(now).is_some_and(|age| age >= span);
     quiet && passes && breaker.hold(now).is_none()
 }

@@ -225,13 +225,17 @@ impl Directory {
     }
 
     /// See [`super::Store::remove_if`]. The breaker is judged and deleted under one lock.
-    pub fn remove_if(&self, name: &Name, mut is_so: impl FnMut(&Breaker, Timestamp) -> bool) -> Result<bool, Trouble> {
+    pub fn remove_if(
+        &self,
+        name: &Name,
+        mut is_so: impl FnMut(&Breaker, Timestamp, Timestamp) -> bool,
+    ) -> Result<bool, Trouble> {
         let path = self.locate(name);
         let deadline = clock::instant() + PATIENCE;
         if self.check(IfAbsent::Leave)?.is_none() {
             return Ok(false);
         }
-        let Some((file, _)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
+        let Some((file, metadata)) = self.open_locked(&path, IfAbsent::Leave, deadline)? else { return Ok(false) };
         let (breaker, has_files) = match self.parse(&read_at_start(&file).with_context(|| unread(&path))?, name) {
             Content::Breaker { mut breaker, files, .. } => {
                 let files_left = !files.is_empty();
@@ -245,7 +249,9 @@ impl Directory {
             Content::Unreadable(why) => return Err(unreadable(&path, why).into()),
             Content::NotOurs(trouble) => return Err(trouble.of(&path)),
         };
-        if !is_so(&breaker, breaker.time(clock::now())) {
+        let written = metadata.mtime().saturating_mul(1_000).saturating_add(metadata.mtime_nsec() / 1_000_000);
+        let written = Timestamp::from_millis(u64::try_from(written).unwrap_or_default());
+        if !is_so(&breaker, breaker.time(clock::now()), written) {
             return Ok(false);
         }
         self.delete(&path, name, &file, has_files)?;

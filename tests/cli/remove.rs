@@ -79,6 +79,25 @@ fn remove_leaves_alone_what_is_not_the_state_of_this_breaker() {
 }
 
 #[test]
+fn one_without_any_time_is_as_old_as_its_file() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.begin("run", &[]);
+    sandbox.cb(["allow", "allowed"]).any_stdout().run();
+    sandbox.put("empty", "");
+    let all = ["allowed", "empty", "run"];
+    sandbox.cb(["-v", "remove", "--unused", "30d"]).run();
+    for name in all {
+        assert!(sandbox.state_file(name).exists(), "{name} was made just now");
+        let file = fs::File::options().write(true).open(sandbox.state_file(name)).expect("a state");
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(31 * 86_400);
+        file.set_modified(old).expect("it is ours");
+    }
+    let told = all.map(|name| format!("cb: {name}: removed\n")).concat();
+    sandbox.cb(["-v", "remove", "--unused", "30d"]).stderr(told).run();
+    run.ends(1);
+}
+
+#[test]
 fn the_result_of_a_removed_breaker_is_dropped() {
     let sandbox = Sandbox::new();
     let run = sandbox.begin("a", &["--threshold", "1"]);
