@@ -143,7 +143,16 @@ pub fn change(name: &Name, change: &Change, breaker: &Breaker, now: Timestamp) -
         };
     }
     if change.to == Phase::Closed {
-        return format!("{name}: closed again: {reason}");
+        // An older version has not written down when it opened.
+        let Some((length, refused)) = breaker.ended_outage(now) else {
+            return format!("{name}: closed again: {reason}");
+        };
+        let refused = match refused {
+            0 => String::new(),
+            1 => "; 1 run was refused meanwhile".to_owned(),
+            _ => format!("; {refused} runs were refused meanwhile"),
+        };
+        return format!("{name}: closed again after {}: {reason}{refused}", format_rough(length));
     }
     let verb = if change.from == Phase::Closed { "opened" } else { "open again" };
     format!("{name}: {verb}: {reason}; {}", next_try(name, breaker.retry_at(now), now))

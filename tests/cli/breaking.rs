@@ -14,6 +14,28 @@ fn pass(sandbox: &Sandbox) {
 }
 
 #[test]
+fn a_closing_tells_how_long_it_was_open_and_how_many_runs_were_refused() {
+    const CLOSED: &str = "probe succeeded";
+    let sandbox = Sandbox::new();
+    let closes = |refused: usize, told: &str| {
+        sandbox.open_by("a", HOUR, 1);
+        for _ in 0..refused {
+            sandbox.runs("a", &[], 0).code(75).run();
+        }
+        // A second later at most: rounded up to one more.
+        sandbox.shift("a", 7_260_000);
+        let output = sandbox.runs("a", &[], 0).any_stderr().run();
+        let line = String::from_utf8(output.stderr).expect("text");
+        let (start, end) = line.split_once(&format!(": {CLOSED}")).expect("why");
+        assert!(start.starts_with("cb: a: closed again after 2h 1m"), "{line}");
+        assert_eq!(end, told);
+    };
+    closes(0, "\n");
+    closes(1, "; 1 run was refused meanwhile\n");
+    closes(3, "; 3 runs were refused meanwhile\n");
+}
+
+#[test]
 fn starts_closed() {
     let sandbox = Sandbox::new();
     sandbox.exits("a", &[], 0);

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::json;
 
-use crate::support::{CB, Sandbox, pick, timeless};
+use crate::support::{CB, Sandbox, pick, timeless, unmeasured};
 
 const MINUTE: i64 = 60_000;
 
@@ -26,7 +26,7 @@ fn mails(sandbox: &Sandbox, name: &str, line: &str, minutes: usize, before: impl
         before(minute);
         // A mail holds both, in the order in which they were written.
         let output = cron(sandbox, &format!("exec 2>&1; {line}"));
-        timeless(&String::from_utf8(output.stdout).expect("text"))
+        unmeasured(&timeless(&String::from_utf8(output.stdout).expect("text")))
     };
     (0..minutes).map(tick).collect()
 }

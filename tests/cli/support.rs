@@ -31,6 +31,6 @@ mod trouble;
 pub use begun::Begun;
 pub use run::Run;
 pub use sandbox::{CB, NOBODY, Sandbox, is_root, names_in};
-pub use text::{is_like, is_time, millis, pick, shift_times, timeless};
+pub use text::{is_like, is_time, millis, pick, shift_times, timeless, unmeasured};
 pub use tools::{cargo_tool, have, linked_statically};
 pub use trouble::{COMMAND, refused, unguarded};
