@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Crontab, Daemon, Recipe, closed, counted, down, outage, replaced, service, started, up};
 use crate::support::namespace::may_unshare;
 use crate::support::server::{Answer, Server, address};
-use crate::support::{Sandbox, have, is_root};
+use crate::support::{Sandbox, have, is_root, unmeasured};
 
 const MINUTE: i64 = 60_000;
 
@@ -31,7 +31,7 @@ pub fn cron(recipe: &Recipe) {
         }
         let mail = crontab.mail(&sandbox);
         if !mail.is_empty() {
-            mails.push((tick, mail));
+            mails.push((tick, unmeasured(&mail)));
         }
         sandbox.shift("feed", 5 * MINUTE);
     }
