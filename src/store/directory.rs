@@ -384,7 +384,8 @@ impl Directory {
             };
             lock_until(&file, Mode::Exclusive, deadline)
                 .with_context(|| format!("could not lock {}", path.display()))?;
-            let metadata = file.metadata().with_context(|| format!("could not look at {}", path.display()))?;
+            let metadata = file.metadata().map_err(|error| with_cure(&error));
+            let metadata = metadata.with_context(|| format!("could not look at {}", path.display()))?;
             if is_at(&metadata, path) {
                 return Ok(Some((file, metadata)));
             }
@@ -596,7 +597,8 @@ pub(super) fn above_standard(file: File) -> Result<File> {
         return Ok(file);
     }
     // The standard library duplicates to a descriptor of 3 or above.
-    file.try_clone().context("could not move a descriptor out of the child's way")
+    let above = file.try_clone().map_err(|error| with_cure(&error));
+    above.context("could not move a descriptor out of the child's way")
 }
 
 /// Whether the open file is still the one at this path.
