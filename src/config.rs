@@ -651,6 +651,8 @@ impl Reader<'_> {
                 }
                 ("defaults" | "breakers", None) => self.wrong(position, format!("{word} must be a table, [{word}]")),
                 _ if Key::named(word).is_some() => self.wrong(position, in_a_table(word)),
+                // It is none of what a person uses.
+                _ if !tables.usage().has_unknown() => {}
                 _ => {
                     let there = "there are [defaults] and [breakers.NAME]";
                     let known = ["defaults", "breakers"].into_iter();

@@ -246,7 +246,7 @@ fn a_file_that_options_complete_stops_only_a_run_without_them() {
 fn what_is_done_by_hand_needs_nothing_but_the_hook() {
     let sandbox = Sandbox::new();
     let hook = "on-change = 'echo \"$CB_TO\" >>changes'";
-    let path = sandbox.configure(&format!("[defaults]\nthreshold = \"five\"\ncooldwn = 3\n{hook}\n"));
+    let path = sandbox.configure(&format!("[defaults]\nthreshold = \"five\"\ncooldwn = 3\n{hook}\n[deafults]\n"));
     sandbox.runs("a", &[], 125).stderr_has(":2: threshold: 'five'").run();
     for args in [&["-q", "trip", "a"][..], &["reset", "a"], &["disable", "a"], &["enable", "a"]] {
         sandbox.cb(args).run();
