@@ -284,7 +284,8 @@ impl<'a> Duty<'a> {
         let answer = self.headers.and_then(|headers| self.guarded.answer(headers));
         self.failed = answer.and_then(|answer| answer.outcome()) == Some(Outcome::Failure);
         let Some(ticket) = self.ticket.take_if(|_| !self.failed) else { return };
-        let run = Finished { took: Some(after), ..Finished::of(Outcome::Success) };
+        let http_status = answer.map(|answer| answer.status);
+        let run = Finished { took: Some(after), http_status, ..Finished::of(Outcome::Success) };
         let settings = Settings { slow_after: None, ..self.guarded.setup.breaker.clone() };
         self.untold = self.guarded.record(ticket, run, &settings);
     }

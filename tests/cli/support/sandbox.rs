@@ -247,11 +247,15 @@ pub const NOBODY: u32 = 65_534;
 /// Under nohup, or in the background of a script, signals are ignored, and every child would inherit that.
 #[expect(unsafe_code, reason = "nothing safe runs between fork and exec")]
 fn with_default_signals(command: &mut Command) {
-    // SAFETY: signal(2) may be called there; that some signals cannot be changed does not matter.
+    // SAFETY: signal(2) and fcntl(2) may be called there; that some signals cannot be changed does not matter.
     unsafe {
         command.pre_exec(|| {
             for signal in 1..32 {
                 libc::signal(signal, libc::SIG_DFL);
+            }
+            // Those that a command can be lent by `--http` are free, whatever whoever runs the tests has left open.
+            for descriptor in 3..=9 {
+                libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
             }
             Ok(())
         });
