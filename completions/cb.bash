@@ -24,8 +24,8 @@ __cb_options() {
                 --ramp --probes --probe-successes --probe-failures --lease
                 --max-retry-after --success-codes --failure-codes --ignore-codes
                 --healthy-after --timeout --probe-timeout -k --kill-after -s
-                --signal -E --open-exit-code --fallback --fallback-on
-                --on-change --on-state-error)
+                --signal -E --open-exit-code --failure-output --fallback
+                --fallback-on --on-change --on-state-error)
             ;;
         status)
             flags+=(--json --watch)

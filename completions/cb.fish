@@ -19,8 +19,8 @@ function __cb_takes_next
                 --probe-failures --lease --max-retry-after --success-codes \
                 --failure-codes --ignore-codes --healthy-after --timeout \
                 --probe-timeout -k --kill-after -s --signal -E \
-                --open-exit-code --fallback --fallback-on --on-change \
-                --on-state-error
+                --open-exit-code --failure-output --fallback --fallback-on \
+                --on-change --on-state-error
         case check
             set -a valued -E --open-exit-code
         case trip
@@ -203,6 +203,7 @@ complete -c cb -n '__cb_at run 0' -l preserve-status -a 'true false' -d 'Exit wi
 complete -c cb -n '__cb_at run 0' -s f -d 'Keep the command in the caller\'s process group and signal it alone'
 complete -c cb -n '__cb_at run 0' -l foreground -a 'true false' -d 'Keep the command in the caller\'s process group and signal it alone'
 complete -c cb -n '__cb_at run 0' -s E -l open-exit-code -x -d 'Exit with this code when refused, 0 to 255'
+complete -c cb -n '__cb_at run 0' -l failure-output -x -d 'A line of its output that REGEX matches makes it a failure; the command then sees no terminal'
 complete -c cb -n '__cb_at run 0' -l http -d 'Judge by the HTTP answer whose headers the command writes to descriptor 3, or N from 3 to 9 (note the =), as curl -D /dev/fd/3 does: 408, 429 and 5xx are failures, and Retry-After opens at once'
 complete -c cb -n '__cb_at run 0' -l fallback -x -d 'Run this with \'sh -c\' when refused, under --timeout too, and exit as it does'
 complete -c cb -n '__cb_at run 0' -l fallback-on -x -a 'refused failure' -d 'When to run it: refused, or failure, which is also after a run that counts as failure'

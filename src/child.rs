@@ -1,6 +1,7 @@
 //! The child: start it, pass signals on, end it when its time is over, learn how it ended.
 
 mod headers;
+mod output;
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
@@ -8,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
 pub use self::headers::Headers;
+pub use self::output::Watch;
 use crate::clock;
 use crate::exit::Exit;
 use crate::outcome::{End, Stopped};
@@ -34,6 +36,8 @@ pub struct Task<'a> {
     pub is_hook: bool,
     /// Where it may write the headers of HTTP answers.
     pub headers: Option<&'a Headers>,
+    /// What looks at its output, which then comes by way of us.
+    pub watch: Option<&'a Watch>,
 }
 
 /// A child that runs.
@@ -92,8 +96,8 @@ pub trait Meanwhile {
 /// # Errors
 /// Why it was not started, as a shell would say it.
 pub fn run(task: Task<'_>, inherited: Inherited, meanwhile: Option<&mut dyn Meanwhile>) -> Result<Ended, NotStarted> {
-    let limit = task.limit;
-    Ok(Child::start(task, inherited)?.wait(limit, meanwhile))
+    let (limit, watch) = (task.limit, task.watch);
+    Ok(Child::start(task, inherited)?.wait(limit, meanwhile, watch))
 }
 
 /// A child that runs beside another. Who waits for that one looks after it too.
@@ -137,22 +141,26 @@ impl<'a> Beside<'a> {
 
     /// Waits for its end, where the other has ended.
     pub fn wait(self) -> Ended {
-        self.child.wait(self.limit, None)
+        self.child.wait(self.limit, None, None)
     }
 }
 
 impl Child {
     fn start(task: Task<'_>, inherited: Inherited) -> Result<Self, NotStarted> {
         const UNSET: &[&CStr] = &[c"CB_PROBE"];
-        let Task { command, variables, limit, is_hook, headers } = task;
+        let Task { command, variables, limit, is_hook, headers, watch } = task;
         // Arguments come from an exec and cannot hold a NUL byte.
         let argv: Vec<CString> = command.iter().filter_map(|word| CString::new(word.clone().into_vec()).ok()).collect();
         let own_group = is_hook || limit.time.is_some() && !limit.limits.foreground && !sys::in_foreground();
         let lent = headers.map(Headers::lent);
-        let program = Program { argv, set: variables, unset: UNSET, own_group, is_hook, lent };
+        let streams = watch.map(Watch::for_child).unwrap_or_default();
+        let program = Program { argv, set: variables, unset: UNSET, own_group, is_hook, streams, lent };
         let started = clock::instant();
         match sys::spawn(&program, inherited) {
-            Ok(pid) => Ok(Self { pid, own_group, started }),
+            Ok(pid) => {
+                watch.into_iter().for_each(Watch::started);
+                Ok(Self { pid, own_group, started })
+            }
             Err((error, executed)) => {
                 Err(NotStarted::because(&error, executed, command.first().map_or(OsStr::new(""), OsString::as_os_str)))
             }
@@ -160,7 +168,7 @@ impl Child {
     }
 
     /// Waits until it has ended.
-    fn wait(self, limit: TimeLimit<'_>, mut meanwhile: Option<&mut dyn Meanwhile>) -> Ended {
+    fn wait(self, limit: TimeLimit<'_>, mut meanwhile: Option<&mut dyn Meanwhile>, watch: Option<&Watch>) -> Ended {
         let mut stopped = Stopped::Not;
         let mut timer = Timer::new(self.started, limit);
         let mut soon = None;
@@ -191,7 +199,12 @@ impl Child {
             let beside = meanwhile.as_ref().and_then(|meanwhile| meanwhile.child());
             sys::reap_orphans(&[self.pid, beside.unwrap_or(self.pid)]);
         };
-        self.ended(&timer, status, stopped)
+        let ended = self.ended(&timer, status, stopped);
+        if let Some(watch) = watch {
+            watch.finish();
+            drain(watch, &timer, stopped);
+        }
+        ended
     }
 
     fn ran(&self) -> Duration {
@@ -240,6 +253,25 @@ impl Child {
     fn hand_on(&self, signal: libc::c_int, timer: &mut Timer<'_>) {
         let send = |signal| sys::send(self.pid, self.own_group, signal);
         if stops(signal) || signal == timer.limits.signal { timer.end(signal, send) } else { send(signal) }
+    }
+}
+
+/// Waits until what the child has printed is passed on. Who reads slowly is waited for, but not beyond the time limit of the
+/// run, nor once somebody stops it.
+fn drain(watch: &Watch, timer: &Timer<'_>, stopped: Stopped) {
+    let now = clock::instant();
+    let ended = timer.timed_out || stopped != Stopped::Not;
+    let until = if ended { now.checked_add(GRACE) } else { timer.next };
+    while !watch.is_done() {
+        let left = until.map(|until| until.saturating_duration_since(clock::instant()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return;
+        }
+        match sys::next_signal(left) {
+            Some(Arrived { signal, by_us: false, .. }) if stops(signal) && !sys::is_ignored(signal) => return,
+            Some(Arrived { signal: libc::SIGTSTP, by_us: false, .. }) => sys::stop_self(),
+            _ => {}
+        }
     }
 }
 

@@ -244,6 +244,9 @@ pub struct RefusalOptions {
 /// What a run does beside guarding.
 #[derive(Args, Clone, Debug)]
 pub struct OwnOptions {
+    /// A line of its output that REGEX matches makes it a failure; the command then sees no terminal
+    #[arg(long, value_name = "REGEX", help_heading = "What counts")]
+    failure_output: Option<String>,
     /// Judge by the HTTP answer whose headers the command writes to descriptor 3, or N from 3 to 9 (note the =), as
     /// curl -D /dev/fd/3 does: 408, 429 and 5xx are failures, and Retry-After opens at once [default: false]
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "true",

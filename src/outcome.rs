@@ -81,6 +81,8 @@ pub struct Finished<'a> {
     pub http_status: Option<u16>,
     /// For how long it said to stay away (`Retry-After`), where that was usable: longer than no time.
     pub retry_after: Option<Duration>,
+    /// Whether a line of its output matched `failure-output`.
+    pub matched: bool,
     /// Why it opens the breaker, in the words of who reports it; `None` is what the program says.
     pub reason: Option<&'a str>,
 }
@@ -88,12 +90,22 @@ pub struct Finished<'a> {
 impl Finished<'_> {
     /// A run of which nothing but its outcome is known.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, trips: false, end: None, took: None, http_status: None, retry_after: None, reason: None }
+        Self {
+            outcome,
+            trips: false,
+            end: None,
+            took: None,
+            http_status: None,
+            retry_after: None,
+            matched: false,
+            reason: None,
+        }
     }
 
     /// How it came about, as far as that is known.
     pub fn how(&self) -> Option<How> {
-        How::of(self.end, self.http_status)
+        let ended_by_us = self.end == Some(End::TimedOut);
+        if self.matched && !ended_by_us { Some(How::Matched) } else { How::of(self.end, self.http_status) }
     }
 }
 
@@ -104,6 +116,8 @@ pub enum How {
     Ended(End),
     /// The service answered with this status.
     Answered(u16),
+    /// A line of its output matched `failure-output`.
+    Matched,
 }
 
 impl How {
@@ -121,6 +135,7 @@ impl fmt::Display for How {
         match self {
             Self::Ended(end) => end.fmt(f),
             Self::Answered(status) => write!(f, "HTTP {status}"),
+            Self::Matched => f.write_str("output matched"),
         }
     }
 }

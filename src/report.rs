@@ -50,8 +50,11 @@ pub fn stderr() -> io::Stderr {
     io::stderr()
 }
 
-/// The standard library buffers, and reports success on a closed descriptor. Output must do neither.
-fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes all of it. The standard library buffers, and reports success on a closed descriptor; output must do neither.
+///
+/// # Errors
+/// What the system says of a write.
+pub fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match nix::unistd::write(to, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

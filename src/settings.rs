@@ -6,7 +6,10 @@
 mod rows;
 
 use std::num::NonZeroU32;
+use std::str::FromStr;
 use std::time::Duration;
+
+use regex::bytes::{Regex, RegexBuilder};
 
 pub use self::rows::{Key, Stored, Value};
 use crate::exit;
@@ -171,7 +174,8 @@ impl Setup {
         let trip = &settings.trip;
         let by_failures = trip.threshold.is_some() || trip.failure_rate.is_some() || trip.budget.is_some();
         let opens = |timed| {
-            let (fails, trips) = settings.codes.can_fail(timed, self.run.http.is_some());
+            let (fails, trips) =
+                settings.codes.can_fail(timed, self.run.http.is_some() || self.run.failure_output.is_some());
             by_failures && (fails || settings.count_stopped) || trips || fails && self.opens_by_answers()
         };
         if trip.slow_rate.is_some() || opens(self.limits.timeout.is_some()) {
@@ -530,6 +534,55 @@ impl FallbackOn {
     }
 }
 
+/// A regular expression for a line of output: bytes, in which letters are those of ASCII.
+#[derive(Clone, Debug)]
+pub struct OutputPattern(Regex);
+
+impl OutputPattern {
+    /// The most bytes that one may have.
+    const LONGEST: usize = 200;
+    /// The most memory that one may take, in bytes.
+    const LARGEST: usize = 1 << 20;
+
+    /// Whether it matches anywhere in a line.
+    pub fn matches(&self, line: &[u8]) -> bool {
+        self.0.is_match(line)
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for OutputPattern {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.len() > Self::LONGEST {
+            return Err(format!("{} bytes are too many, at most {} fit", text.len(), Self::LONGEST));
+        }
+        let regex = RegexBuilder::new(text).unicode(false).size_limit(Self::LARGEST).build();
+        regex.map(Self).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => format!("'{text}' would take too much memory; repeat less in it"),
+            // The last of its lines says what is wrong; those before it point at it.
+            other => {
+                let told = other.to_string();
+                let what = told.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                format!("'{text}' is not a regular expression: {what}")
+            }
+        })
+    }
+}
+
+impl PartialEq for OutputPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for OutputPattern {}
+
 /// What else a run does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSettings {
@@ -542,6 +595,8 @@ pub struct RunSettings {
     pub on_state_error: OnStateError,
     /// Decide and count, but run the command even where it is refused.
     pub observe: bool,
+    /// A line of output that makes it a failure.
+    pub failure_output: Option<OutputPattern>,
     /// The shell command to run when refused.
     pub fallback: Option<String>,
     /// When else to run it.
@@ -560,6 +615,7 @@ impl RunSettings {
         open_exit_code: exit::REFUSED,
         on_state_error: OnStateError::Run,
         observe: false,
+        failure_output: None,
         fallback: None,
         fallback_on: FallbackOn::Refused,
         on_change: None,

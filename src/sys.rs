@@ -14,12 +14,13 @@
 //! | `mask`, `dispose`, `is_ignored` | mask, dispositions | live structures of ours, set or zeroed, which is a value |
 //! | `environ`, `environment` | the environment as bytes | there is one thread, and it never changes it |
 //! | `spawn`, `spawn`, `run_child` | a child in our memory | we wait; it has its own stack, allocates nothing, runs no handler |
-//! | `next_signal`, `try_wait`, `ended_child`, `random` | what the kernel tells | it writes into live buffers of ours, as long as is said |
+//! | `next_signal`, `try_wait`, `ended_child`, `random`, `readable` | what the kernel tells | it writes into live buffers of ours, as long as is said |
 //! | `send`, `own_pid`, `leads_session`, `die_of` | numbers of processes | numbers go in and come out, no memory |
 //! | `is_root` | who we are | a number goes in and one comes out, no memory |
 //! | `given_randomness`, `given_randomness` | what the kernel gave us | a number goes in; 16 bytes of ours come out |
 //! | `in_foreground` | the terminal | a constant path; the descriptor is ours alone until it is closed |
 //! | `is_open` | a descriptor | numbers go in and come out, no memory |
+//! | `are_same_file` | two descriptors | numbers go in and come out; structures of ours are zeroed, which is a value |
 //! | `Alarm::after`, `Alarm::drop` | a timer, its signal | its handler does nothing; in the end the signal is as it was |
 //! | `entry::main` | the symbol `main` | the crate is `no_main`: there is no other |
 #![expect(unsafe_code, reason = "this module is the facade of the platform; each block says why it is sound")]
@@ -28,7 +29,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -132,6 +133,8 @@ pub struct Program<'a> {
     pub is_hook: bool,
     /// What it finds under a descriptor that is not open for us.
     pub lent: Option<Lent<'a>>,
+    /// The descriptors that it gets as 1 and 2 in place of ours.
+    pub streams: [Option<RawFd>; 2],
 }
 
 /// A file that a child finds under this descriptor: this one; or `/dev/null`, where there is none.
@@ -153,6 +156,7 @@ struct Start {
     parent: pid_t,
     /// The descriptor of the child and that of the file, as it is here. Below 0 there is none.
     lent: Option<(c_int, c_int)>,
+    streams: [c_int; 2],
     errno: c_int,
 }
 
@@ -205,6 +209,7 @@ pub fn spawn(program: &Program<'_>, inherited: Inherited) -> Result<pid_t, (io::
         is_hook: program.is_hook,
         parent: own_pid(),
         lent: program.lent.map(|lent| (lent.number, lent.file.map_or(-1, AsRawFd::as_raw_fd))),
+        streams: program.streams.map(|stream| stream.unwrap_or(-1)),
         errno: 0,
     };
     // execvpe keeps a path and, for a script without `#!`, a second argument list on its stack.
@@ -260,6 +265,12 @@ extern "C" fn run_child(start: *mut c_void) -> c_int {
                 libc::close(1);
             }
         }
+        for (standard, stream) in [1, 2].into_iter().zip((*start).streams) {
+            if stream >= 0 {
+                libc::dup2(stream, standard);
+            }
+        }
+        // Only now: a pipe of ours may be where it goes.
         match (*start).lent {
             // Ours is already where it is to be, and only closed by exec.
             Some((number, file)) if file == number => {
@@ -312,6 +323,46 @@ pub fn file_in_memory(name: &CStr) -> io::Result<File> {
     let file = if file.as_raw_fd() > 2 { file } else { file.try_clone()? };
     fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
     Ok(File::from(file))
+}
+
+/// Whether two descriptors are one open file, as after `2>&1`. Where the kernel does not say, two of the same file that
+/// are open in the same way are taken for one.
+pub fn are_same_file(one: RawFd, other: RawFd) -> bool {
+    const KCMP_FILE: c_int = 0;
+    // SAFETY: numbers go in and come out; the structures are zeroed, which is a value, and live.
+    unsafe {
+        let pid = libc::getpid();
+        match libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_FILE, one, other) {
+            0 => true,
+            1.. => false,
+            _ => {
+                let [mut first, mut second]: [libc::stat; 2] = std::mem::zeroed();
+                libc::fstat(one, &raw mut first) == 0
+                    && libc::fstat(other, &raw mut second) == 0
+                    && (first.st_dev, first.st_ino, first.st_rdev) == (second.st_dev, second.st_ino, second.st_rdev)
+                    && libc::fcntl(one, libc::F_GETFL) == libc::fcntl(other, libc::F_GETFL)
+            }
+        }
+    }
+}
+
+/// How many bytes can be read from a pipe at once.
+pub fn readable(pipe: &impl AsRawFd) -> usize {
+    let mut count: c_int = 0;
+    // SAFETY: the number is live for the call.
+    let asked = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    if asked == 0 { usize::try_from(count).unwrap_or(0) } else { 0 }
+}
+
+/// Blocks the signals that [`next_signal`] reports, and returns what was blocked before: for threads, which get no signal
+/// then.
+pub fn block_signals() -> sigset_t {
+    mask(libc::SIG_BLOCK, &passed_on())
+}
+
+/// Blocks what was blocked before [`block_signals`], and nothing else.
+pub fn unblock_signals(before: &sigset_t) {
+    mask(libc::SIG_SETMASK, before);
 }
 
 /// Waits for the next signal, at most so long. `None` is the end of the time, or a wait that was interrupted.

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::breaker::{Breaker, Cause, Draw, Refusal};
 use crate::chance;
-use crate::child::{self, Ended, Headers, Meanwhile, NotStarted, Task, TimeLimit};
+use crate::child::{self, Ended, Headers, Meanwhile, NotStarted, Task, TimeLimit, Watch};
 use crate::cli::RunArgs;
 use crate::clock;
 use crate::config::{Config, Origin, Resolved, Tables, Use};
@@ -55,18 +55,18 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
     let guarded = Guarded { guard, setup, http: descriptor(name, &file, &config)? };
     match if switched_off() { Entrance::Unguarded } else { guarded.enter(wait)? } {
         Entrance::Admitted(ticket) => {
-            let headers = guarded.headers();
+            let traces = guarded.traces();
             let probe = ticket.permit.is_probe();
-            let mut duty = Duty::new(&guarded, ticket, headers.as_ref());
-            let ended = guarded.start(&args.command, probe, headers.as_ref(), Some(&mut duty));
+            let mut duty = Duty::new(&guarded, ticket, &traces);
+            let ended = guarded.start(&args.command, probe, &traces, Some(&mut duty));
             let outcome = duty.end(&ended);
             Ok(guarded.end(&ended, outcome))
         }
         Entrance::Unguarded => {
-            let headers = guarded.headers();
-            let ended = guarded.start(&args.command, false, headers.as_ref(), None);
+            let traces = guarded.traces();
+            let ended = guarded.start(&args.command, false, &traces, None);
             let healthy = setup.run.healthy_after.is_some_and(|after| ended.took >= after);
-            let outcome = guarded.judge(&ended, headers.as_ref()).outcome;
+            let outcome = guarded.judge(&ended, &traces).outcome;
             Ok(guarded.end(&ended, Some(outcome).filter(|_| !healthy)))
         }
         Entrance::Refused(_) | Entrance::NotYet => {
@@ -171,7 +171,7 @@ impl Guarded<'_> {
         let line = self.setup.run.fallback.as_deref().filter(|_| !is_within(FALLBACK))?;
         let limits = &self.setup.limits;
         let limit = TimeLimit { time: limits.limit(false), limits };
-        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit, None, None))
+        Some(self.child(&child::shell(line), Some((FALLBACK, "1")), limit, &Traces::default(), None))
     }
 
     /// Where the command may write the headers of HTTP answers, where it is judged by them.
@@ -187,17 +187,34 @@ impl Guarded<'_> {
         headers
     }
 
+    /// What looks at the output of the command, where it is judged by that. Where there can be none, the command runs all
+    /// the same.
+    fn watch(&self) -> Option<Watch> {
+        let watch = self.setup.run.failure_output.as_ref().map(Watch::new)?;
+        watch
+            .inspect_err(|error| {
+                say(&format!("{}: the output is not looked at: {}", self.guard.name, sys::message(error)));
+            })
+            .ok()
+    }
+
+    /// By what the command will be judged beside its end.
+    fn traces(&self) -> Traces {
+        Traces { headers: self.headers(), watch: self.watch() }
+    }
+
     /// Runs the command and waits for its end.
-    fn start(
-        &self,
-        command: &[OsString],
-        probe: bool,
-        headers: Option<&Headers>,
-        duty: Option<&mut dyn Meanwhile>,
-    ) -> Ended {
+    fn start(&self, command: &[OsString], probe: bool, traces: &Traces, duty: Option<&mut dyn Meanwhile>) -> Ended {
         let limits = &self.setup.limits;
         let variable = if probe { Some(("CB_PROBE", "1")) } else { None };
-        self.child(command, variable, TimeLimit { time: limits.limit(probe), limits }, headers, duty)
+        let mut ended = self.child(command, variable, TimeLimit { time: limits.limit(probe), limits }, traces, duty);
+        if let Some(error) = traces.watch.as_ref().and_then(Watch::failure) {
+            say(&format!("{}: could not pass on all of the output: {}", self.guard.name, sys::message(&error)));
+            if ended.exit == Exit::Child(0) {
+                ended.exit = Exit::Failed;
+            }
+        }
+        ended
     }
 
     /// Runs a command that finds in its environment whose it is, and this variable.
@@ -206,7 +223,7 @@ impl Guarded<'_> {
         command: &[OsString],
         variable: Option<(&'static str, &str)>,
         limit: TimeLimit<'_>,
-        headers: Option<&Headers>,
+        traces: &Traces,
         duty: Option<&mut dyn Meanwhile>,
     ) -> Ended {
         let Guard { name, context, .. } = self.guard;
@@ -214,7 +231,14 @@ impl Guarded<'_> {
         let own = own.map(|(variable, value)| (variable, OsString::from(value)));
         let within = within().filter(|inherited| variable.is_none_or(|own| own.0 != inherited.0));
         let variables = own.chain(within);
-        let task = Task { command, variables: context.environment(variables), limit, is_hook: false, headers };
+        let task = Task {
+            command,
+            variables: context.environment(variables),
+            limit,
+            is_hook: false,
+            headers: traces.headers.as_ref(),
+            watch: traces.watch.as_ref(),
+        };
         child::run(task, context.inherited, duty).unwrap_or_else(|NotStarted { exit, message }| {
             let word = command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
             say(&format!("could not run '{word}': {message}"));
@@ -229,12 +253,13 @@ impl Guarded<'_> {
     }
 
     /// What a run counts as that ended so.
-    fn judge(&self, ended: &Ended, headers: Option<&Headers>) -> Finished<'static> {
+    fn judge(&self, ended: &Ended, traces: &Traces) -> Finished<'static> {
         // What could not be started is judged by the code that says so.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
         let settings = &self.setup.breaker;
-        let answer = headers.and_then(|headers| self.answer(headers));
-        let answered = answer.and_then(|answer| answer.outcome());
+        let answer = traces.headers.as_ref().and_then(|headers| self.answer(headers));
+        let matched = traces.matched();
+        let answered = if matched { Some(Outcome::Failure) } else { answer.and_then(|answer| answer.outcome()) };
         let (outcome, trips) = settings.judge(end, ended.stopped, answered);
         Finished {
             trips,
@@ -242,6 +267,7 @@ impl Guarded<'_> {
             took: Some(ended.took),
             http_status: answer.map(|answer| answer.status),
             retry_after: answer.and_then(|answer| answer.retry_after),
+            matched,
             ..Finished::of(outcome)
         }
     }
@@ -257,11 +283,25 @@ impl Guarded<'_> {
     }
 }
 
+/// By what a command is judged beside its end.
+#[derive(Default)]
+struct Traces {
+    headers: Option<Headers>,
+    watch: Option<Watch>,
+}
+
+impl Traces {
+    /// Whether a line of its output has matched until now.
+    fn matched(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::matched)
+    }
+}
+
 /// What a run that was let in owes: its result, once, which is that it is healthy or how it ended.
 struct Duty<'a> {
     guarded: &'a Guarded<'a>,
-    headers: Option<&'a Headers>,
-    /// Whether an answer had failed when it would have been healthy: its end decides.
+    traces: &'a Traces,
+    /// Whether an answer had failed or a line had matched when it would have been healthy: its end decides.
     failed: bool,
     /// Until there is a result.
     ticket: Option<Ticket>,
@@ -270,8 +310,8 @@ struct Duty<'a> {
 }
 
 impl<'a> Duty<'a> {
-    fn new(guarded: &'a Guarded<'a>, ticket: Ticket, headers: Option<&'a Headers>) -> Self {
-        Self { guarded, headers, failed: false, ticket: Some(ticket), untold: Untold::default(), hook: None }
+    fn new(guarded: &'a Guarded<'a>, ticket: Ticket, traces: &'a Traces) -> Self {
+        Self { guarded, traces, failed: false, ticket: Some(ticket), untold: Untold::default(), hook: None }
     }
 
     /// After how long it is healthy, if that is yet to be seen.
@@ -281,8 +321,8 @@ impl<'a> Duty<'a> {
 
     /// The command has run for as long as it takes to be healthy. That is its result, however it ends, and it is not slow.
     fn is_healthy(&mut self, after: Duration) {
-        let answer = self.headers.and_then(|headers| self.guarded.answer(headers));
-        self.failed = answer.and_then(|answer| answer.outcome()) == Some(Outcome::Failure);
+        let answer = self.traces.headers.as_ref().and_then(|headers| self.guarded.answer(headers));
+        self.failed = self.traces.matched() || answer.and_then(|answer| answer.outcome()) == Some(Outcome::Failure);
         let Some(ticket) = self.ticket.take_if(|_| !self.failed) else { return };
         let http_status = answer.map(|answer| answer.status);
         let run = Finished { took: Some(after), http_status, ..Finished::of(Outcome::Success) };
@@ -293,7 +333,7 @@ impl<'a> Duty<'a> {
     /// The command has ended: what that counts as, if that is its result.
     fn end(mut self, ended: &Ended) -> Option<Outcome> {
         let outcome = self.ticket.take().map(|ticket| {
-            let run = self.guarded.judge(ended, self.headers);
+            let run = self.guarded.judge(ended, self.traces);
             self.untold = self.guarded.record(ticket, run, &self.guarded.setup.breaker);
             run.outcome
         });

@@ -75,7 +75,7 @@ pub(super) fn start<'a>(command: &str, name: &'a Name, news: &News, context: &'a
     }
     let limit = TimeLimit { time: Some(left), limits: &LIMITS };
     let variables = context.environment(variables);
-    let task = Task { command: &child::shell(command), variables, limit, is_hook: true, headers: None };
+    let task = Task { command: &child::shell(command), variables, limit, is_hook: true, headers: None, watch: None };
     match Beside::start(task, limit, context.inherited) {
         Ok(beside) => Some(Hook { beside, name, context, spent }),
         Err(NotStarted { message, .. }) => {

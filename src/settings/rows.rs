@@ -6,7 +6,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{BUILT_IN, Budget, FallbackOn, Fault, MOST_BUDGET, MOST_CALLS, MOST_PROBES, OnStateError, Setup, Window};
+use super::{
+    BUILT_IN, Budget, FallbackOn, Fault, MOST_BUDGET, MOST_CALLS, MOST_PROBES, OnStateError, OutputPattern, Setup,
+    Window,
+};
 use crate::outcome::{CodeList, Codes};
 use crate::signals;
 use crate::time::{format_duration, parse_duration};
@@ -39,6 +42,7 @@ pub enum Key {
     CountStopped,
     Http,
     HealthyAfter,
+    FailureOutput,
     Timeout,
     ProbeTimeout,
     KillAfter,
@@ -382,6 +386,14 @@ static ROWS: &[Row] = &[
         default: None,
     },
     Row {
+        key: Key::FailureOutput,
+        name: "failure-output",
+        stored: Stored::Not,
+        read: |setup, text| put(&mut setup.run.failure_output, output_pattern(text)),
+        value: |setup| Value::Word(setup.run.failure_output.as_ref().map(|pattern| pattern.as_str().to_owned())),
+        default: None,
+    },
+    Row {
         key: Key::Timeout,
         name: "timeout",
         stored: Stored::Not,
@@ -595,6 +607,11 @@ fn flag(text: &str) -> Result<bool, String> {
         "false" => Ok(false),
         _ => Err(format!("'{text}' is neither true nor false")),
     }
+}
+
+/// An empty one is none: it would match every line.
+fn output_pattern(text: &str) -> Result<Option<OutputPattern>, String> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 fn fallback_on(text: &str) -> Result<FallbackOn, String> {

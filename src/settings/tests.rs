@@ -101,6 +101,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         open_exit_code: 75,
         on_state_error: OnStateError::Run,
         observe: false,
+        failure_output: None,
         fallback: None,
         fallback_on: FallbackOn::Refused,
         on_change: None,
@@ -115,6 +116,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         (Key::OpenExitCode, "255"),
         (Key::OnStateError, "refuse"),
         (Key::Observe, "true"),
+        (Key::FailureOutput, "rate limit"),
         (Key::Fallback, "cat old"),
         (Key::FallbackOn, "failure"),
         (Key::OnChange, "mail root"),
@@ -126,6 +128,7 @@ fn a_run_is_told_what_to_do_beside_guarding() {
         open_exit_code: 255,
         on_state_error: OnStateError::Refuse,
         observe: true,
+        failure_output: Some("rate limit".parse().expect("a pattern")),
         fallback: Some("cat old".to_owned()),
         fallback_on: FallbackOn::Failure,
         on_change: Some("mail root".to_owned()),
@@ -146,6 +149,17 @@ fn a_run_is_told_what_to_do_beside_guarding() {
     assert_eq!(fault(Key::OnStateError, "ignore"), "'ignore' is not known; write run or refuse");
     assert_eq!(fault(Key::FallbackOn, "failed"), "'failed' is not known; write refused or failure");
     assert_eq!(fault(Key::Verbose, "1"), "'1' is neither true nor false");
+    assert_eq!(of_run(&[(Key::FailureOutput, "")]), plain);
+    for (pattern, message) in [
+        ("a(b", "'a(b' is not a regular expression: unclosed group"),
+        ("*", "'*' is not a regular expression: repetition operator missing expression"),
+        (r"\pL", r"'\pL' is not a regular expression: Unicode not allowed here"),
+        ("(a{1000}){1000}", "'(a{1000}){1000}' would take too much memory; repeat less in it"),
+        (&"x".repeat(201), "201 bytes are too many, at most 200 fit"),
+    ] {
+        assert_eq!(fault(Key::FailureOutput, pattern), message);
+    }
+    assert!(of_run(&[(Key::FailureOutput, &"x".repeat(200))]).failure_output.is_some());
     for key in [Key::Fallback, Key::OnChange] {
         assert_eq!(fault(key, "a\0b"), "a command cannot contain a NUL byte");
     }

@@ -636,6 +636,7 @@ trip-codes       -                    built in
 count-stopped    false                built in
 http             false                built in
 healthy-after    -                    built in
+failure-output   -                    built in
 timeout          -                    built in
 probe-timeout    -                    built in
 kill-after       -                    built in

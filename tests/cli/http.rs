@@ -502,7 +502,7 @@ fn curl_passes_on_for_how_long_a_server_wants_to_be_left_alone() {
     assert_eq!(server.answered(), answered, "it is left alone");
     sandbox.shift("a", 120_000);
     server.answers(Answer::of(200, "back\n"));
-    run().stdout("back\n").stderr_has("cb: a: closed again: ").run();
+    run().stdout("back\n").stderr_has("cb: a: closed again after ").run();
     // The answer to a redirection is not the last one.
     server.answers_first([Answer(302, format!("Location: {}\r\nRetry-After: 5\r\n", server.url()), String::new())]);
     run().stdout("back\n").run();

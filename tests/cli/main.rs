@@ -52,6 +52,7 @@ mod manual;
 mod metrics;
 mod orders;
 mod outage;
+mod output;
 mod package;
 mod readme;
 mod recipes;

@@ -266,6 +266,7 @@ fn setting_name(key: Key) -> Option<&'static str> {
         | Key::OpenExitCode
         | Key::OnStateError
         | Key::Observe
+        | Key::FailureOutput
         | Key::Fallback
         | Key::FallbackOn
         | Key::OnChange
