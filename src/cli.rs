@@ -318,11 +318,11 @@ impl<A> FromArgMatches for Options<A> {
 }
 
 impl RunArgs {
-    /// A run of which nothing but this is said.
-    pub fn plain(name: Name, http: bool, command: &[OsString]) -> Self {
-        let mut options = Options::none();
-        options.given.extend(http.then(|| (Key::Http, "true".to_owned())));
-        Self { name, command: command.to_vec(), options, wait: None }
+    /// A run with these settings, of which of each the last is given.
+    pub fn with(name: Name, settings: &[(Key, &str)], command: &[OsString]) -> Self {
+        let given = |key| settings.iter().rfind(|given| given.0 == key).map(|given| (key, given.1.to_owned()));
+        let given = if settings.is_empty() { Vec::new() } else { Key::all().filter_map(given).collect() };
+        Self { name, command: command.to_vec(), options: Options { given, defined_by: PhantomData }, wait: None }
     }
 }
 

@@ -76,17 +76,39 @@ fn read_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
 
-/// Reads exactly `cb run -n NAME -- COMMAND ...`, with or without `--http`.
+/// Reads `cb run -n NAME --SETTING VALUE ... -- COMMAND ...`, if no more is said than the name and settings by their long
+/// names.
 fn read_at_sight(args: &[OsString]) -> Option<Cli> {
-    let [_, run, option, name, rest @ ..] = args else { return None };
-    let (http, rest) = match rest {
-        [word, rest @ ..] if word == "--http" => (true, rest),
-        _ => (false, rest),
-    };
-    let [dashes, command @ ..] = rest else { return None };
-    let plain = run == "run" && (option == "-n" || option == "--name") && dashes == "--" && !command.is_empty();
-    let name = if plain { name.to_str()?.parse().ok()? } else { return None };
-    Some(Cli { common: Common::default(), command: Command::Run(Box::new(RunArgs::plain(name, http, command))) })
+    let [_, run, words @ ..] = args else { return None };
+    let mut words = words.iter();
+    let (mut name, mut settings) = (None, Vec::new());
+    loop {
+        let word = words.next()?.to_str()?;
+        if word == "--" {
+            break;
+        }
+        let (option, given) = word.split_once('=').map_or((word, None), |(option, given)| (option, Some(given)));
+        if word == "-n" || word == "--name" {
+            name = Some(words.next()?.to_str()?);
+            continue;
+        }
+        let key = option.strip_prefix("--").and_then(Key::named).filter(|key| *key != Key::Verbose)?;
+        let text = match (given, key.is_switch()) {
+            (None, true) => "true",
+            (None, false) => words.next().and_then(|word| word.to_str()).filter(|word| is_plain(word))?,
+            (Some(given), true) => ["true", "false"].into_iter().find(|known| *known == given)?,
+            (Some(given), false) => Some(given).filter(|given| is_plain(given))?,
+        };
+        settings.push((key, text));
+    }
+    let command = words.as_slice();
+    let name = if run == "run" && !command.is_empty() { name?.parse().ok()? } else { return None };
+    Some(Cli { common: Common::default(), command: Command::Run(Box::new(RunArgs::with(name, &settings, command))) })
+}
+
+/// Whether a value cannot be meant otherwise: one that is empty, or that begins with a dash, may be.
+fn is_plain(value: &str) -> bool {
+    !value.is_empty() && !value.starts_with('-')
 }
 
 fn read_alone(args: &[OsString]) -> Option<Cli> {
@@ -309,6 +331,14 @@ mod tests {
         "--permit",
         "success",
         "--threshold",
+        "--threshold",
+        "--threshold=3",
+        "--threshold=",
+        "--count-stopped",
+        "--observe=yes",
+        "--verbose",
+        "--failure-output",
+        "--failure-output==x=",
     ];
 
     fn arguments(words: &[&str]) -> Vec<OsString> {
@@ -316,13 +346,14 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(4000))]
 
         #[test]
         fn what_is_read_quickly_is_what_the_whole_definition_reads(
             subcommand in prop::sample::select(vec!["run", "run", "run", "check", "allow", "record", "status"]),
-            head in prop::sample::select(vec![vec![], vec!["-n", "a", "--"], vec!["-n", "a", "--http", "--"], vec!["--name", "a"], vec!["a"], vec!["a", "success"]]),
-            rest in prop::collection::vec(prop::sample::select(WORDS), 0..5),
+            head in prop::sample::select(vec![vec![], vec!["-n", "a", "--"], vec!["-n", "a", "--http", "--"],
+                vec!["-n", "a", "--threshold", "3"], vec!["--name", "a"], vec!["a"], vec!["a", "success"]]),
+            rest in prop::collection::vec(prop::sample::select(WORDS), 0..7),
         ) {
             let args = arguments(&[&[subcommand], head.as_slice(), rest.as_slice()].concat());
             let quick = read_at_sight(&args).or_else(|| read_alone(&args));
@@ -343,6 +374,7 @@ mod tests {
         assert!(plain(&["run", "-n", "a", "--", "true", "-n", "--"]));
         assert!(plain(&["run", "--name", "a", "--", "true"]));
         assert!(plain(&["run", "-n", "a", "--http", "--", "true", "--http"]));
+        assert!(plain(&["run", "--threshold", "3", "-n", "a", "--cooldown=5m", "--observe=false", "--", "true"]));
         for other in [
             &["run", "-n", "a", "--"][..],
             &["run", "-n", "a", "--http", "--"],
@@ -350,6 +382,14 @@ mod tests {
             &["run", "-n", "a", "true", "x"],
             &["run", "-n", "a b", "--", "true"],
             &["run", "-q", "a", "--", "true"],
+            &["run", "-n", "a", "-q", "--", "true"],
+            &["run", "-n", "a", "--threshold", "--", "true"],
+            &["run", "-n", "a", "--threshold", "-5", "--", "true"],
+            &["run", "-n", "a", "--threshold=", "--", "true"],
+            &["run", "-n", "a", "--observe=yes", "--", "true"],
+            &["run", "-n", "a", "--verbose", "--", "true"],
+            &["run", "-n", "a", "--state-dir", "x", "--", "true"],
+            &["run", "--threshold", "3", "--", "true"],
             &["check", "-n", "a", "--", "true"],
         ] {
             assert!(!plain(other), "{other:?}");

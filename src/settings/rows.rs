@@ -105,6 +105,11 @@ impl Key {
         self.stored() != Stored::Not && self != Self::CountStopped
     }
 
+    /// Whether its option stands alone, for `true`.
+    pub fn is_switch(self) -> bool {
+        matches!(self.value(&BUILT_IN), Value::Flag(_))
+    }
+
     /// Whether it is a command line for `sh -c`.
     pub fn is_command(self) -> bool {
         matches!(self, Self::Fallback | Self::OnChange)
