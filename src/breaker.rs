@@ -1,11 +1,11 @@
 //! PURE. The circuit breaker: states, permits, admit, record, reset, holds.
 //!
-//! A function of what is remembered and of `now`: no daemon, no timer. A state changes only when somebody asks or
-//! reports. Every change of state starts a new *generation*; a permit of an older one changes nothing any more, which is
-//! what makes late results harmless (the idea is gobreaker's).
+//! A function of the stored state and of `now`: no daemon, no timer. A state changes only when somebody asks or
+//! reports. Every change of state starts a new *generation*; a permit of an older generation changes nothing, so late
+//! results are harmless (the idea is gobreaker's).
 //!
-//! The clock is the wall clock, and it may step. So every span has two ends, and outside of it, on either side, it is
-//! over: a clock that was set back never keeps a breaker open beyond its cool-down.
+//! The clock is the wall clock, and it may step. So every span has two ends: it is over at its end, and before its
+//! beginning: a clock that was set back never keeps a breaker open beyond its cool-down.
 
 mod draw;
 mod history;
@@ -44,7 +44,7 @@ pub const LONGEST_WHO: usize = 32;
 /// One named circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breaker {
-    /// Made at random with the breaker: a permit of a removed one never counts in a new one of the same name.
+    /// The random identity: a permit of a removed breaker never counts in a new breaker of that name.
     id: u64,
     generation: u64,
     /// The number of the next permit that is numbered.
@@ -58,7 +58,7 @@ pub struct Breaker {
     failures: FailureTimes,
     totals: Totals,
     last: Option<Last>,
-    /// The last failure, where the last result was none.
+    /// The last failure, if the last result was no failure.
     last_failure: Option<Last>,
     history: History,
     /// The settings last used; `None` where no run was ever asked for.
@@ -69,7 +69,7 @@ pub struct Breaker {
     windows_differ: bool,
     /// How many of the last results in a row were exit 75 that counted as nothing, up to [`Breaker::MANY_IN_VAIN`].
     in_vain: u8,
-    /// The outage that goes on, or, once it has closed, the last one.
+    /// The present outage, or the last one.
     outage: Option<Outage>,
     /// The runs that count as failures where they are killed, but for the probes.
     under_way: UnderWay,
@@ -104,7 +104,7 @@ pub enum State {
         /// Which opening in a row this is, the first being 0.
         reopened: u32,
     },
-    /// Probes pass, the rest is refused.
+    /// Probes pass; other runs are refused.
     HalfOpen {
         /// When the first probe was let through.
         since: Timestamp,
@@ -141,14 +141,14 @@ impl Probe {
     }
 }
 
-/// What a person has ordered.
+/// A hold by a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Held open, or switched off.
+    /// Held open, or disabled.
     pub kind: HoldKind,
     /// Who ordered it.
     pub by: String,
-    /// Why, if that was said.
+    /// The reason, if given.
     pub reason: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -179,13 +179,13 @@ impl Hold {
 /// A hold as a person orders it.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Hold it open, or switch it off.
+    /// Hold it open, or disable it.
     pub kind: HoldKind,
     /// For how long; `None` is until it is ended by hand, and no time at all ends a hold of its kind.
     pub span: Option<Duration>,
-    /// Whether it holds even if it ends sooner than the hold that there is.
+    /// Whether it replaces a hold that ends later.
     pub replace: bool,
-    /// Why, if that was said.
+    /// The reason, if given.
     pub reason: Option<String>,
     /// Who orders it.
     pub by: String,
@@ -198,7 +198,7 @@ pub enum Ordered {
     InForce(Change, Option<Hold>),
     /// It was for no time: what it ended, or what it left open with a probe due.
     Ended(Change),
-    /// It is dropped: this one of its kind does not end sooner.
+    /// It is dropped, as this hold of its kind does not end sooner.
     Dropped(Hold),
     /// There is no hold of its kind to end.
     NoneToEnd,
@@ -211,7 +211,7 @@ pub enum Reported {
     Opened(Change),
     /// It was open, and now is for longer.
     Lengthened,
-    /// It is open for no shorter anyway.
+    /// It already stays open at least as long.
     Open,
     /// It is held or disabled, which a report does not change.
     Held(Hold),
@@ -228,7 +228,7 @@ pub struct Totals {
     pub failures: u64,
     /// Results that counted as nothing.
     pub ignored: u64,
-    /// Results that came after the state had moved on.
+    /// Late results.
     pub late: u64,
     /// Runs not let through.
     pub refused: u64,
@@ -309,7 +309,7 @@ pub enum Cause {
     Held,
 }
 
-/// What a run that asked now would be told.
+/// The answer to a run that asked now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It would pass.
@@ -333,7 +333,7 @@ pub enum Standing {
     HalfOpen,
     /// A person holds it open.
     HeldOpen,
-    /// A person has switched it off: runs pass.
+    /// A person has disabled it: runs pass.
     Disabled,
 }
 
@@ -350,7 +350,7 @@ pub enum Recorded {
 }
 
 impl Breaker {
-    /// So many results in a row that are exit 75 and count as nothing are told.
+    /// After this many ignored results in a row with exit code 75, `cb` says so.
     pub const MANY_IN_VAIN: u8 = 5;
 
     /// A breaker that nobody has used: closed. `id` is random.
@@ -416,7 +416,7 @@ impl Breaker {
         self.last.as_ref().filter(|last| last.outcome == Outcome::Failure).or(self.last_failure.as_ref())
     }
 
-    /// The changes that are remembered.
+    /// The history.
     pub fn history(&self) -> &History {
         &self.history
     }
@@ -459,8 +459,8 @@ impl Breaker {
         matches!(self.state, State::Open { reopened: 3, .. }) && none_refused
     }
 
-    /// Of the outage that ends at this time: how long it was, and how many runs were refused in it. `None` if none ends,
-    /// or if an older version has not written down when it began.
+    /// The length of the outage that ends at this time, and how many runs it refused. `None` if none ends, or if an
+    /// older version has not written down when it began.
     pub fn ended_outage(&self, now: Timestamp) -> Option<(Duration, u64)> {
         let closes = matches!(self.state, State::Closed { since: Some(since), .. } if since == now);
         let outage = self.outage.filter(|_| closes)?;
@@ -491,7 +491,7 @@ impl Breaker {
         Permit::new(self.id, self.generation, Some(serial), true).to_string()
     }
 
-    /// What a rate would be taken of: the results in the window of these settings.
+    /// The results over which a rate is taken: those in the window of these settings.
     pub fn window(&self, settings: &Settings, now: Timestamp) -> Tally {
         match settings.trip.window {
             Window::Calls(calls) => self.recent.count(calls),
@@ -523,7 +523,7 @@ impl Breaker {
             return hold.reason.as_deref().map(Cow::Borrowed);
         }
         let phase = if matches!(self.state, State::Closed { .. }) { Phase::Closed } else { Phase::Open };
-        // To be enabled again, or held no more, is to be as before, for the reason from before.
+        // After a hold the breaker is as it was, for its former reason.
         let as_before = |change: &Change| {
             change.reason == Reason::HoldOver || change.from == Phase::Disabled && change.reason == Reason::Enabled
         };
@@ -588,9 +588,9 @@ impl Breaker {
 
     /// The time by which it is judged, where the clock says `clock`.
     ///
-    /// A clock that was set back by at most a minute (NTP, a virtual machine that was paused) is taken to stand still until
-    /// it reaches the newest of what has happened: so such a step loses neither a hold nor a result. What lies further
-    /// ahead has not happened by this clock. Ends that lie ahead are no events.
+    /// A clock that was set back by at most a minute (NTP, a virtual machine that was paused) stands still until it
+    /// reaches the newest event: so such a step loses neither a hold nor a result. What lies further ahead has not
+    /// happened by this clock. Ends that lie ahead are no events.
     pub fn time(&self, clock: Timestamp) -> Timestamp {
         let state = match self.state {
             State::Closed { since, .. } => since,
@@ -839,7 +839,7 @@ impl Breaker {
         }
     }
 
-    /// Whether the permit is good; it is no more, afterwards. Frees the probe's place.
+    /// Uses the permit up, and returns whether it was good. Frees the probe's place.
     fn redeem(&mut self, permit: &Permit) -> bool {
         if permit.generation() != self.generation {
             return false;
@@ -1015,7 +1015,7 @@ impl Breaker {
     }
 
     fn clear(&mut self, recovered: Option<u32>, now: Timestamp) {
-        // What is closed already ends no outage.
+        // A closed breaker has no outage to end.
         self.outage = self.outage.filter(|_| !matches!(self.state, State::Closed { .. }));
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Closed { since: Some(now), recovered };
@@ -1027,8 +1027,8 @@ impl Breaker {
         self.failures = FailureTimes::default();
     }
 
-    /// Takes away a hold that is over, and says so once. What it held is what remains: after a trip, open with a probe due.
-    /// No generation begins, for nothing changes but what is shown.
+    /// Removes a hold that is over, and reports that once. The state below it remains: after a trip, open with a probe
+    /// due. No generation begins, for nothing changes but what is shown.
     pub fn settle(&mut self, now: Timestamp) -> Option<Change> {
         let hold = self.hold.take_if(|hold| hold.is_over(now))?;
         let to = self.phase(now);
@@ -1072,9 +1072,9 @@ impl Breaker {
         self.changed(from, Reason::Reset, Some(by), now)
     }
 
-    /// Holds it open until [`Breaker::reset`], or switches it off until [`Breaker::enable`], or either for a span.
+    /// Holds it open until [`Breaker::reset`], or disables it until [`Breaker::enable`], or either for a span.
     ///
-    /// Of two holds of a kind the one that ends later is in force. The two kinds replace each other. Switched off, the
+    /// Of two holds of a kind the one that ends later is in force. The two kinds replace each other. Disabled, the
     /// state stands still: results are counted, and nothing trips or closes.
     pub fn order(&mut self, order: Order, now: Timestamp) -> Ordered {
         drop(self.settle(now));
@@ -1112,7 +1112,7 @@ impl Breaker {
         let from = self.phase(now);
         let told = match kind {
             HoldKind::Disable if !was_held => return Ordered::NoneToEnd,
-            // Why it was ended is not why it is as it is.
+            // The reason for ending the hold is not the reason for the state.
             HoldKind::Disable => Reason::HoldOver,
             HoldKind::Trip => {
                 self.open_by_hand(now);
@@ -1132,7 +1132,7 @@ impl Breaker {
         self.state = State::Open { since: now, cooldown: Duration::ZERO, reopened: 0 };
     }
 
-    /// Ends what switched it off, and goes on from there. `None` if it is not disabled.
+    /// Ends a disable, and goes on from there. `None` if it is not disabled.
     pub fn enable(&mut self, by: String, now: Timestamp) -> Option<Change> {
         drop(self.settle(now));
         self.hold.take_if(|hold| hold.kind == HoldKind::Disable)?;
@@ -1150,7 +1150,7 @@ fn told_away(run: &Finished, settings: &Settings) -> Option<Duration> {
     settings.stays_away(run.retry_after.filter(|_| run.outcome == Outcome::Failure))
 }
 
-/// Whether a hold until `this` ends later than one until `other`; without an end is the latest there is.
+/// Whether a hold until `this` ends later than one until `other`; a hold without an end ends last.
 fn ends_later(this: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     match (this, other) {
         (_, None) => false,

@@ -216,7 +216,7 @@ impl Child {
         Ended { end, exit, stopped, took: self.ran() }
     }
 
-    /// Passes a signal on to the child, unless it has it already. Says whether it is one by which things are stopped.
+    /// Passes a signal on, unless the child already has it. Says whether it is one by which things are stopped.
     fn pass_on(&self, arrived: Arrived, held_back: &mut Option<HeldBack>, timer: &mut Timer<'_>) -> Stopped {
         let Arrived { signal, by_kernel, by_us } = arrived;
         if by_us || sys::is_ignored(signal) {
@@ -336,7 +336,7 @@ impl<'a> Timer<'a> {
         self.kill_later();
     }
 
-    /// From now on `kill-after` counts, where there is a limit.
+    /// Starts `kill-after`, if there is a limit.
     fn kill_later(&mut self) {
         if let Some(after) = self.limits.kill_after.filter(|_| self.limited && !self.ending) {
             self.ending = true;
@@ -384,7 +384,7 @@ impl NotStarted {
     }
 }
 
-/// What was meant by a word that is no program, if its form tells: a shell would have understood it, and nobody asked one.
+/// What a word that is no program means, if its form shows it: only a shell would understand it.
 fn hint(word: &OsStr) -> Option<String> {
     let bytes = word.as_bytes();
     let (variable, _) = bytes.split_at(bytes.iter().position(|&byte| byte == b'=').unwrap_or(0));

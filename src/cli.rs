@@ -93,13 +93,13 @@ pub struct RunArgs {
     pub command: Vec<OsString>,
     #[command(flatten)]
     pub options: Options<RunOptions>,
-    /// Where it would be refused, wait until it is let through, at most this long (note the =) [default: for ever]
+    /// Wait where the run would be refused, at most this long (note the =) [default: for ever]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "36500d",
         value_parser = crate::time::parse_duration, help_heading = "When refused")]
     pub wait: Option<std::time::Duration>,
 }
 
-/// What a run can be told.
+/// The settings of a run.
 #[derive(Args, Clone, Debug)]
 pub struct RunOptions {
     #[command(flatten)]
@@ -114,7 +114,7 @@ pub struct RunOptions {
     run: OwnOptions,
 }
 
-/// What `cb allow` can be told.
+/// The settings of `cb allow`.
 #[derive(Args, Clone, Debug)]
 pub struct AllowOptions {
     #[command(flatten)]
@@ -126,7 +126,7 @@ pub struct AllowOptions {
 /// How a breaker decides.
 #[derive(Args, Clone, Debug)]
 pub struct BreakerOptions {
-    /// Open after N failures in a row, 0 is never [default: 5, or 0 if another rule is given]
+    /// Open after N failures in a row; 0 switches this off [default: 5, or 0 if another rule is given]
     #[arg(long, value_name = "N", help_heading = "Tripping")]
     threshold: Option<String>,
     /// Open when PCT per cent of the results in the window are failures
@@ -214,13 +214,13 @@ pub struct LimitOptions {
     /// End the command after this long, which is a failure; cb exits 124 [default: 0, no limit]
     #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
     timeout: Option<String>,
-    /// The same for a probe, in place of --timeout; 0 is no limit [default: that of --timeout]
+    /// End a probe after this long, in place of --timeout; 0 is no limit [default: that of --timeout]
     #[arg(long, value_name = "DURATION", help_heading = "Time limits")]
     probe_timeout: Option<String>,
     /// Send KILL this long after the signal; cb exits 137 [default: 0, never]
     #[arg(short, long, value_name = "DURATION", help_heading = "Time limits")]
     kill_after: Option<String>,
-    /// The signal that ends it [default: TERM]
+    /// The signal that ends the command [default: TERM]
     #[arg(short, long, value_name = "SIGNAL", help_heading = "Time limits")]
     signal: Option<String>,
     /// Exit with the command's own status even when its time was over [default: false]
@@ -241,7 +241,7 @@ pub struct RefusalOptions {
     open_exit_code: Option<String>,
 }
 
-/// What a run does beside guarding.
+/// What else a run does.
 #[derive(Args, Clone, Debug)]
 pub struct OwnOptions {
     /// A line of its output that REGEX matches makes it a failure; the command then sees no terminal
@@ -415,7 +415,7 @@ pub struct HoldArgs {
     /// Until when: 2026-01-02T15:04:05Z or with an offset, a Unix time, or HH:MM of local clocks
     #[arg(long, value_name = "TIME", value_parser = parse_until, conflicts_with = "span")]
     pub until: Option<crate::time::Until>,
-    /// Hold even if that ends sooner than the hold there is
+    /// Replace the present hold, even if the new one ends sooner
     #[arg(long)]
     pub replace: bool,
     /// Why, for those who look at cb status
@@ -474,7 +474,7 @@ impl AllowArgs {
     pub const LEASE: std::time::Duration = std::time::Duration::from_secs(60);
 }
 
-/// Report how it ended, after cb allow or as seen elsewhere
+/// Report a result, after cb allow or as seen elsewhere
 #[derive(Args, Debug)]
 #[command(after_help = "\
     Without a permit, a success closes the breaker and a failure counts as that of any run.\n\
@@ -483,7 +483,7 @@ pub struct RecordArgs {
     /// The breaker
     #[arg(value_name = "NAME", value_parser = parse_name)]
     pub name: Name,
-    /// What it counts as
+    /// The outcome
     #[arg(value_name = "OUTCOME", required_unless_present_any = ["exit_code", "http_status"], conflicts_with = "exit_code")]
     pub outcome: Option<Reported>,
     /// Judge an exit status instead, as the shell has it in $?: 129 to 192 mean a signal
@@ -501,7 +501,7 @@ pub struct RecordArgs {
     /// The permit that cb allow printed
     #[arg(long, value_name = "PERMIT")]
     pub permit: Option<String>,
-    /// How long it took
+    /// How long the work took
     #[arg(long, value_name = "DURATION", value_parser = crate::time::parse_duration)]
     pub took: Option<std::time::Duration>,
     #[command(flatten)]

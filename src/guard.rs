@@ -1,7 +1,7 @@
 //! One breaker, as one caller sees it: enter, leave, observe, change, would it refuse. Each is written once, for all
 //! commands.
 //!
-//! What is said waits until the breaker is free again: who reads it may be slow, and must not hold up everybody else.
+//! What is said waits until the breaker is free again: a slow reader must not hold up others.
 
 mod hook;
 
@@ -31,7 +31,7 @@ pub use self::hook::Later;
 pub struct Guard<'a> {
     /// Its name.
     pub name: &'a Name,
-    /// What the command has.
+    /// The context of the command.
     pub context: &'a Context,
     /// The command to run when the breaker changes.
     pub on_change: Option<&'a str>,
@@ -39,7 +39,7 @@ pub struct Guard<'a> {
     pub later: Option<&'a Later>,
 }
 
-/// How somebody asks to be let in.
+/// How a caller asks for admission.
 pub struct Entering<'a> {
     /// The caller's settings.
     pub settings: &'a Settings,
@@ -49,7 +49,7 @@ pub struct Entering<'a> {
     pub pid: Option<u32>,
     /// Where in a ramp the caller is let through.
     pub draw: Draw,
-    /// Run even if refused: that is counted, and the result is late.
+    /// Run even if refused: the refusal counts, and the result is late.
     pub overrule: bool,
     /// Where it would be refused, wait and count nothing.
     pub patient: bool,
@@ -65,7 +65,7 @@ pub enum Entrance {
     Refused(Denial),
     /// To a patient caller: not now.
     NotYet,
-    /// Nobody could say: go ahead without a guard.
+    /// The state cannot be used: go ahead unguarded.
     Unguarded,
 }
 
@@ -167,8 +167,8 @@ impl News {
 }
 
 impl Guard<'_> {
-    /// Asks to be let in. Trouble with the state stops nobody, unless that was asked for: an open breaker that can only be
-    /// read refuses, else everybody goes ahead, with a warning.
+    /// Asks to be let in. Trouble with the state stops a caller only if `on_trouble` says so. An open breaker that can
+    /// only be read refuses; else the caller goes ahead with a warning.
     ///
     /// # Errors
     /// Misuse; or trouble, where it is to stop the caller.
@@ -223,7 +223,7 @@ impl Guard<'_> {
                 }
                 Admission::Refused(refusal) => {
                     lines.remark(speech::refusal(self.name, &refusal, turn.breaker, now));
-                    // Who goes in all the same must be counted, or his result would be.
+                    // An overruled refusal must be counted, or the run's result would count.
                     if entering.overrule {
                         Keep::Must((Some(Ok(turn.breaker.overrule())), news))
                     } else {
@@ -236,7 +236,7 @@ impl Guard<'_> {
         })?;
         let gone = || Trouble::Unusable(anyhow!("the state is gone"));
         let Kept { value: (value, news), slot } = entered.ok_or_else(gone)?;
-        // A run's command is not to wait for a hook: what it has to tell is told when it leaves.
+        // The hook must not delay the command, so it runs when the run leaves.
         let starts = matches!(value, Some(Ok(_))) && pid.is_some();
         let mut untold = Untold(ended.into_iter().chain(news).collect());
         if !starts {
@@ -288,7 +288,7 @@ impl Guard<'_> {
         let left = self.record(IfAbsent::Leave, report, |turn, report| {
             turn.breaker.record(&permit, &report.run, &report.settings, turn.now)
         });
-        // Only now: a slot that is free before the result is kept would look like that of a dead probe.
+        // The slot is freed only now: freed before the result is kept, it would look like a dead probe's.
         drop(slot);
         let left = left.map(|(left, news)| {
             untold.0.extend(news.0);
@@ -497,7 +497,7 @@ impl Guard<'_> {
             if turn.breaker.only_probes() && !only_probes {
                 lines.news(speech::only_probes(self.name));
             }
-            // What is told once must be kept, so that nobody tells it again.
+            // A line that is said once must be kept, so that no other command repeats it.
             match (keep, ended) {
                 (Keep::Nothing(value), _) => Keep::Nothing((value, None)),
                 (Keep::Must(value) | Keep::Should(value), Some(ended)) => Keep::Must((value, Some(ended))),
@@ -587,7 +587,7 @@ impl Guard<'_> {
     }
 }
 
-/// How long it is until an end that was yet to come: no time at all would mean something else.
+/// The time to an end, at least 1 ms, as zero has another meaning.
 fn left(end: Timestamp, now: Timestamp) -> Duration {
     end.left(now).max(Duration::from_millis(1))
 }

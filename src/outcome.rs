@@ -63,7 +63,7 @@ impl fmt::Display for End {
     }
 }
 
-/// "Try again later", as `cb` itself says it and sysexits.h does: a refusal, which says nothing of what was called.
+/// "Try again later", by sysexits.h and by `cb`: a refusal, which says nothing about the service.
 pub const TRY_LATER: u8 = 75;
 
 /// One finished run, as the breaker is told about it.
@@ -322,8 +322,8 @@ impl Codes {
         self.written(|listed| listed == class)
     }
 
-    /// The list of failures, with those that trip: of these it is not remembered whether they were listed twice, but where
-    /// failures are listed, what trips is one of all that count. `None` where none are listed.
+    /// The list of failures, with those that trip: the state does not store whether a trip code was also a failure
+    /// code, but every trip code counts as a failure. `None` where none are listed.
     pub fn failures(&self) -> Option<String> {
         let failures = |listed| matches!(listed, CodeList::Failure | CodeList::Trip);
         if self.failures_listed { self.written(failures) } else { None }

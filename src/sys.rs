@@ -1,4 +1,4 @@
-//! The facade of the platform: the system calls that Rust's library has not, and all the `unsafe` of the program but that
+//! The facade of the platform: the system calls that Rust's library lacks, and all the `unsafe` of the program but that
 //! of its entry.
 //!
 //! Nothing here decides anything. `std::process::Command` cannot serve: it resets SIGPIPE in the child, needs SIGCHLD not
@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `set_of`, `passed_on` | sets of signals | the C library fills them before they are read |
 //! | `mask`, `dispose`, `is_ignored` | mask, dispositions | live structures of ours, set or zeroed, which is a value |
-//! | `environ`, `environment` | the environment as bytes | there is one thread, and it never changes it |
+//! | `environ`, `environment` | the environment as bytes | no thread of ours ever changes it |
 //! | `spawn`, `spawn`, `run_child` | a child in our memory | we wait; it has its own stack, allocates nothing, runs no handler |
 //! | `next_signal`, `try_wait`, `ended_child`, `random`, `readable` | what the kernel tells | it writes into live buffers of ours, as long as is said |
 //! | `send`, `own_pid`, `leads_session`, `die_of` | numbers of processes | numbers go in and come out, no memory |
@@ -171,7 +171,7 @@ fn environment(program: &Program<'_>) -> Vec<*const c_char> {
         entry.starts_with(name) && entry.get(name.len()) == Some(&b'=')
     };
     let mut entries = Vec::with_capacity(64);
-    // SAFETY: this program is single-threaded and never changes `environ`, a null-terminated array of strings.
+    // SAFETY: no thread of this program ever changes `environ`, a null-terminated array of strings.
     unsafe {
         let mut next = environ;
         while !next.is_null() && !(*next).is_null() {
@@ -437,8 +437,8 @@ fn ended_child() -> Option<pid_t> {
     child.filter(|&child| child > 0)
 }
 
-/// Sends a signal to a process, or to the group that it led at first and to itself if it has left that. One that is gone
-/// needs none.
+/// Sends a signal to a process, or to the group that it led at first and to itself if it has left that. A process that
+/// is gone needs no signal.
 pub fn send(pid: pid_t, group: bool, signal: c_int) {
     // SAFETY: kill and getpgid have no memory effects.
     unsafe {
@@ -486,7 +486,7 @@ pub fn own_pid() -> pid_t {
     *OWN.get_or_init(|| unsafe { libc::getpid() })
 }
 
-/// Whether this process began as root. The kernel has said so at its start, so that nobody is asked.
+/// Whether this process began as root. The kernel has said so at its start, so this needs no system call.
 pub fn is_root() -> bool {
     // SAFETY: getauxval has no memory effects.
     unsafe { libc::getauxval(libc::AT_EUID) == 0 }

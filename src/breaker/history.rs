@@ -64,7 +64,7 @@ impl Change {
 const BEFORE: &str = ", before that ";
 
 impl Change {
-    /// Whether it is told where nobody looks on: nobody did it, and runs pass that did not, or the reverse.
+    /// Whether `cb` prints it without a terminal: no person made it, and it changes whether runs pass.
     pub fn is_aloud(&self) -> bool {
         let passes = |phase| matches!(phase, Phase::Closed | Phase::Disabled);
         self.by.is_none() && (passes(self.from) || passes(self.to))
@@ -102,9 +102,9 @@ impl Change {
 pub struct History(pub(super) Vec<Change>);
 
 impl History {
-    /// So many are always kept.
+    /// The fewest that are kept.
     pub const LEAST: usize = 4;
-    /// No more are kept, whatever room there is.
+    /// The most that are kept.
     pub(super) const MOST: usize = 32;
     /// Of older changes, so many bytes of the reason are always kept.
     const SHORT_REASON: usize = 40;

@@ -51,7 +51,7 @@ pub fn run(args: &RecordArgs, context: &Context) -> Result<Exit> {
         Ok(Report { run, settings: Cow::Owned(settings) })
     };
     if !given.is_empty() || args.retry_after.is_some() {
-        // What is wrong must be known before a breaker is made of it.
+        // Find mistakes before a breaker is made.
         let seen = context.store.read(name, clock::instant() + READERS_PATIENCE).ok().flatten();
         report(seen.as_ref().and_then(|seen| seen.breaker.settings()))?;
     }

@@ -50,7 +50,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
         bail!("--fallback-on: there is no fallback; give one with --fallback");
     }
     let guard = Guard { name, context, on_change: setup.run.on_change.as_deref(), later: None };
-    // Who runs in any case has nothing to wait for.
+    // An observed run does not wait.
     let wait = args.wait.filter(|_| !setup.run.observe);
     let guarded = Guarded { guard, setup, http: descriptor(name, &file, &config)? };
     match if switched_off() { Entrance::Unguarded } else { guarded.enter(wait)? } {
@@ -118,7 +118,7 @@ impl Guarded<'_> {
         // Once for a run, however often it asks: else the more patient would be let through the sooner.
         let draw = chance::draw();
         loop {
-            // Those who wait see the same moment come; all but one are told to wait on.
+            // All waiters ask at the same moment, and all but one must wait on.
             let patient = deadline.is_some_and(|deadline| self.wait(draw, deadline));
             let entrance = self.guard.enter(&Entering {
                 settings: &self.setup.breaker,
@@ -254,7 +254,7 @@ impl Guarded<'_> {
 
     /// What a run counts as that ended so.
     fn judge(&self, ended: &Ended, traces: &Traces) -> Finished<'static> {
-        // What could not be started is judged by the code that says so.
+        // A command that was not started is judged by its exit code.
         let end = if ended.end == End::NotStarted { End::Exit(ended.exit.code()) } else { ended.end };
         let settings = &self.setup.breaker;
         let answer = traces.headers.as_ref().and_then(|headers| self.answer(headers));
@@ -364,7 +364,7 @@ impl Meanwhile for Duty<'_> {
     }
 }
 
-/// What `--wait` waits for, told once; and the line that it keeps up to date on a terminal.
+/// The reason of the wait, said once; on a terminal, the countdown.
 pub(super) struct Countdown {
     name: Name,
     /// What was told last.

@@ -232,7 +232,7 @@ pub fn only_probes(name: &Name) -> String {
 /// That many runs in a row ended with 75, and that none of them counts.
 pub fn in_vain(name: &Name) -> String {
     format!(
-        "{name}: the last {} runs ended with 75 (try again later), which counts as nothing; if that is its outage, \
+        "{name}: the last {} runs ended with 75 (try again later), which counts as nothing; if that means an outage, \
          make it a failure with --failure-codes 1-124",
         Breaker::MANY_IN_VAIN
     )

@@ -1,4 +1,4 @@
-//! PURE. One row for each setting: its name, its letter in the state, how it is read, what it is, what it is by default.
+//! PURE. One row for each setting: its name, its letter in the state, its default, how it is read and shown.
 //!
 //! A new setting is one row here, one option with its help in `cli.rs`, and its use. The order is that in which settings
 //! are shown.
@@ -77,7 +77,7 @@ impl Key {
         ROWS.iter().find(|row| row.name == name).map(|row| row.key)
     }
 
-    /// How it stands in the state.
+    /// How the state stores it.
     pub fn stored(self) -> Stored {
         self.row().stored
     }
@@ -95,7 +95,7 @@ impl Key {
         (self.row().value)(setup)
     }
 
-    /// What it is where nobody gave it. Of two it depends on the other settings in `setup`.
+    /// Its default. For two settings it depends on others in `setup`.
     pub fn default(self, setup: &Setup) -> Value {
         self.row().default.map_or_else(|| self.value(&BUILT_IN), |default| default(setup))
     }
@@ -123,7 +123,7 @@ impl Key {
 /// How a setting stands in the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// As this letter and its text. A letter is never given to another setting.
+    /// As this letter and its text. No letter is used twice, ever.
     Letter(char),
     /// With the other lists of codes, packed.
     Packed,
@@ -131,7 +131,7 @@ pub enum Stored {
     Not,
 }
 
-/// What a setting is, for all who write it down. `None` is nothing at all.
+/// What a setting is, for all who write it down. `None` is no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     Number(u64),

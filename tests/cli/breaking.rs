@@ -305,7 +305,7 @@ fn a_refusal_inside_opens_nothing_outside_and_where_all_ends_so_that_is_told_onc
     for _ in 0..4 {
         run().run();
     }
-    let told = "cb: outer: the last 5 runs ended with 75 (try again later), which counts as nothing; if that is its outage, \
+    let told = "cb: outer: the last 5 runs ended with 75 (try again later), which counts as nothing; if that means an outage, \
                 make it a failure with --failure-codes 1-124\n";
     run().stderr(told).run();
     for _ in 0..5 {
