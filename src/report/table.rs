@@ -348,7 +348,8 @@ fn about(name: &Name, look: &Look, facts: &mut Vec<(&str, String)>) {
         facts.push(("note", note.to_owned()));
     }
     if breaker.is_in_vain() {
-        let note = "the last runs ended with 75, which counts as nothing; if that means an outage: --failure-codes 1-124";
+        let note =
+            "the last runs ended with 75, which counts as nothing; if that means an outage: --failure-codes 1-124";
         facts.push(("note", note.to_owned()));
     }
     facts.push(("settings", if given.is_empty() { "as built in".to_owned() } else { given.join(", ") }));
