@@ -202,6 +202,8 @@ pub enum Ordered {
     Dropped(Hold),
     /// There is no hold of its kind to end.
     NoneToEnd,
+    /// It would leave all as it is: open with a probe due, the back-off at its first step.
+    Unchanged,
 }
 
 /// What became of a run's own report.
@@ -1112,6 +1114,7 @@ impl Breaker {
         let from = self.phase(now);
         let told = match kind {
             HoldKind::Disable if !was_held => return Ordered::NoneToEnd,
+            HoldKind::Trip if self.is_as_tripped(now) => return Ordered::Unchanged,
             // The reason for ending the hold is not the reason for the state.
             HoldKind::Disable => Reason::HoldOver,
             HoldKind::Trip => {
@@ -1121,6 +1124,12 @@ impl Breaker {
         };
         self.hold = None;
         Ordered::Ended(self.changed(from, told, Some(by), now))
+    }
+
+    /// Whether it is what a trip for no time makes of it, and not held.
+    fn is_as_tripped(&self, now: Timestamp) -> bool {
+        let State::Open { since, cooldown, reopened: 0 } = self.state else { return false };
+        self.hold.is_none() && !since.lasts(cooldown, now)
     }
 
     fn open_by_hand(&mut self, now: Timestamp) {

@@ -397,6 +397,10 @@ impl Guard<'_> {
                     Keep::Nothing(Some(None))
                 }
                 Ordered::NoneToEnd => Keep::Nothing(None),
+                Ordered::Unchanged => {
+                    lines.remark(format!("{}: unchanged: it is open, with a probe due", self.name));
+                    Keep::Nothing(Some(None))
+                }
             }
         })?;
         match kept.and_then(|kept| kept.value) {

@@ -16,7 +16,7 @@ impl Ordered {
     pub fn change(self) -> Option<Change> {
         match self {
             Self::InForce(change, _) | Self::Ended(change) => Some(change),
-            Self::Dropped(_) | Self::NoneToEnd => None,
+            Self::Dropped(_) | Self::NoneToEnd | Self::Unchanged => None,
         }
     }
 }

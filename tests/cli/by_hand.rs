@@ -583,7 +583,7 @@ fn each_change_by_hand_has_a_line_that_is_told_with_v() {
         (&["enable", "a"], "a: it was not disabled"),
         (&["trip", "a", "--for", "90s"], "a: held open by tester for 1m 30s (until TIME), or 'cb reset a'"),
         (&["trip", "a", "--for", "0"], "a: hold ended by tester: open, with a probe due"),
-        (&["trip", "a", "--for", "0"], "a: open by tester, with a probe due"),
+        (&["trip", "a", "--for", "0"], "a: unchanged: it is open, with a probe due"),
         (&["trip", "a", "--reason", "fire"], "a: held open by tester until 'cb reset a': fire"),
         (&["reset", "a"], "a: closed by tester"),
         (&["reset", "a"], "a: closed by tester"),

@@ -226,6 +226,12 @@ impl Model {
         self.hold.as_ref().is_some_and(|hold| hold.kind == kind && hold.is_in_force(now))
     }
 
+    fn is_due_at_first_step(&self, now: Millis) -> bool {
+        let since = self.era().since.unwrap_or(0);
+        let cools = (since..later(since, self.era().cooldown)).contains(&now);
+        self.state() == Phase::Open && self.reopenings() == 0 && !cools
+    }
+
     /// "for each reopening in a row": since it opened from closed, having been closed for long enough, or by hand.
     pub fn reopenings(&self) -> u32 {
         let row = self.eras.iter().rev().take_while(|era| era.kind != Kind::Open || era.again);
@@ -811,6 +817,10 @@ impl Model {
     pub fn trip(&mut self, span: Option<Millis>, replace: bool, now: Millis) -> Option<Change> {
         self.notice(now);
         if span != Some(0) && self.loses(HoldKind::Trip, span, replace, now) {
+            return None;
+        }
+        // "A trip that changes nothing … is no change": it is open with a probe due, the back-off at its first step.
+        if span == Some(0) && self.hold.is_none() && self.is_due_at_first_step(now) {
             return None;
         }
         let was_held = self.is_held(HoldKind::Trip, now);

@@ -301,6 +301,12 @@ impl World {
         self.hold().is_some_and(|hold| hold.kind == kind && no_later(hold))
     }
 
+    /// Whether a trip for no time would leave it as it is.
+    fn is_as_tripped(&self) -> bool {
+        let State::Open { since, cooldown, reopened: 0 } = self.breaker.state else { return false };
+        self.hold().is_none() && !since.lasts(cooldown, self.at())
+    }
+
     /// Does one of them, and looks at what came of it.
     fn after(&self, action: Action, callers: &[Settings], broken: Option<Broken>) -> Result<Self, &'static str> {
         let mut world = self.clone();
@@ -331,7 +337,8 @@ impl World {
             }
             Action::Trip(span) => {
                 let tripped = world.breaker.trip(span.map(ms), None, by(), now).is_some();
-                must(tripped != self.outlasts(HoldKind::Trip, span), "of two trips the later end wins")?;
+                let in_vain = self.outlasts(HoldKind::Trip, span) || span == Some(0) && self.is_as_tripped();
+                must(tripped != in_vain, "of two trips the later end wins, and one that changes nothing is none")?;
                 must(tripped == world.changed(self), "a trip starts a generation")?;
             }
             Action::Disable(span) => {

@@ -1116,6 +1116,9 @@ fn a_hold_for_no_time_ends_one_of_its_kind_at_once() {
     assert_eq!(play.breaker, before);
     let Ordered::Ended(change) = play.breaker.order(order(HoldKind::Trip), play.now) else { panic!("it opens") };
     assert_eq!((change.from, change.to, &*change.reason.text()), (Phase::Closed, Phase::Open, "tripped"));
+    let before = play.breaker.clone();
+    assert_eq!(play.breaker.order(order(HoldKind::Trip), play.now), Ordered::Unchanged, "it is so already");
+    assert_eq!(play.breaker, before);
 }
 
 /// The changes that are remembered, newest first: from, to, why, who.
