@@ -100,13 +100,14 @@ pub(super) fn with_cure_at(path: &Path, error: &io::Error) -> Error {
 /// The cure for an error at this path. Where access is denied, it names what denies it.
 #[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
 pub(super) fn cure_at(path: &Path, error: &io::Error) -> String {
-    if error.raw_os_error() != Some(Errno::EACCES as i32) {
-        return cure(error).to_owned();
-    }
+    let denied = [Errno::EACCES, Errno::EPERM].into_iter().find(|errno| error.raw_os_error() == Some(*errno as i32));
     // The last part of the path that can be seen is the one that denies access.
     let next = path.ancestors().find_map(|next| Some((next, fs::symlink_metadata(next).ok()?)));
-    let Some((next, there)) = next else { return cure(error).to_owned() };
+    let Some((denied, (next, there))) = denied.zip(next) else { return cure(error).to_owned() };
     let (shown, word) = (next.display(), shell_word(next));
+    if denied == Errno::EPERM {
+        return format!("if it is immutable run '{}chattr -ia {word}', or give another --state-dir", sudo());
+    }
     if there.uid() == effective_user() {
         let bits = if there.is_dir() { "u+rwx" } else { "u+rw" };
         return format!("run 'chmod {bits} {word}', or give another --state-dir");
@@ -121,6 +122,29 @@ pub(super) fn cure_at(path: &Path, error: &io::Error) -> String {
         }
         None => format!("{shown} belongs to another user ({owner}); give another --state-dir"),
     }
+}
+
+/// Why a file could not be removed from a directory, or renamed in it.
+#[expect(clippy::disallowed_methods, reason = "whether it is a link or not, it is its owner who must act")]
+pub(super) fn unremoved(dir: &Path, path: &Path, error: &io::Error) -> Error {
+    let seen = |path: &Path| fs::symlink_metadata(path).ok();
+    let Some((of_dir, of_file)) = seen(dir).zip(seen(path)).filter(|_| error.raw_os_error() == Some(libc::EPERM))
+    else {
+        return with_cure_at(dir, error);
+    };
+    let (ours, owner, word) = (effective_user(), of_file.uid(), shell_word(path));
+    let sticky = of_dir.mode() & 0o1000 != 0 && ours != 0 && ours != owner && ours != of_dir.uid();
+    let cure = if sticky {
+        format!("its owner ({owner}) must run 'rm {word}'")
+    } else {
+        format!("if it is immutable run '{}chattr -ia {} {word}'", sudo(), shell_word(dir))
+    };
+    anyhow!("{}; {cure}", message(error))
+}
+
+/// What goes before a command that only root can run.
+fn sudo() -> &'static str {
+    if effective_user() == 0 { "" } else { "sudo " }
 }
 
 fn cure(error: &io::Error) -> &'static str {

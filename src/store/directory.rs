@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::advice::{cure_at, effective_user, uncreated, unfit, unopened, with_cure, with_cure_at};
+use super::advice::{cure_at, effective_user, uncreated, unfit, unopened, unremoved, with_cure, with_cure_at};
 use super::format::{self, Content, NotOurs};
 use super::slot::{self, Slot};
 use super::{IfAbsent, Keep, Kept, Seen, Trouble, Turn};
@@ -216,7 +216,7 @@ impl Directory {
 
     /// Deletes a state, with the files of its probes' slots.
     fn delete(&self, path: &Path, name: &Name, file: &File, has_files: bool) -> Result<()> {
-        let removed = fs::remove_file(path).map_err(|error| with_cure_at(&self.dir.path, &error));
+        let removed = fs::remove_file(path).map_err(|error| unremoved(&self.dir.path, path, &error));
         removed.with_context(|| format!("could not remove {}", path.display()))?;
         if has_files || slot::has_no_bytes(file) {
             slot::sweep(&self.dir.path, name, true);

@@ -116,6 +116,73 @@ fn what_is_closed_to_its_owner_is_opened() {
 }
 
 #[test]
+fn what_is_immutable_is_made_mutable() {
+    type Place = fn(&Sandbox) -> PathBuf;
+    if needs_root() {
+        return;
+    }
+    let places: [Place; 2] = [Sandbox::state_dir, |sandbox| sandbox.state_file("a")];
+    for place in places {
+        let sandbox = Sandbox::unprivileged();
+        let path = place(&sandbox);
+        sandbox.make_state_dir();
+        if path == sandbox.state_file("a") {
+            sandbox.put("a", "");
+        }
+        let chattr = |sign: &str| {
+            let line = format!("chattr {sign}i {}", path.display());
+            Command::new("bash").args(["-c", &line]).stderr(std::process::Stdio::null()).status().expect("bash starts")
+        };
+        if !chattr("+").success() {
+            eprintln!("skipped: nothing can be made immutable here");
+            return;
+        }
+        let told = said(sandbox.cb(COMMAND));
+        let cure = format!("Operation not permitted; if it is immutable run 'sudo chattr -ia {}', or ", path.display());
+        let works = told.contains(&cure);
+        let removed = sandbox.cb(["remove", "a"]).any_stderr().output();
+        if works {
+            carry_out(&sandbox, &told);
+        } else {
+            chattr("-");
+        }
+        assert!(works, "{told}");
+        let file = sandbox.state_file("a");
+        let (code, told) = (removed.status.code(), String::from_utf8(removed.stderr).expect("text"));
+        if path == file {
+            assert_eq!(code, Some(125), "{told}");
+        }
+        is_guarded(sandbox.cb(COMMAND), &file);
+    }
+}
+
+#[test]
+fn what_is_anothers_in_a_sticky_directory_is_removed_by_its_owner() {
+    if needs_root() {
+        return;
+    }
+    let sandbox = Sandbox::unprivileged();
+    sandbox.make_state_dir();
+    sandbox.cb(COMMAND).stdout("ran\n").run();
+    let (dir, file) = (sandbox.state_dir(), sandbox.state_file("a"));
+    give(&dir, MEMBER, NOBODY);
+    set_mode(&dir, 0o1770);
+    for above in [sandbox.home().to_owned(), sandbox.home().join(".cache")] {
+        set_mode(&above, 0o755);
+    }
+    give(&file, MEMBER, NOBODY);
+    set_mode(&file, 0o660);
+    let remove = ["remove", "a", "--state-dir", dir.to_str().expect("text")];
+    let told = format!(
+        "could not remove {0}: Operation not permitted; its owner ({MEMBER}) must run 'rm {0}'\n",
+        file.display()
+    );
+    sandbox.cb(remove).code(125).stderr(format!("cb: {told}")).run();
+    run_as(MEMBER, NOBODY, &command_in(&told));
+    assert!(!file.exists());
+}
+
+#[test]
 fn a_list_that_is_closed_is_opened() {
     let sandbox = Sandbox::unprivileged();
     sandbox.exits("a", &[], 0);

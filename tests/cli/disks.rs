@@ -273,8 +273,10 @@ fn an_immutable_state_refuses_and_otherwise_stops_nothing() {
     for (name, code, stdout) in [("open", 75, ""), ("closed", 0, "ran\n")] {
         let path = sandbox.state_file(name);
         let Some(immutable) = Immutable::new(&path) else { return };
+        let sudo = if is_root() { "" } else { "sudo " };
         let trouble = format!(
-            "could not open {}: Operation not permitted; check its access rights, or give another --state-dir\n",
+            "could not open {0}: Operation not permitted; if it is immutable run '{sudo}chattr -ia {0}', or give another \
+             --state-dir\n",
             path.display()
         );
         let stderr = if code == 75 { String::new() } else { format!("cb: {name}: unguarded: {trouble}") };
@@ -294,10 +296,12 @@ fn an_immutable_directory_keeps_the_breakers_it_has() {
     let Some(immutable) = Immutable::new(&dir) else { return };
     sandbox.exits("old", &[], 1);
     assert_eq!(sandbox.status("old")["consecutive_failures"], 2);
+    let sudo = if is_root() { "" } else { "sudo " };
     let stderr = format!(
-        "cb: new: unguarded: could not open {}: Operation not permitted; check its access rights, \
+        "cb: new: unguarded: could not open {}: Operation not permitted; if it is immutable run '{sudo}chattr -ia {}', \
          or give another --state-dir\n",
-        sandbox.state_file("new").display()
+        sandbox.state_file("new").display(),
+        dir.display()
     );
     sandbox.runs("new", &[], 3).stderr(stderr).run();
     sandbox.cb(["remove", "old"]).code(125).stderr_has("could not remove").run();
