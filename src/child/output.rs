@@ -176,7 +176,8 @@ impl Stream {
 /// Closes the stream, so that whoever still writes to it is told.
 fn forward(from: OwnedFd, target: Target, told: &OwnedFd, seen: &Seen, lines: &mut Lines) {
     let mut from = File::from(from);
-    let mut buffer = vec![0; CHUNK];
+    // Most commands print nothing, and then nothing is allocated here: the first time in a thread costs a hundred pages.
+    let mut buffer = Vec::new();
     let mut left: Option<usize> = None;
     let mut writes = true;
     while left != Some(0) {
@@ -188,7 +189,11 @@ fn forward(from: OwnedFd, target: Target, told: &OwnedFd, seen: &Seen, lines: &m
                 left = Some(sys::readable(&from));
                 continue;
             }
+            if ends[0].revents() == Some(PollFlags::POLLHUP) {
+                return;
+            }
         }
+        buffer.resize(CHUNK, 0);
         let most = left.map_or(CHUNK, |left| left.min(CHUNK));
         let bytes = match from.read(&mut buffer[..most]) {
             Ok(0) => return,
