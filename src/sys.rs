@@ -346,11 +346,11 @@ pub fn are_same_file(one: RawFd, other: RawFd) -> bool {
     }
 }
 
-/// How many bytes can be read from a pipe at once.
-pub fn readable(pipe: &impl AsRawFd) -> usize {
+/// How many bytes can be read from a pipe at once; none where it is closed.
+pub fn readable(pipe: RawFd) -> usize {
     let mut count: c_int = 0;
     // SAFETY: the number is live for the call.
-    let asked = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    let asked = unsafe { libc::ioctl(pipe, libc::FIONREAD, &raw mut count) };
     if asked == 0 { usize::try_from(count).unwrap_or(0) } else { 0 }
 }
 

@@ -34,6 +34,8 @@ pub struct Watch {
     ends: RefCell<[Option<Rc<OwnedFd>>; 2]>,
     /// Closed when the child has ended.
     goes_on: RefCell<Option<OwnedFd>>,
+    /// The pipe of each stream, which is its thread's to close, and whether the thread has something of it in hand.
+    streams: RefCell<Vec<(RawFd, Arc<AtomicBool>)>>,
     seen: Arc<Seen>,
     /// What was blocked before, until a child is started.
     mask: Cell<Option<sigset_t>>,
@@ -57,6 +59,7 @@ impl Watch {
         let watch = Self {
             ends: RefCell::default(),
             goes_on: RefCell::new(Some(goes_on)),
+            streams: RefCell::default(),
             seen: Arc::default(),
             // A thread that has signals unblocked would get them in our place.
             mask: Cell::new(Some(sys::block_signals())),
@@ -79,7 +82,9 @@ impl Watch {
 
     fn pass_on(&self, target: Target, told: &Arc<OwnedFd>, pattern: &OutputPattern) -> io::Result<()> {
         let (from, end) = pipe()?;
-        let stream = Stream { from, target, told: Arc::clone(told), seen: Arc::clone(&self.seen) };
+        let busy = Arc::new(AtomicBool::new(false));
+        self.streams.borrow_mut().push((from.as_raw_fd(), Arc::clone(&busy)));
+        let stream = Stream { from, busy, target, told: Arc::clone(told), seen: Arc::clone(&self.seen) };
         let lines = Lines::new(pattern.clone());
         self.seen.running.fetch_add(1, Ordering::AcqRel);
         if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(move || stream.run(lines)) {
@@ -110,7 +115,10 @@ impl Watch {
 
     /// Whether all is passed on. When it is, SIGCHLD comes.
     pub(super) fn is_done(&self) -> bool {
-        self.seen.running.load(Ordering::Acquire) == 0
+        // Most commands have printed nothing that is still to be passed on, and then no thread is waited for. What a thread
+        // reads it has in hand before, so this is asked last; a pipe that it has closed has nothing to read.
+        let idle = |(from, busy): &(RawFd, Arc<AtomicBool>)| sys::readable(*from) == 0 && !busy.load(Ordering::SeqCst);
+        self.seen.running.load(Ordering::Acquire) == 0 || self.streams.borrow().iter().all(idle)
     }
 
     /// Whether a line has matched until now.
@@ -156,6 +164,8 @@ struct Seen {
 /// One stream, in a thread of its own.
 struct Stream {
     from: OwnedFd,
+    /// Whether something was read of it that is not passed on, or a line has no end yet.
+    busy: Arc<AtomicBool>,
     target: Target,
     told: Arc<OwnedFd>,
     seen: Arc<Seen>,
@@ -163,9 +173,10 @@ struct Stream {
 
 impl Stream {
     fn run(self, mut lines: Lines) {
-        let Self { from, target, told, seen } = self;
-        forward(from, target, &told, &seen, &mut lines);
+        let Self { from, busy, target, told, seen } = self;
+        forward(from, &busy, target, &told, &seen, &mut lines);
         seen.matched.fetch_or(lines.end(), Ordering::AcqRel);
+        busy.store(false, Ordering::SeqCst);
         seen.running.fetch_sub(1, Ordering::AcqRel);
         // Whoever waits for the child waits for this signal.
         sys::send(sys::own_pid(), false, libc::SIGCHLD);
@@ -174,7 +185,7 @@ impl Stream {
 
 /// Passes on until the stream ends, nobody reads on, or the child has ended and what was in the pipe then is passed on.
 /// Closes the stream, so that whoever still writes to it is told.
-fn forward(from: OwnedFd, target: Target, told: &OwnedFd, seen: &Seen, lines: &mut Lines) {
+fn forward(from: OwnedFd, busy: &AtomicBool, target: Target, told: &OwnedFd, seen: &Seen, lines: &mut Lines) {
     let mut from = File::from(from);
     // Most commands print nothing, and then nothing is allocated here: the first time in a thread costs a hundred pages.
     let mut buffer = Vec::new();
@@ -186,13 +197,14 @@ fn forward(from: OwnedFd, target: Target, told: &OwnedFd, seen: &Seen, lines: &m
             // A wait that fails is repeated by the read, which waits too.
             let _ = poll(&mut ends, PollTimeout::NONE);
             if ends[1].any() == Some(true) {
-                left = Some(sys::readable(&from));
+                left = Some(sys::readable(from.as_raw_fd()));
                 continue;
             }
             if ends[0].revents() == Some(PollFlags::POLLHUP) {
                 return;
             }
         }
+        busy.store(true, Ordering::SeqCst);
         buffer.resize(CHUNK, 0);
         let most = left.map_or(CHUNK, |left| left.min(CHUNK));
         let bytes = match from.read(&mut buffer[..most]) {
@@ -221,6 +233,7 @@ fn forward(from: OwnedFd, target: Target, told: &OwnedFd, seen: &Seen, lines: &m
         if lines.look(bytes) {
             seen.matched.store(true, Ordering::Release);
         }
+        busy.store(lines.has_begun(), Ordering::SeqCst);
     }
 }
 
@@ -260,6 +273,11 @@ impl Lines {
     fn keep(&mut self, bytes: &[u8]) {
         let room = LONGEST_LINE - self.begun.len();
         self.begun.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Whether a line that may match has no end yet.
+    fn has_begun(&self) -> bool {
+        !self.matched && !self.begun.is_empty()
     }
 
     /// Looks at a last line without an end.
