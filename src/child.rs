@@ -140,8 +140,9 @@ impl<'a> Beside<'a> {
     }
 
     /// Waits for its end, where the other has ended.
-    pub fn wait(self) -> Ended {
-        self.child.wait(self.limit, None, None)
+    pub fn wait(mut self) -> Ended {
+        // Its end and that of the other may have come as one signal, which nobody sends again.
+        self.look().unwrap_or_else(|| self.child.wait(self.limit, None, None))
     }
 }
 
