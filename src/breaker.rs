@@ -322,6 +322,13 @@ pub enum Answer {
     Refuse(Refusal),
 }
 
+impl Answer {
+    /// Why it would be refused, if it would be.
+    pub fn refusal(self) -> Option<Refusal> {
+        if let Self::Refuse(refusal) = self { Some(refusal) } else { None }
+    }
+}
+
 /// How a breaker stands, as people see it: its state, and what a person has ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

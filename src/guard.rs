@@ -452,10 +452,7 @@ impl Guard<'_> {
     pub fn would_refuse(&self, settings: &Settings, draw: Draw, deadline: Instant) -> Option<(Refusal, Seen)> {
         let seen = self.context.store.read(self.name, deadline).ok()??;
         let seen = seen.asked_with(settings);
-        match seen.breaker.answer(settings, draw, seen.now) {
-            Answer::Refuse(refusal) => Some((refusal, seen)),
-            Answer::Pass | Answer::Probe => None,
-        }
+        Some((seen.breaker.answer(settings, draw, seen.now).refusal()?, seen))
     }
 
     /// Changes the state, and says afterwards what the decision that was kept had to say. A hold that is found over is told

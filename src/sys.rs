@@ -29,7 +29,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -306,6 +306,15 @@ pub fn is_open(descriptor: c_int) -> bool {
     unsafe { libc::fcntl(descriptor, libc::F_GETFL) >= 0 }
 }
 
+/// Moves a descriptor above the standard ones, which belong to the child even where they are closed.
+///
+/// # Errors
+/// There can be no further descriptor.
+pub fn above_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    // The standard library duplicates to a descriptor of 3 or above.
+    if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { descriptor.try_clone() }
+}
+
 /// An empty file in memory that is on no disk and under no path, to which is appended.
 ///
 /// It has no seal but that nobody executes it: a program may well cut it short, as curl does with its `--dump-header`. Its
@@ -320,7 +329,7 @@ pub fn file_in_memory(name: &CStr) -> io::Result<File> {
         Err(Errno::EINVAL) => create(0)?,
         other => other?,
     };
-    let file = if file.as_raw_fd() > 2 { file } else { file.try_clone()? };
+    let file = above_standard(file)?;
     fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
     Ok(File::from(file))
 }

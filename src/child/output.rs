@@ -144,12 +144,7 @@ impl Drop for Watch {
 /// A pipe whose ends are none of 0, 1 and 2, where the child would find them.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (from, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    Ok((beyond_standard(from)?, beyond_standard(to)?))
-}
-
-/// A descriptor that is none of 0, 1 and 2, where the child would find it.
-fn beyond_standard(descriptor: OwnedFd) -> io::Result<OwnedFd> {
-    if descriptor.as_raw_fd() > 2 { Ok(descriptor) } else { descriptor.try_clone() }
+    Ok((sys::above_standard(from)?, sys::above_standard(to)?))
 }
 
 /// What the threads have to tell.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::look::Told;
-use super::run::{Countdown, LOOK_AGAIN};
-use crate::breaker::{Answer, Draw, Refusal};
+use super::run::{self, Countdown};
+use crate::breaker::{Draw, Refusal};
 use crate::chance;
 use crate::cli::CheckArgs;
 use crate::clock;
@@ -21,7 +21,6 @@ use crate::report::speech::{self, Volume};
 use crate::report::view::{Look, View};
 use crate::report::{json, print};
 use crate::store::{READERS_PATIENCE, Seen, Trouble};
-use crate::time::millis;
 
 /// Answers by the exit code. Where the state cannot be used, it answers yes with a warning, as a run would.
 ///
@@ -154,12 +153,8 @@ impl Question<'_> {
             }
         };
         let Seen { breaker, now, .. } = seen.asked_with(&of_run);
-        let refusal = match breaker.answer(&of_run, *draw, now) {
-            Answer::Pass | Answer::Probe => None,
-            Answer::Refuse(refusal) => Some(refusal),
-        };
-        let settings = breaker.settings().cloned().unwrap_or_else(|| of_run.clone());
-        answered(Ok(Look { breaker, now, settings, of_run }), refusal)
+        let refusal = breaker.answer(&of_run, *draw, now).refusal();
+        answered(Ok(Look::new(breaker, now, Some(of_run))), refusal)
     }
 }
 
@@ -171,10 +166,9 @@ fn pause(answers: &[Answered], deadline: Option<Instant>) -> Option<Duration> {
     }
     let due = answers.iter().filter_map(|answer| {
         let at = answer.refusal.as_ref()?.retry_at?;
-        Some(at.left(answer.view.look.as_ref().ok()?.now)).filter(|due| !due.is_zero())
+        Some(at.left(answer.view.look.as_ref().ok()?.now))
     });
-    let pause = due.chain(left).fold(LOOK_AGAIN, Duration::min);
-    Some(Duration::from_millis(millis(pause)))
+    Some(run::pause(left, due))
 }
 
 /// Shows what is waited for: the first that refuses.

@@ -11,7 +11,6 @@ use crate::context::Context;
 use crate::name::{self, Name};
 use crate::report::speech::say;
 use crate::report::view::{Look, View};
-use crate::settings::Settings;
 use crate::store::{READERS_PATIENCE, Seen};
 
 /// The named breakers, or all, sorted by name: those with a state and those of the configuration.
@@ -42,17 +41,10 @@ pub(super) fn at(context: &Context, names: &[Name]) -> Result<Vec<View>> {
         };
         let look = seen.map(|Seen { breaker, now, .. }| {
             let of_run = config.of_run(name);
-            let settings = match (breaker.settings(), &of_run) {
-                (Some(last_used), _) => last_used.clone(),
-                (None, Ok(of_run)) => of_run.clone(),
-                (None, Err(error)) => {
-                    told.tell(error);
-                    Settings::default()
-                }
-            };
-            // Where the configuration needs the options of runs, a run without options has no settings to show.
-            let of_run = of_run.unwrap_or_else(|_| settings.clone());
-            Look { breaker, now, settings, of_run }
+            if let (None, Err(error)) = (breaker.settings(), &of_run) {
+                told.tell(error);
+            }
+            Look::new(breaker, now, of_run.ok())
         });
         views.push(View { path: store.locate(name)?, name: name.clone(), look });
     }

@@ -26,7 +26,13 @@ use crate::sys::{self, is_open};
 use crate::time::{Timestamp, format_rough, millis};
 
 /// How often `--wait` looks at least.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long `--wait` pauses, where it may wait for `left`, before it looks again at what is due after these times.
+pub(super) fn pause(left: Option<Duration>, due: impl IntoIterator<Item = Duration>) -> Duration {
+    let due = due.into_iter().filter(|due| !due.is_zero());
+    Duration::from_millis(millis(due.chain(left).fold(LOOK_AGAIN, Duration::min)))
+}
 
 /// Runs the command if the breaker lets it.
 ///
@@ -147,9 +153,7 @@ impl Guarded<'_> {
                 return false;
             }
             countdown.show(&refusal, &seen.breaker, seen.now);
-            let due = refusal.retry_at.map(|at| at.left(seen.now)).filter(|due| !due.is_zero());
-            let pause = LOOK_AGAIN.min(due.unwrap_or(LOOK_AGAIN)).min(left.unwrap_or(LOOK_AGAIN));
-            clock::sleep(Duration::from_millis(millis(pause)));
+            clock::sleep(pause(left, refusal.retry_at.map(|at| at.left(seen.now))));
         }
         true
     }

@@ -30,6 +30,13 @@ pub struct Look {
 }
 
 impl Look {
+    /// With the settings of a run without options, which it has none of where the configuration needs the options of runs.
+    pub fn new(breaker: Breaker, now: Timestamp, of_run: Option<Settings>) -> Self {
+        let settings = breaker.settings().or(of_run.as_ref()).cloned().unwrap_or_default();
+        let of_run = of_run.unwrap_or_else(|| settings.clone());
+        Self { breaker, now, settings, of_run }
+    }
+
     /// How it stands.
     pub fn standing(&self) -> Standing {
         self.breaker.standing(&self.of_run, self.now)

@@ -590,15 +590,10 @@ fn kind(there: &Metadata) -> &'static str {
     }
 }
 
-/// Moves a file above the standard descriptors, which belong to the child even where they are closed.
+/// Moves a file above the standard descriptors.
 pub(super) fn above_standard(file: File) -> Result<File> {
-    use std::os::fd::AsRawFd;
-    if file.as_raw_fd() > 2 {
-        return Ok(file);
-    }
-    // The standard library duplicates to a descriptor of 3 or above.
-    let above = file.try_clone().map_err(|error| with_cure(&error));
-    above.context("could not move a descriptor out of the child's way")
+    let above = sys::above_standard(file.into()).map_err(|error| with_cure(&error));
+    above.map(File::from).context("could not move a descriptor out of the child's way")
 }
 
 /// Whether the open file is still the one at this path.
